@@ -1,0 +1,1 @@
+//! Statekeep benchmarks: ratios against a peer in one run.

@@ -1,0 +1,2 @@
+//! The `statekeep` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! libstatekeep: the C ABI of Statekeep.

@@ -1,0 +1,1 @@
+//! The Statekeep backup repository: create, verify, restore.

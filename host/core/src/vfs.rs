@@ -1,0 +1,92 @@
+//! The one file layer under all of the host's own file work.
+//!
+//! Real files in production, a simulated disk in tests that counts every call, fails or kills at
+//! the N-th, and drops what was not synced. Nothing else in the host touches `std::fs`.
+
+use std::io;
+use std::path::Path;
+
+/// What a directory holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Name within the directory; entries whose name is not UTF-8 are reported as an error.
+    pub name: String,
+    /// Whether it is a directory (a symbolic link is not).
+    pub is_dir: bool,
+    /// Length in bytes, for a file.
+    pub len: u64,
+}
+
+/// A file open for reading at any offset.
+pub trait ReadFile: Send + Sync {
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether it holds no byte.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills the whole buffer from an offset, or fails with `UnexpectedEof`.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// A new file, written from its start to its end.
+pub trait WriteFile: Send {
+    /// Appends all bytes.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns when the content is on stable storage; its name is not until the directory is synced.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// An advisory lock, held until it is dropped or the process ends.
+pub trait FileLock: Send + Sync {}
+
+/// The outcome of asking for a lock.
+pub enum LockOutcome {
+    /// It is ours.
+    Held(Box<dyn FileLock>),
+    /// Somebody else holds it; the text is what they wrote into the file.
+    Busy(String),
+}
+
+/// The file operations of the host. Paths are absolute.
+pub trait Vfs: Send + Sync {
+    /// Opens a regular file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Creates a file that is not there yet; `AlreadyExists` otherwise.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Renames, replacing a file or an empty directory at the target.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames a file to a name that is not there yet; `AlreadyExists` otherwise.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Creates one directory, mode 0700.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Lists a directory, sorted by name.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Returns when the names in a directory are on stable storage.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Returns when the content of a file that somebody else wrote is on stable storage.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether anything is at the path.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Tries to take the advisory lock on a file, which is created when absent and then holds
+    /// `content`.
+    fn try_lock(&self, path: &Path, content: &str) -> io::Result<LockOutcome>;
+}

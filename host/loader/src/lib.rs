@@ -1,0 +1,1 @@
+//! Finds, checks and opens Statekeep plugins and adapts them to the core.

@@ -1,0 +1,1 @@
+//! Statekeep: one StateManager for state, backup and migration, over plugins.

@@ -1,0 +1,1 @@
+//! Safe traits and export_plugin! for Statekeep plugin authors.

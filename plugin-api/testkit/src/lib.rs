@@ -1,0 +1,1 @@
+//! Conformance suites that any Statekeep plugin can run.

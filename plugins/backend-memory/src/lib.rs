@@ -1,0 +1,1 @@
+//! Statekeep backend plugin: memory.

@@ -1,0 +1,1 @@
+//! Statekeep codec plugin: lz4.

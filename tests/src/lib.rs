@@ -1,0 +1,1 @@
+//! Tests across crates: plugins, crash, formats, C, interop, command line.
