@@ -1,0 +1,53 @@
+# Shared by the scripts in this folder; sourced, not run.
+# shellcheck shell=bash
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+PROFILE=${STATEKEEP_PROFILE:-release}
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+case $PROFILE in
+release) CARGO_PROFILE_FLAG=--release OUT=$TARGET/release ;;
+dev) CARGO_PROFILE_FLAG= OUT=$TARGET/debug ;;
+*) echo "STATEKEEP_PROFILE is release or dev, not '$PROFILE'" >&2; exit 2 ;;
+esac
+export ROOT PROFILE TARGET OUT CARGO_PROFILE_FLAG
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
+
+# need COMMAND PACKAGE: installs a Debian package when the command is missing.
+need() {
+    command -v "$1" >/dev/null && return
+    local sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    if ! command -v apt-get >/dev/null; then
+        echo "$1 is missing; install it (Debian package $2) and run this again" >&2
+        exit 1
+    fi
+    say "installing $2"
+    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "$2" >&2
+}
+
+# venv DIR PACKAGES...: a virtual environment with pip and the packages.
+venv() {
+    local dir=$1
+    shift
+    need python3 python3
+    if ! [ -x "$dir/bin/pip" ]; then
+        python3 -m venv "$dir" 2>/dev/null || { need_venv && python3 -m venv "$dir"; }
+    fi
+    [ $# = 0 ] || "$dir/bin/pip" install -q --disable-pip-version-check "$@"
+}
+
+need_venv() {
+    local sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-venv python3-dev >&2
+}
+
+# The tools that building libstatekeep and a C program against it takes.
+need_build_tools() {
+    need cargo cargo
+    need gcc gcc
+    need make make
+    need pkg-config pkg-config
+}
