@@ -1,0 +1,240 @@
+use super::*;
+
+fn message(result: Result<impl std::fmt::Debug>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn every_default_is_allowed_by_its_own_row() {
+    for key in Config::keys() {
+        if let Some(text) = key.default {
+            assert!(value::parse(key, text).is_ok(), "{}", key.name);
+        } else {
+            assert!(
+                !key.unset.is_empty(),
+                "{} says nothing about being unset",
+                key.name
+            );
+        }
+    }
+    let config = Config::default();
+    assert_eq!(config.backend(), "fjall");
+    assert_eq!(config.durability(), Durability::Sync);
+    assert_eq!(config.flush_interval_ms(), 100);
+    assert!(config.create());
+    assert!(config.backend_options().is_empty());
+    assert_eq!(
+        (config.backup_codec(), config.backup_level()),
+        ("zstd".to_owned(), None)
+    );
+    assert_eq!((config.path(), config.backup_dir()), (None, None));
+    assert!(message(config.check()).contains("`path` is not set"));
+    let config = Config::new("/s");
+    assert_eq!(config.backup_dir(), Some(PathBuf::from("/s/backups")));
+    config.check().unwrap();
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_in_every_source() {
+    let meant = "did you mean `backup.codec`?";
+    assert!(message(Config::from_toml("[backup]\ncodek = \"zstd\"")).contains(meant));
+    assert!(message(Config::from_json(r#"{"backup": {"codek": "zstd"}}"#)).contains(meant));
+    assert!(message(Config::from_json(r#"{"backup.codek": "zstd"}"#)).contains(meant));
+    assert!(message(Config::default().set("backup.codek", "zstd")).contains(meant));
+    assert!(message(Config::default().get("backup.codek")).contains(meant));
+    let error = message(
+        Config::default().apply_variables([("STATEKEEP_BACKUP_CODEC".into(), "zstd".into())]),
+    );
+    assert!(
+        error.contains("did you mean `STATEKEEP_BACKUP__CODEC`?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn values_out_of_range_name_key_value_and_what_is_allowed() {
+    let error = message(Config::default().set("flush_interval_ms", "0"));
+    assert_eq!(
+        error,
+        "invalid configuration: `flush_interval_ms` = 0 is not allowed; allowed: a whole number \
+         from 1 to 60000 milliseconds"
+    );
+    for (key, text) in [
+        ("flush_interval_ms", "1.5"),
+        ("flush_interval_ms", "99999999999999999999999"),
+        ("durability", "FULL"),
+        ("create", "yes"),
+        ("backend", "../fjall"),
+        ("backend", ""),
+        ("path", "a\0b"),
+        ("path", ""),
+        ("backend_options", "[1]"),
+        ("plugins.paths", "[1]"),
+        ("backup.level", "23"),
+    ] {
+        let error = Config::default().set(key, text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{key}={text}");
+        assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
+    }
+    // A number where a text belongs, a date, a null.
+    for text in [
+        "path = 1",
+        "create = 1",
+        "flush_interval_ms = 2020-01-01",
+        "backup = 1",
+    ] {
+        assert!(Config::from_toml(text).is_err(), "{text}");
+    }
+    assert!(Config::from_json(r#"{"path": null}"#).is_err());
+    assert!(Config::from_json("[]").is_err());
+    assert!(Config::from_json(&"[".repeat(100_000)).is_err());
+    assert!(Config::from_json(&r#"{"backup":"#.repeat(100_000)).is_err());
+}
+
+#[test]
+fn promised_names_count_and_those_of_later_features_are_refused_by_name() {
+    let config = Config::from_toml(
+        "backend_type = \"sled\"\n[backup]\nbackup_dir = \"/b\"\ncompression_type = \"gzip\"\n\
+         compression_level = 3\n",
+    )
+    .unwrap();
+    assert_eq!(
+        (config.backend(), config.backup_codec()),
+        ("sled".into(), "gzip".into())
+    );
+    assert_eq!(config.backup_level(), Some(3));
+    assert_eq!(config.backup_dir(), Some(PathBuf::from("/b")));
+    for (text, name) in [
+        (
+            "[backup]\nincremental_enabled = true",
+            "backup.incremental_enabled",
+        ),
+        ("[backup]\nmax_backups = 10", "backup.max_backups"),
+        (
+            "[backup]\nmax_backup_age = 2592000",
+            "backup.max_backup_age",
+        ),
+        ("[retention]\nmax_age = 1", "retention"),
+    ] {
+        let error = Config::from_toml(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{text}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("`{name}` is not supported")),
+            "{error}"
+        );
+    }
+    let both = "[backup]\ndir = \"/a\"\nbackup_dir = \"/b\"";
+    assert!(message(Config::from_toml(both)).contains("both set `backup.dir`"));
+}
+
+#[test]
+fn relative_paths_in_a_file_are_relative_to_it_and_a_bad_file_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("statekeep.toml");
+    let text = "path = \"state\"\n[backup]\ndir = \"/abs\"\n[plugins]\npaths = [\"p\", \"/q\"]\n\
+                lock = \"../plugins.lock\"";
+    std::fs::write(&file, text).unwrap();
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.path(), Some(dir.path().join("state")));
+    assert_eq!(config.backup_dir(), Some(PathBuf::from("/abs")));
+    assert_eq!(
+        config.plugins_paths(),
+        [dir.path().join("p"), PathBuf::from("/q")]
+    );
+    assert_eq!(
+        config.plugins_lock(),
+        Some(dir.path().join("../plugins.lock"))
+    );
+    assert_eq!(config.source("path").unwrap(), Source::File(file.clone()));
+
+    std::fs::write(&file, "create = false\nnope = 1").unwrap();
+    let mut config = Config::new("/s");
+    let error = message(config.add_file(&file));
+    assert!(
+        error.contains("statekeep.toml: unknown key `nope`"),
+        "{error}"
+    );
+    assert!(config.create());
+    let missing = Config::load(dir.path().join("none.toml")).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn the_environment_counts_and_leaves_strangers_alone() {
+    let mut config = Config::default();
+    let ignored = config
+        .apply_variables([
+            ("STATEKEEP_PATH".into(), "/s".into()),
+            ("STATEKEEP_BACKUP__CODEC".into(), "lz4".into()),
+            ("STATEKEEP_PLUGINS__PATHS".into(), "/a:/b".into()),
+            (
+                "STATEKEEP_BACKEND_OPTIONS__CACHE_BYTES".into(),
+                "1024".into(),
+            ),
+            ("STATEKEEP_CONFIG".into(), "x.toml".into()),
+            ("STATEKEEP_PORT_80_TCP_ADDR".into(), "10.0.0.1".into()),
+            ("OTHER".into(), "1".into()),
+        ])
+        .unwrap();
+    assert_eq!(ignored, ["STATEKEEP_PORT_80_TCP_ADDR"]);
+    assert_eq!(config.backup_codec(), "lz4");
+    assert_eq!(
+        config.plugins_paths(),
+        [PathBuf::from("/a"), PathBuf::from("/b")]
+    );
+    assert_eq!(config.backend_options()["cache_bytes"], 1024);
+    let error =
+        message(config.apply_variables([("STATEKEEP_FLUSH_INTERVAL_MS".into(), "soon".into())]));
+    assert!(
+        error.contains("variable `STATEKEEP_FLUSH_INTERVAL_MS`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn toml_reads_back_as_the_same_configuration() {
+    let mut config = Config::new("/tmp/a \"b\"\\c\n\u{e9}");
+    for (key, text) in [
+        ("backup.level", "-5"),
+        ("plugins.paths", "/a:/b"),
+        ("backend_options.cache_bytes", "4096"),
+        ("backend_options.mode", "fast # not a comment"),
+        (
+            "backend_options.nested",
+            r#"{"a": [1, true, "x"], "b c": {}}"#,
+        ),
+        ("durability", "relaxed"),
+        ("create", "false"),
+        ("limits.page_keys_max", "10"),
+    ] {
+        config.set(key, text).unwrap();
+    }
+    assert_eq!(
+        Config::from_toml(&config.to_toml().unwrap()).unwrap(),
+        config
+    );
+    let shown = config.to_toml_commented();
+    assert_eq!(Config::from_toml(&shown).unwrap(), config, "{shown}");
+    assert_eq!(
+        Config::from_toml(&Config::default().to_toml_commented()).unwrap(),
+        Config::default()
+    );
+    assert_ne!(Config::from_toml("").unwrap(), config);
+    config.set("backend_options.none", "null").unwrap();
+    assert_eq!(config.to_toml().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, Config::reference()).unwrap();
+    }
+    let page = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        page == Config::reference(),
+        "make it anew: UPDATE_DOCS=1 cargo test -p statekeep reference"
+    );
+}

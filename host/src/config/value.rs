@@ -1,0 +1,108 @@
+//! Checks of a key's value, given as text or as a document's value.
+//!
+//! A value that passed is stored in one form: text, number, boolean, list of texts or table. Every
+//! refusal names the key, the value and what is allowed.
+
+use serde_json::Value;
+use statekeep_core::{Error, Result};
+
+use super::schema::{Key, Kind};
+
+/// Longest text of a value in bytes.
+const TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// The value of a key from its text form: command line, environment, defaults.
+pub fn parse(key: &Key, text: &str) -> Result<Value> {
+    let value = match key.kind {
+        Kind::Path | Kind::Name | Kind::Choice(_) => Value::from(text),
+        Kind::Paths if text.trim_start().starts_with('[') => {
+            serde_json::from_str(text).map_err(|_| refuse(key, text))?
+        }
+        Kind::Paths => text
+            .split(':')
+            .filter(|part| !part.is_empty())
+            .map(Value::from)
+            .collect(),
+        Kind::Integer { .. } => {
+            Value::from(text.trim().parse::<i64>().map_err(|_| refuse(key, text))?)
+        }
+        Kind::Bool => match text {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => return Err(refuse(key, text)),
+        },
+        Kind::Table => serde_json::from_str(text).map_err(|_| refuse(key, text))?,
+    };
+    check(key, value)
+}
+
+/// A value of a backend's own option from its text: JSON where it is JSON, else a text.
+pub fn parse_option(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
+
+/// Checks a value from a document and answers it.
+pub fn check(key: &Key, value: Value) -> Result<Value> {
+    let fits = match (&key.kind, &value) {
+        (Kind::Path, Value::String(text)) => is_path(text),
+        (Kind::Paths, Value::Array(list)) => {
+            list.len() <= 64 && list.iter().all(|path| path.as_str().is_some_and(is_path))
+        }
+        (Kind::Name, Value::String(text)) => is_name(text),
+        (Kind::Choice(words), Value::String(text)) => words.contains(&text.as_str()),
+        (Kind::Integer { min, max }, Value::Number(number)) => number
+            .as_i64()
+            .is_some_and(|number| (*min..=*max).contains(&number)),
+        (Kind::Bool, Value::Bool(_)) | (Kind::Table, Value::Object(_)) => true,
+        _ => false,
+    };
+    if fits {
+        return Ok(value);
+    }
+    Err(refuse(key, &value.to_string()))
+}
+
+fn is_path(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.contains('\0')
+}
+
+fn is_name(text: &str) -> bool {
+    let ordinary = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=128).contains(&text.len()) && text.bytes().all(ordinary)
+}
+
+fn refuse(key: &Key, given: &str) -> Error {
+    let mut shown: String = given.chars().take(100).collect();
+    if shown.len() < given.len() {
+        shown.push_str("...");
+    }
+    let reason = format!(
+        "`{}` = {} is not allowed; allowed: {}",
+        key.name,
+        shown.escape_debug(),
+        allowed(key)
+    );
+    Error::invalid("configuration", reason)
+}
+
+/// What a key allows, in words.
+pub fn allowed(key: &Key) -> String {
+    let unit = if key.unit.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", key.unit)
+    };
+    match key.kind {
+        Kind::Path => "a path".to_owned(),
+        Kind::Paths => "a list of up to 64 paths".to_owned(),
+        Kind::Name => "a name of 1 to 128 letters, digits, `.`, `-`, `_`".to_owned(),
+        Kind::Choice(words) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(" or "),
+        Kind::Integer { min, max } => format!("a whole number from {min} to {max}{unit}"),
+        Kind::Bool => "`true` or `false`".to_owned(),
+        Kind::Table => "a table".to_owned(),
+    }
+}
