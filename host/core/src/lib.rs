@@ -9,6 +9,10 @@ mod backend;
 mod codec;
 mod error;
 mod names;
+#[cfg(any(test, feature = "sim"))]
+pub mod oracle;
+#[cfg(any(test, feature = "sim"))]
+pub mod testing;
 mod value;
 pub mod vfs;
 

@@ -2,9 +2,36 @@
 //!
 //! Real files in production, a simulated disk in tests that counts every call, fails or kills at
 //! the N-th, and drops what was not synced. Nothing else in the host touches `std::fs`.
+//!
+//! What always holds: a name is on stable storage only after `sync_dir` of its directory, content
+//! only after a sync of the file, whatever order the calls came in.
+
+mod real;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+mod tree;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+pub use real::RealVfs;
+pub(crate) use tree::sync_dir_if_ours;
+pub use tree::{
+    ReplaceError, create_dir_all, read_small, remove_tree, replace_file, sync_tree,
+    write_new_synced,
+};
+
+use crate::Error;
+
+/// Turns the answer of a file operation into an error that names the action (`read`, `sync the
+/// directory`) and the path.
+pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
 
 /// What a directory holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +113,13 @@ pub trait Vfs: Send + Sync {
     /// Whether anything is at the path.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
-    /// Tries to take the advisory lock on a file, which is created when absent and then holds
-    /// `content`.
+    /// The one spelling of the path of something that is there: symbolic links resolved.
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+
+    /// Tries to take the advisory lock on a file, which is created when absent and holds `content`
+    /// once the lock is ours. A second attempt is `Busy`, from this process as from any other. The
+    /// file stays when the lock is released: to remove it is the right of the holder alone.
     fn try_lock(&self, path: &Path, content: &str) -> io::Result<LockOutcome>;
 }

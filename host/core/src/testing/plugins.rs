@@ -1,0 +1,66 @@
+//! Backends and codecs for tests that load no plugin.
+
+use std::sync::Arc;
+
+use super::LogBackend;
+use crate::vfs::Vfs;
+use crate::{Backend, BackendConfig, Codec, Error, ErrorKind, Plugins, Result};
+
+/// Offers the backends `log` and `log2` (the same engine under another name), `memory` (not
+/// persistent) and the codec `store`, all over one file layer.
+pub struct TestPlugins {
+    vfs: Arc<dyn Vfs>,
+}
+
+impl TestPlugins {
+    /// Plugins whose backends keep their files in `vfs`.
+    pub fn new(vfs: Arc<dyn Vfs>) -> Arc<dyn Plugins> {
+        Arc::new(TestPlugins { vfs })
+    }
+}
+
+fn unknown(kind: &str, name: &str, known: &str) -> Error {
+    let message = format!("there is no {kind} `{name}` here; known are {known}");
+    Error::other(ErrorKind::Plugin, message)
+}
+
+impl Plugins for TestPlugins {
+    fn open_backend(&self, name: &str, config: &BackendConfig) -> Result<Arc<dyn Backend>> {
+        let vfs = Arc::clone(&self.vfs);
+        match name {
+            "log" | "log2" => Ok(Arc::new(LogBackend::open(vfs, &config.directory)?)),
+            "memory" => Ok(Arc::new(LogBackend::volatile(vfs, &config.directory))),
+            _ => Err(unknown("backend", name, "log, log2, memory")),
+        }
+    }
+
+    fn codec(&self, name: &str) -> Result<Arc<dyn Codec>> {
+        match name {
+            "store" => Ok(Arc::new(StoreCodec)),
+            _ => Err(unknown("codec", name, "store")),
+        }
+    }
+}
+
+/// A codec that keeps every byte as it is.
+pub struct StoreCodec;
+
+impl Codec for StoreCodec {
+    fn name(&self) -> &str {
+        "store"
+    }
+
+    fn compress(&self, _level: Option<i32>, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.clear();
+        out.extend_from_slice(src);
+        Ok(())
+    }
+
+    fn decompress(&self, src: &[u8], raw_len: usize, out: &mut Vec<u8>) -> Result<()> {
+        if src.len() != raw_len {
+            let reason = format!("{} bytes instead of {raw_len}", src.len());
+            return Err(Error::corrupt("stored block", reason));
+        }
+        self.compress(None, src, out)
+    }
+}
