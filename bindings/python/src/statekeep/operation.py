@@ -1,0 +1,68 @@
+"""Long work: started in C, waited for here without the GIL, with progress and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ._ffi import check, fail, ffi, lib, new_err, take
+
+#: How often a progress callback is called, in milliseconds.
+PROGRESS_INTERVAL_MS = 100
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an operation is."""
+
+    phase: str
+    records: int
+    records_total: int
+    bytes_in: int
+    bytes_out: int
+    done: bool
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def finish(op: Any, progress: ProgressCallback | None) -> dict[str, Any]:
+    """Waits for an operation and returns its result; an exception on the way cancels it."""
+    op = ffi.gc(op, lib.statekeep_op_free)
+    err = new_err()
+    try:
+        while True:
+            status = lib.statekeep_op_wait(op, PROGRESS_INTERVAL_MS, err)
+            done = status != lib.STATEKEEP_STATUS_PENDING
+            if done and status != 0:
+                raise fail(status, err)
+            if progress is not None:
+                progress(_progress(op, done))
+            if done:
+                break
+        out = ffi.new("statekeep_buf *")
+        check(lib.statekeep_op_result_json(op, out, err), err)
+        result: dict[str, Any] = json.loads(take(out))
+        return result
+    except BaseException:
+        lib.statekeep_op_cancel(op, ffi.NULL)
+        lib.statekeep_op_wait(op, 2**32 - 1, ffi.NULL)
+        raise
+    finally:
+        ffi.release(op)
+
+
+def _progress(op: Any, done: bool) -> Progress:
+    raw, err = ffi.new("statekeep_progress *"), new_err()
+    raw.struct_size = ffi.sizeof("statekeep_progress")
+    check(lib.statekeep_op_progress(op, raw, err), err)
+    return Progress(
+        phase=ffi.string(lib.statekeep_phase_name(raw.phase)).decode(),
+        records=raw.records,
+        records_total=raw.records_total,
+        bytes_in=raw.bytes_in,
+        bytes_out=raw.bytes_out,
+        done=done,
+    )

@@ -1,0 +1,89 @@
+"""Backups as a Python programmer meets them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import statekeep
+
+
+@pytest.mark.parametrize("codec", ["zstd", "brotli", "gzip", "lz4"])
+def test_backup_damage_restore(state: statekeep.State, codec: str) -> None:
+    with state.batch() as batch:
+        for number in range(500):
+            batch.set(f"session:{number % 7}", f"m{number:04}", {"n": number, "text": "word " * 20})
+    before = {name: dict(state.scope(name).items()) for name in state.scopes()}
+    seen: list[statekeep.Progress] = []
+    backup = state.backups.create(label="L", tags=["a"], codec=codec, progress=seen.append)
+    assert backup.records == 500 and backup.label == "L" and backup.tags == ("a",)
+    assert seen[-1].done and seen[-1].records == 500
+    assert [row.id for row in state.backups.list()] == [backup.id]
+    report = state.backups.verify(backup)
+    assert report.is_valid and report.checksum_valid and report.integrity_valid and not report.errors
+    for name in list(state.scopes()):
+        state.scope(name).clear()
+    state.set("global", "stray", 1)
+    scope = state.scope("session:1")
+    result = state.backups.restore(backup.id)
+    assert result.records == 500
+    assert {name: dict(state.scope(name).items()) for name in state.scopes()} == before
+    assert "m0001" in scope
+
+
+def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> None:
+    with statekeep.open(tmp_path / "state") as state:
+        state.set("global", "k", "before")
+        backup = state.backups.create()
+        state.set("global", "k", "after")
+        segment = next((tmp_path / "state" / "backups" / "seg").iterdir())
+        data = bytearray(segment.read_bytes())
+        data[len(data) // 2] ^= 1
+        segment.chmod(0o600)
+        segment.write_bytes(data)
+        report = state.backups.verify(backup)
+        assert not report.is_valid and segment.name in report.errors[0]
+        with pytest.raises(statekeep.Corrupt) as caught:
+            state.backups.restore(backup)
+        assert segment.name in str(caught.value)
+        assert state.get("global", "k") == "after"
+        with pytest.raises(statekeep.Error):
+            state.backups.restore("../victim")
+        with pytest.raises(statekeep.NotFound):
+            state.backups.show("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+
+
+def test_an_exception_in_progress_cancels(state: statekeep.State) -> None:
+    state.set("global", "k", 1)
+
+    def stop(progress: statekeep.Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        state.backups.create(progress=stop)
+    state.backups.create()
+
+
+def test_writers_go_on_during_a_backup(tmp_path: Path) -> None:
+    with statekeep.open(tmp_path / "state", backend="memory") as state:
+        stop = threading.Event()
+
+        def write() -> None:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                with state.batch() as batch:
+                    batch.set("user:a", "n", turn).set("user:b", "n", turn)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            backups = [state.backups.create() for _ in range(5)]
+        finally:
+            stop.set()
+            thread.join()
+        for backup in backups:
+            state.backups.restore(backup)
+            assert state.get("user:a", "n") == state.get("user:b", "n")
