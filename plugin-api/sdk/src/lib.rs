@@ -1,1 +1,41 @@
-//! Safe traits and export_plugin! for Statekeep plugin authors.
+//! Everything a plugin author needs: safe traits over the plugin ABI, and [`export_plugin!`].
+//!
+//! Implement [`Plugin`] and one or more of [`Compression`], [`Backend`], [`Retention`] and
+//! [`Hook`], then write `export_plugin!(MyType: compression);`. The SDK checks what the host
+//! passes (NULL, lengths, unknown kinds), turns errors into a status with a text, and stops panics:
+//! the call answers PANIC, and every later call on that instance answers POISONED.
+#![deny(missing_docs)]
+
+#[cfg(panic = "abort")]
+compile_error!(
+    "a Statekeep plugin must be built with panic = \"unwind\": a panic is stopped at the boundary, and \
+     with panic = \"abort\" it would end the host's process"
+);
+
+mod backend;
+mod compression;
+mod config;
+mod error;
+#[doc(hidden)]
+pub mod export;
+mod guard;
+mod hook;
+mod host;
+mod memory;
+mod plugin;
+mod retention;
+
+pub use backend::{
+    Backend, Capabilities, Commit, Cursor, Durability, Op, Outcome, Precondition, ScanRange, Sink,
+};
+pub use compression::{Compression, Output};
+pub use config::Config;
+pub use error::{Error, Result};
+pub use hook::{Event, Hook, Phase, Reply, Value};
+pub use host::{Host, Level};
+pub use plugin::Plugin;
+pub use retention::{Backup, BackupKind, Context, Decision, Retention, Verdict};
+
+pub use serde_json;
+pub use statekeep_plugin_api as api;
+pub use statekeep_plugin_api::Status;

@@ -1,0 +1,99 @@
+//! The configuration that `create` gets: one JSON document, read once.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+/// What an instance is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    directory: Option<String>,
+    options: Value,
+}
+
+impl Config {
+    /// Reads a configuration document; no bytes mean an empty one.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when it is not a JSON object of the expected form.
+    pub fn from_json(json: &[u8]) -> Result<Config> {
+        let mut document = match json {
+            b"" => Map::new(),
+            _ => serde_json::from_slice(json).map_err(|error| {
+                Error::invalid(format!("the configuration is no JSON object: {error}"))
+            })?,
+        };
+        let directory = match document.remove("directory") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(path)) => Some(path),
+            Some(other) => {
+                let text = format!("`directory` must be a path in a string, found {other}");
+                return Err(Error::invalid(text));
+            }
+        };
+        let options = match document.remove("options") {
+            None | Some(Value::Null) => Value::Object(Map::new()),
+            Some(Value::Object(options)) => Value::Object(options),
+            Some(other) => {
+                let text = format!("`options` must be a JSON object, found {other}");
+                return Err(Error::invalid(text));
+            }
+        };
+        Ok(Config { directory, options })
+    }
+
+    /// The instance's own existing folder, in which a backend keeps everything.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when the host gave none.
+    pub fn directory(&self) -> Result<&Path> {
+        match &self.directory {
+            Some(path) => Ok(Path::new(path)),
+            None => Err(Error::invalid(
+                "the configuration has no `directory`; a backend needs an existing folder of its own",
+            )),
+        }
+    }
+
+    /// The user's settings, a JSON object.
+    pub fn options(&self) -> &Value {
+        &self.options
+    }
+
+    /// One setting; `None` when it is absent or null.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the option, when its value is not a `T`.
+    pub fn option<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        match self.options.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match T::deserialize(value) {
+                Ok(value) => Ok(Some(value)),
+                Err(error) => Err(Error::invalid(format!(
+                    "option `{name}` cannot be {value}: {error}"
+                ))),
+            },
+        }
+    }
+
+    /// Refuses a setting that the plugin does not know, so that a misspelt one is not ignored.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the unknown option and those that exist.
+    pub fn known_options(&self, known: &[&str]) -> Result<()> {
+        let mut names = self.options.as_object().into_iter().flat_map(Map::keys);
+        match names.find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) if known.is_empty() => Err(Error::invalid(format!(
+                "unknown option `{name}`; this plugin has no options"
+            ))),
+            Some(name) => Err(Error::invalid(format!(
+                "unknown option `{name}`; known are: {}",
+                known.join(", ")
+            ))),
+        }
+    }
+}
