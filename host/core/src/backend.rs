@@ -117,11 +117,8 @@ pub trait Backend: Send + Sync {
 pub trait Cursor: Send {
     /// Hands up to `rows_max` rows to `visit`, in order, and answers how many; 0 is the end. Fewer
     /// than `rows_max` is not the end.
-    fn next_batch(
-        &mut self,
-        rows_max: usize,
-        visit: &mut dyn FnMut(&[u8], &[u8]),
-    ) -> Result<usize>;
+    fn next_batch(&mut self, rows_max: usize, visit: &mut dyn FnMut(&[u8], &[u8]))
+    -> Result<usize>;
 }
 
 /// What a backend is opened with.

@@ -145,17 +145,26 @@ pub enum Error {
 impl Error {
     /// An error of a given class.
     pub fn other(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::Other { kind, message: message.into() }
+        Error::Other {
+            kind,
+            message: message.into(),
+        }
     }
 
     /// An unacceptable argument.
     pub fn invalid(what: &'static str, reason: impl Into<String>) -> Error {
-        Error::Invalid { what, reason: reason.into() }
+        Error::Invalid {
+            what,
+            reason: reason.into(),
+        }
     }
 
     /// Stored bytes that are not what was written.
     pub fn corrupt(what: impl Into<String>, reason: impl Into<String>) -> Error {
-        Error::Corrupt { what: what.into(), reason: reason.into() }
+        Error::Corrupt {
+            what: what.into(),
+            reason: reason.into(),
+        }
     }
 
     /// The class of this error.

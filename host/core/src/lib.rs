@@ -6,18 +6,52 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod batch;
+mod blocking;
+mod bytes;
 mod codec;
+mod commit;
 mod error;
+mod journal;
+mod list;
+mod manager;
+mod meta;
 mod names;
+mod namespace;
+mod options;
 #[cfg(any(test, feature = "sim"))]
 pub mod oracle;
+mod read;
+mod record;
+mod state_dir;
+mod stored_key;
+mod tenant;
 #[cfg(any(test, feature = "sim"))]
 pub mod testing;
 mod value;
 pub mod vfs;
 
 pub use backend::*;
+pub use batch::{Batch, SetOptions};
+pub use blocking::BlockingTenant;
 pub use codec::*;
 pub use error::{Error, ErrorKind, Result};
+pub use journal::{ChangeOp, CommitKind};
+pub use list::{EntryPage, ListOptions, Page, ScopeListOptions, ScopePage};
+pub use manager::{StateInfo, StateManager};
 pub use names::*;
+pub use options::*;
+pub use read::Record;
+pub use record::{
+    Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
+};
+pub use state_dir::{
+    BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,
+    StateDir, StateId,
+};
+pub use stored_key::{data_key, split_key};
+pub use tenant::Tenant;
 pub use value::*;
+
+#[cfg(test)]
+mod engine_tests;

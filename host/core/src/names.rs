@@ -76,29 +76,46 @@ const KINDS: [(ScopeKind, &str); 9] = [
 impl ScopeKind {
     /// The word in the text form.
     pub fn name(self) -> &'static str {
-        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        KINDS
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The kind of a number in a stored key.
     pub fn from_number(number: u8) -> Option<ScopeKind> {
-        KINDS.iter().find(|(kind, _)| *kind as u8 == number).map(|(kind, _)| *kind)
+        KINDS
+            .iter()
+            .find(|(kind, _)| *kind as u8 == number)
+            .map(|(kind, _)| *kind)
     }
 }
 
 impl Scope {
     /// The scope that every session of a tenant shares.
     pub fn global() -> Scope {
-        Scope { kind: ScopeKind::Global, id: String::new(), step: String::new() }
+        Scope {
+            kind: ScopeKind::Global,
+            id: String::new(),
+            step: String::new(),
+        }
     }
 
     /// A scope of any kind but `global` and `step`.
     pub fn new(kind: ScopeKind, id: &str) -> Result<Scope> {
         match kind {
             ScopeKind::Global => Err(Error::invalid("scope", "`global` takes no id")),
-            ScopeKind::Step => Err(Error::invalid("scope", "a step has a workflow and a step id")),
+            ScopeKind::Step => Err(Error::invalid(
+                "scope",
+                "a step has a workflow and a step id",
+            )),
             _ => {
                 check_id(id)?;
-                Ok(Scope { kind, id: id.to_owned(), step: String::new() })
+                Ok(Scope {
+                    kind,
+                    id: id.to_owned(),
+                    step: String::new(),
+                })
             }
         }
     }
@@ -107,7 +124,11 @@ impl Scope {
     pub fn step(workflow: &str, step: &str) -> Result<Scope> {
         check_id(workflow)?;
         check_id(step)?;
-        Ok(Scope { kind: ScopeKind::Step, id: workflow.to_owned(), step: step.to_owned() })
+        Ok(Scope {
+            kind: ScopeKind::Step,
+            id: workflow.to_owned(),
+            step: step.to_owned(),
+        })
     }
 
     /// What kind of scope it is.
@@ -158,7 +179,10 @@ impl FromStr for Scope {
             Error::invalid("scope", reason)
         };
         let (word, id) = text.split_once(':').ok_or_else(unknown)?;
-        let (kind, _) = KINDS.iter().find(|(_, name)| *name == word).ok_or_else(unknown)?;
+        let (kind, _) = KINDS
+            .iter()
+            .find(|(_, name)| *name == word)
+            .ok_or_else(unknown)?;
         match kind {
             ScopeKind::Step => {
                 let (workflow, step) = split_step(id)?;
@@ -178,7 +202,12 @@ fn split_step(text: &str) -> Result<(String, &str)> {
             '/' => return Ok((workflow, &text[at + 1..])),
             '\\' => match chars.next() {
                 Some((_, escaped @ ('/' | '\\'))) => workflow.push(escaped),
-                _ => return Err(Error::invalid("scope", r"`\` stands only before `/` or `\`")),
+                _ => {
+                    return Err(Error::invalid(
+                        "scope",
+                        r"`\` stands only before `/` or `\`",
+                    ));
+                }
             },
             c => workflow.push(c),
         }
@@ -233,8 +262,14 @@ mod tests {
 
     #[test]
     fn scopes_read_as_they_print() {
-        for text in ["global", "user:42", "custom:a:b", "tool:%_*/", "step:w/s", r"step:a\/b\\/c/d"]
-        {
+        for text in [
+            "global",
+            "user:42",
+            "custom:a:b",
+            "tool:%_*/",
+            "step:w/s",
+            r"step:a\/b\\/c/d",
+        ] {
             assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
         }
         let step: Scope = r"step:a\/b/c/d".parse().unwrap();
@@ -243,12 +278,30 @@ mod tests {
 
     #[test]
     fn bad_scopes_and_keys_are_refused_with_words() {
-        for text in ["", "user", "user:", "usr:1", "global:1", "step:w", r"step:\w/s", "user:a\0b"] {
+        for text in [
+            "",
+            "user",
+            "user:",
+            "usr:1",
+            "global:1",
+            "step:w",
+            r"step:\w/s",
+            "user:a\0b",
+        ] {
             let error = text.parse::<Scope>().unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{text:?}: {error}");
+            assert_eq!(
+                error.kind(),
+                crate::ErrorKind::InvalidArgument,
+                "{text:?}: {error}"
+            );
         }
         assert!(Key::new(&"k".repeat(512)).is_ok());
-        assert!(Key::new(&"k".repeat(513)).unwrap_err().to_string().contains("513 bytes"));
+        assert!(
+            Key::new(&"k".repeat(513))
+                .unwrap_err()
+                .to_string()
+                .contains("513 bytes")
+        );
         assert!(Key::new("").is_err());
     }
 }

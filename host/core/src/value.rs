@@ -28,15 +28,31 @@ impl Value {
     /// A JSON value from its text, which is checked and kept as given.
     pub fn json(text: impl Into<Vec<u8>>) -> Result<Value> {
         let bytes = text.into();
-        // serde_json refuses a depth of more than 128 by itself.
         serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
             .map_err(|error| Error::invalid("JSON value", error.to_string()))?;
-        Ok(Value { kind: ValueKind::Json, bytes })
+        let value = Value {
+            kind: ValueKind::Json,
+            bytes,
+        };
+        value.check_depth()?;
+        Ok(value)
+    }
+
+    /// Fails for JSON that is nested too deeply for readers that recurse.
+    pub(crate) fn check_depth(&self) -> Result<()> {
+        if self.kind == ValueKind::Json && nests_deeper_than(&self.bytes, JSON_DEPTH_MAX) {
+            let reason = format!("it is nested more than {JSON_DEPTH_MAX} deep");
+            return Err(Error::invalid("JSON value", reason));
+        }
+        Ok(())
     }
 
     /// A raw value.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Value {
-        Value { kind: ValueKind::Bytes, bytes: bytes.into() }
+        Value {
+            kind: ValueKind::Bytes,
+            bytes: bytes.into(),
+        }
     }
 
     /// A value from a stored record, which was checked when it was written.
@@ -71,6 +87,75 @@ impl Value {
 
 impl From<&serde_json::Value> for Value {
     fn from(document: &serde_json::Value) -> Value {
-        Value { kind: ValueKind::Json, bytes: document.to_string().into_bytes() }
+        Value {
+            kind: ValueKind::Json,
+            bytes: document.to_string().into_bytes(),
+        }
+    }
+}
+
+/// Whether well-formed JSON has more than `depth_max` arrays and objects within one another. It
+/// keeps no stack, so that no input can exhaust one.
+fn nests_deeper_than(json: &[u8], depth_max: usize) -> bool {
+    // Each level takes an opening and a closing bracket.
+    if json.len() <= 2 * depth_max {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > depth_max {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> String {
+        format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+    }
+
+    #[test]
+    fn json_is_kept_as_given_and_refused_when_malformed() {
+        assert_eq!(
+            Value::json("{ \"a\" : 1 }").unwrap().as_bytes(),
+            b"{ \"a\" : 1 }"
+        );
+        for text in ["", "{", "{}x", "nan", "\u{FEFF}{}", "[1,]"] {
+            assert!(Value::json(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited_and_brackets_in_strings_do_not_count() {
+        assert!(Value::json(nested(128)).is_ok());
+        assert!(
+            Value::json(nested(129))
+                .unwrap_err()
+                .to_string()
+                .contains("128 deep")
+        );
+        assert!(Value::json(nested(1_000_000)).is_err());
+        let text = format!(
+            r#"["{}\"{}", {}]"#,
+            "[".repeat(300),
+            "{".repeat(300),
+            nested(127)
+        );
+        assert!(Value::json(text).is_ok());
     }
 }

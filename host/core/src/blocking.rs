@@ -1,0 +1,196 @@
+//! A tenant's handle whose calls block, for any thread, also those of an async runtime.
+
+use std::sync::Arc;
+
+use crate::batch::{Encoder, check};
+use crate::commit::{Changes, Done, ScopeCommand, ScopeWork, Work};
+use crate::list::Lister;
+use crate::namespace::TenantSlot;
+use crate::{
+    Batch, EntryPage, Error, Key, ListOptions, Page, Record, Result, Scope, ScopeListOptions,
+    ScopePage, Sequence, SetOptions, StateManager, Value, read,
+};
+
+/// A tenant whose calls block until they are done. It can only reach keys of its tenant.
+#[derive(Clone)]
+pub struct BlockingTenant {
+    pub(crate) manager: Arc<StateManager>,
+    pub(crate) slot: Arc<TenantSlot>,
+}
+
+impl BlockingTenant {
+    /// The tenant's name; empty for the default tenant.
+    pub fn name(&self) -> &str {
+        self.slot.name()
+    }
+
+    /// The state that the tenant belongs to.
+    pub fn manager(&self) -> &Arc<StateManager> {
+        &self.manager
+    }
+
+    /// The value of a key, if it is there.
+    pub fn get(&self, scope: &Scope, key: &Key) -> Result<Option<Value>> {
+        let guard = self.manager.committer.namespace()?;
+        let namespace = guard.as_ref().ok_or(Error::Closed)?;
+        read::get(namespace, &**self.manager.plugins(), &self.slot, scope, key)
+    }
+
+    /// The value of a key with sequence, times and class, if it is there.
+    pub fn get_record(&self, scope: &Scope, key: &Key) -> Result<Option<Record>> {
+        let guard = self.manager.committer.namespace()?;
+        let namespace = guard.as_ref().ok_or(Error::Closed)?;
+        read::get_record(namespace, &**self.manager.plugins(), &self.slot, scope, key)
+    }
+
+    /// Whether a key is there.
+    pub fn exists(&self, scope: &Scope, key: &Key) -> Result<bool> {
+        let guard = self.manager.committer.namespace()?;
+        let namespace = guard.as_ref().ok_or(Error::Closed)?;
+        let found = read::with_record(namespace, &self.slot, scope, key, |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
+    /// The values of several keys of a scope, in their order; at most `limits.page_keys_max`. Each
+    /// is read for itself.
+    pub fn get_many(&self, scope: &Scope, keys: &[Key]) -> Result<Vec<Option<Value>>> {
+        let limit = self.manager.committer.limits().page_keys_max;
+        check(
+            "keys in a get",
+            keys.len() as u64,
+            "limits.page_keys_max",
+            limit,
+        )?;
+        keys.iter().map(|key| self.get(scope, key)).collect()
+    }
+
+    /// Sets a key and answers the commit's sequence.
+    pub fn set(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        value: Value,
+        options: SetOptions,
+    ) -> Result<Sequence> {
+        let changes = self.encode(|encoder| encoder.single(scope, key, Some(value), options))?;
+        let done = self.manager.committer.run_blocking(Work::Commit(changes))?;
+        Ok(done.sequence.unwrap_or(done.head))
+    }
+
+    /// Deletes a key and answers the commit's sequence, or `None` when the key was not there.
+    pub fn delete(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        options: SetOptions,
+    ) -> Result<Option<Sequence>> {
+        let changes = self.encode(|encoder| encoder.single(scope, key, None, options))?;
+        Ok(self
+            .manager
+            .committer
+            .run_blocking(Work::Commit(changes))?
+            .sequence)
+    }
+
+    /// Applies a batch as one commit and answers its sequence; when nothing was to change, that of
+    /// the last commit.
+    pub fn commit(&self, batch: Batch) -> Result<Sequence> {
+        let changes = self.encode(|encoder| encoder.batch(batch))?;
+        let done = self.manager.committer.run_blocking(Work::Commit(changes))?;
+        Ok(done.sequence.unwrap_or(done.head))
+    }
+
+    /// A page of the keys of a scope, in order.
+    pub fn list(&self, scope: &Scope, options: &ListOptions) -> Result<Page> {
+        self.with_lister(|lister| lister.keys(scope, options))
+    }
+
+    /// A page of the keys and values of a scope, in order.
+    pub fn scan_page(&self, scope: &Scope, options: &ListOptions) -> Result<EntryPage> {
+        self.with_lister(|lister| lister.entries(&**self.manager.plugins(), scope, options))
+    }
+
+    /// A page of the scopes that hold at least one key.
+    pub fn list_scopes(&self, options: &ScopeListOptions) -> Result<ScopePage> {
+        self.with_lister(|lister| lister.scopes(options))
+    }
+
+    /// Removes all keys of a scope in one commit and answers how many there were. At most
+    /// `limits.scope_keys_max` keys of `limits.scope_bytes_max` bytes.
+    pub fn clear_scope(&self, scope: &Scope) -> Result<u64> {
+        self.scope_command(ScopeCommand::Clear(scope.clone()))
+    }
+
+    /// Copies all keys of a scope into another in one commit and answers how many there were. Keys
+    /// that the target has already are replaced, its other keys stay. Limits as for clearing.
+    pub fn copy_scope(&self, from: &Scope, to: &Scope) -> Result<u64> {
+        check_two(from, to)?;
+        self.scope_command(ScopeCommand::Copy {
+            from: from.clone(),
+            to: to.clone(),
+        })
+    }
+
+    /// As [`BlockingTenant::copy_scope`], and removes the keys from the first scope.
+    pub fn move_scope(&self, from: &Scope, to: &Scope) -> Result<u64> {
+        check_two(from, to)?;
+        self.scope_command(ScopeCommand::Move {
+            from: from.clone(),
+            to: to.clone(),
+        })
+    }
+
+    /// Returns when every commit acknowledged before is on stable storage.
+    pub fn flush(&self) -> Result<()> {
+        self.manager.flush()
+    }
+
+    fn scope_command(&self, kind: ScopeCommand) -> Result<u64> {
+        let done: Done = self.manager.committer.run_blocking(self.scope_work(kind))?;
+        Ok(done.count)
+    }
+
+    pub(crate) fn scope_work(&self, kind: ScopeCommand) -> Work {
+        let durability = self.manager.durability;
+        Work::Scope(ScopeWork {
+            tenant: self.slot.clone(),
+            durability,
+            kind,
+        })
+    }
+
+    /// Checks and encodes changes on the caller's thread.
+    pub(crate) fn encode(
+        &self,
+        encode: impl FnOnce(&Encoder<'_>) -> Result<Changes>,
+    ) -> Result<Changes> {
+        let guard = self.manager.committer.namespace()?;
+        let namespace = guard.as_ref().ok_or(Error::Closed)?;
+        encode(&Encoder {
+            limits: self.manager.committer.limits(),
+            capabilities: &namespace.capabilities,
+            tenant: &self.slot,
+            durability: self.manager.durability,
+        })
+    }
+
+    fn with_lister<T>(&self, list: impl FnOnce(&Lister<'_>) -> Result<T>) -> Result<T> {
+        let namespace = self.manager.committer.namespace_arc()?;
+        let limits = self.manager.committer.limits();
+        list(&Lister {
+            namespace: &namespace,
+            limits,
+            tenant: &self.slot,
+        })
+    }
+}
+
+pub(crate) fn check_two(from: &Scope, to: &Scope) -> Result<()> {
+    if from != to {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "scope",
+        format!("source and target are both {from}"),
+    ))
+}

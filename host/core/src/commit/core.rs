@@ -1,0 +1,221 @@
+//! The committer's work on one namespace, done by one thread at a time: group, commit, publish,
+//! acknowledge, flush.
+//!
+//! A refused group is tried again commit by commit, so that one bad commit fails no other. After an
+//! unknown outcome or a failed flush nothing is written any more.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Committer;
+use super::group::{Group, Rows};
+use super::request::{Ack, Changes, Done, Request, Work};
+use crate::meta::HeadRow;
+use crate::namespace::Namespace;
+use crate::{CommitError, Durability, Error, ErrorKind, Result, TenantNumber};
+
+/// A group stops growing beyond these.
+const GROUP_CHANGES: usize = 2_048;
+const GROUP_BYTES: usize = 4 << 20;
+
+/// Where the next commit continues.
+pub(crate) struct Position {
+    pub(crate) head: HeadRow,
+    pub(crate) tenant_next: TenantNumber,
+}
+
+pub(crate) struct Core {
+    pub(crate) namespace: Arc<Namespace>,
+    pub(crate) position: Position,
+    /// Relaxed commits have been made since the last flush.
+    pub(crate) dirty: bool,
+    rows: Rows,
+}
+
+impl Core {
+    pub(crate) fn new(namespace: Arc<Namespace>, tenant_next: TenantNumber) -> Core {
+        let position = Position {
+            head: namespace.head_row(),
+            tenant_next,
+        };
+        Core {
+            namespace,
+            position,
+            dirty: false,
+            rows: Rows::default(),
+        }
+    }
+
+    /// Carries out requests in order and tells each its outcome.
+    pub(crate) fn work(&mut self, committer: &Committer, requests: &mut VecDeque<Request>) {
+        let mut group = Group::default();
+        while let Some(Request { work, ack }) = requests.pop_front() {
+            match work {
+                Work::Commit(changes) => {
+                    let changes_after = group.changes + changes.keys.len();
+                    let bytes_after = group.bytes + changes.bytes();
+                    if changes_after > GROUP_CHANGES || bytes_after > GROUP_BYTES {
+                        self.commit_group(committer, &mut group);
+                    }
+                    group.push(changes, ack);
+                }
+                other => {
+                    self.commit_group(committer, &mut group);
+                    ack.send(self.command(committer, other));
+                }
+            }
+        }
+        self.commit_group(committer, &mut group);
+    }
+
+    fn command(&mut self, committer: &Committer, work: Work) -> Result<Done> {
+        committer.check_poison()?;
+        match work {
+            Work::Commit(changes) => self.commit_one(committer, changes),
+            Work::Scope(scope) => self.scope_command(committer, scope),
+            Work::Restore(restore) => self.switch(committer, *restore),
+            Work::Flush => {
+                self.flush(committer)?;
+                Ok(Done {
+                    sequence: None,
+                    count: 0,
+                    head: self.position.head.sequence,
+                })
+            }
+        }
+    }
+
+    /// Makes everything committed so far durable.
+    pub(crate) fn flush(&mut self, committer: &Committer) -> Result<()> {
+        if !self.dirty {
+            return Ok(());
+        }
+        committer.check_poison()?;
+        match self.namespace.backend.flush() {
+            Ok(()) => {
+                self.dirty = false;
+                Ok(())
+            }
+            Err(error) => Err(committer.poison(format!("a flush failed: {error}"))),
+        }
+    }
+
+    /// Commits a group and empties it.
+    fn commit_group(&mut self, committer: &Committer, group: &mut Group) {
+        if group.commits.is_empty() {
+            return;
+        }
+        let outcomes = match committer.check_poison().map_err(CommitError::Refused) {
+            Ok(()) => self.try_commit(committer, group),
+            Err(error) => Err(error),
+        };
+        let acks = std::mem::take(&mut group.acks);
+        match outcomes {
+            Ok(outcomes) => send_all(acks, outcomes),
+            Err(CommitError::Refused(error)) if acks.len() == 1 => send_all(acks, vec![Err(error)]),
+            Err(CommitError::Refused(_)) => {
+                for (changes, ack) in group.commits.drain(..).zip(acks) {
+                    ack.send(self.commit_one(committer, changes));
+                }
+            }
+            Err(CommitError::Unknown(error)) => {
+                let _ = committer.poison(format!("a commit failed: {error}"));
+                let outcomes = acks.iter().map(|_| Err(indeterminate(&error))).collect();
+                send_all(acks, outcomes);
+            }
+        }
+        *group = Group::default();
+    }
+
+    /// Commits the changes as a group of their own.
+    pub(crate) fn commit_one(&mut self, committer: &Committer, changes: Changes) -> Result<Done> {
+        committer.check_poison()?;
+        let mut group = Group::default();
+        group.commits.push(changes);
+        match self.try_commit(committer, &mut group) {
+            Ok(mut outcomes) => match outcomes.pop() {
+                Some(outcome) => outcome,
+                None => Err(Error::other(ErrorKind::Internal, "a commit had no outcome")),
+            },
+            Err(CommitError::Refused(error)) => Err(error),
+            Err(CommitError::Unknown(error)) => {
+                let _ = committer.poison(format!("a commit failed: {error}"));
+                Err(indeterminate(&error))
+            }
+        }
+    }
+
+    /// Resolves a group, hands it to the backend and makes it the head.
+    fn try_commit(
+        &mut self,
+        committer: &Committer,
+        group: &mut Group,
+    ) -> Result<Vec<Result<Done>>, CommitError> {
+        let now = committer.clock.now();
+        let plan = self
+            .rows
+            .resolve(group, &self.namespace, &self.position, now);
+        if plan.head.sequence == self.position.head.sequence {
+            // Nothing to write; what was seen must still be as durable as was asked for.
+            if plan.durability == Durability::Sync {
+                self.flush(committer).map_err(CommitError::Refused)?;
+            }
+            return Ok(plan.outcomes);
+        }
+        let (ops, bytes) = self.rows.ops(group);
+        let most = &self.namespace.capabilities;
+        check_size(
+            "operations in a commit",
+            ops.len() as u64,
+            "the backend's commit_ops_max",
+            most.commit_ops_max,
+        )?;
+        check_size(
+            "bytes in a commit",
+            bytes,
+            "the backend's commit_bytes_max",
+            most.commit_bytes_max,
+        )?;
+        self.namespace.backend.commit(&ops, plan.durability)?;
+        for (name, number) in plan.tenants {
+            self.namespace.add_tenant(name, number);
+        }
+        self.position = Position {
+            head: plan.head,
+            tenant_next: plan.tenant_next,
+        };
+        self.namespace.publish(plan.head.sequence, plan.head.time);
+        self.dirty = plan.durability == Durability::Relaxed;
+        Ok(plan.outcomes)
+    }
+}
+
+fn send_all(acks: Vec<Ack>, outcomes: Vec<Result<Done>>) {
+    for (ack, outcome) in acks.into_iter().zip(outcomes) {
+        ack.send(outcome);
+    }
+}
+
+fn check_size(
+    what: &'static str,
+    actual: u64,
+    limit_name: &'static str,
+    limit: u64,
+) -> Result<(), CommitError> {
+    if actual <= limit {
+        return Ok(());
+    }
+    Err(CommitError::Refused(Error::TooLarge {
+        what,
+        actual,
+        limit_name,
+        limit,
+    }))
+}
+
+pub(crate) fn indeterminate(error: &Error) -> Error {
+    let message = format!(
+        "whether the commit took place is unknown: {error}; close and open the state again, then look"
+    );
+    Error::other(ErrorKind::Indeterminate, message)
+}

@@ -1,0 +1,293 @@
+//! The one commit path: a queue, and one committer at a time that empties it in order.
+//!
+//! The committer's role is taken by its thread, or by a blocking caller that finds the queue empty
+//! and the role free, which saves it two changes of thread. While one group is being synced the next
+//! one gathers in the queue. Whoever holds the role holds the [`Core`].
+
+mod core;
+mod group;
+mod request;
+mod restore;
+mod scope;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+pub(crate) use self::core::Core;
+pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeWork, Work, lost};
+use crate::namespace::Namespace;
+use crate::{Clock, Error, ErrorKind, Limits, Result, TenantNumber};
+
+pub(crate) struct Committer {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    core: Mutex<Option<Core>>,
+    /// The first failure after which nothing is written.
+    poison: OnceLock<String>,
+    namespace: ArcSwapOption<Namespace>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    flush_interval: Duration,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    thread_id: OnceLock<ThreadId>,
+    close_error: Mutex<Option<Error>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Request>,
+    bytes: u64,
+    /// The role of the committer is taken.
+    busy: bool,
+    closed: bool,
+    /// When the oldest relaxed commit must be flushed.
+    flush_at: Option<Instant>,
+}
+
+impl Committer {
+    /// Starts the committer of a namespace.
+    pub(crate) fn start(
+        namespace: Namespace,
+        tenant_next: TenantNumber,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        flush_interval: Duration,
+    ) -> Result<Arc<Committer>> {
+        let namespace = Arc::new(namespace);
+        let committer = Arc::new(Committer {
+            queue: Mutex::new(Queue::default()),
+            wake: Condvar::new(),
+            core: Mutex::new(Some(Core::new(namespace.clone(), tenant_next))),
+            poison: OnceLock::new(),
+            namespace: ArcSwapOption::new(Some(namespace)),
+            clock,
+            limits,
+            flush_interval,
+            thread: Mutex::new(None),
+            thread_id: OnceLock::new(),
+            close_error: Mutex::new(None),
+        });
+        let own = committer.clone();
+        let handle = std::thread::Builder::new()
+            .name("statekeep-commit".to_owned())
+            .spawn(move || own.run_thread())
+            .map_err(|error| {
+                let message = format!("cannot start the committer's thread: {error}");
+                Error::other(ErrorKind::Unavailable, message)
+            })?;
+        let _ = committer.thread_id.set(handle.thread().id());
+        *committer.thread.lock() = Some(handle);
+        Ok(committer)
+    }
+
+    /// The namespace that reads use.
+    pub(crate) fn namespace(&self) -> Result<arc_swap::Guard<Option<Arc<Namespace>>>> {
+        let guard = self.namespace.load();
+        if guard.is_some() {
+            Ok(guard)
+        } else {
+            Err(Error::Closed)
+        }
+    }
+
+    /// As [`Committer::namespace`], to be kept.
+    pub(crate) fn namespace_arc(&self) -> Result<Arc<Namespace>> {
+        self.namespace.load_full().ok_or(Error::Closed)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Waits until no commit is on its way to the backend. What a reader saw of one is then wholly
+    /// there.
+    pub(crate) fn settle(&self) {
+        drop(self.core.lock());
+    }
+
+    /// Carries out a request and waits for its outcome, on any thread.
+    pub(crate) fn run_blocking(&self, work: Work) -> Result<Done> {
+        let (ack, outcome) = Ack::blocking();
+        let request = Request { work, ack };
+        let mut queue = self.queue.lock();
+        self.check_open(&queue)?;
+        if !queue.busy && queue.waiting.is_empty() {
+            queue.busy = true;
+            drop(queue);
+            self.work(&mut VecDeque::from([request]));
+        } else {
+            self.enqueue(queue, request)?;
+        }
+        outcome.recv().unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Hands a request to the committer's thread. Dropping the future does not take it back.
+    pub(crate) async fn run(self: &Arc<Self>, work: Work) -> Result<Done> {
+        let (ack, outcome) = Ack::future();
+        {
+            let queue = self.queue.lock();
+            self.check_open(&queue)?;
+            self.enqueue(queue, Request { work, ack })?;
+        }
+        outcome.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    fn check_open(&self, queue: &Queue) -> Result<()> {
+        if queue.closed {
+            Err(Error::Closed)
+        } else {
+            self.check_poison()
+        }
+    }
+
+    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, request: Request) -> Result<()> {
+        let bytes = queue.bytes + request.bytes() as u64;
+        let commits = queue.waiting.len() as u64 + 1;
+        let full = |name, limit| {
+            let message = format!("too much waits for the committer ({name} = {limit}); try again");
+            Err(Error::other(ErrorKind::Busy, message))
+        };
+        if commits > self.limits.queue_commits_max {
+            return full("limits.queue_commits_max", self.limits.queue_commits_max);
+        }
+        if bytes > self.limits.queue_bytes_max && commits > 1 {
+            return full("limits.queue_bytes_max", self.limits.queue_bytes_max);
+        }
+        queue.bytes = bytes;
+        queue.waiting.push_back(request);
+        let free = !queue.busy;
+        drop(queue);
+        if free {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Fails once the state is poisoned.
+    pub(crate) fn check_poison(&self) -> Result<()> {
+        match self.poison.get() {
+            None => Ok(()),
+            Some(reason) => Err(Error::Poisoned {
+                reason: reason.clone(),
+            }),
+        }
+    }
+
+    /// Stops all writing; the first reason stays.
+    pub(crate) fn poison(&self, reason: String) -> Error {
+        tracing::error!(%reason, "the state takes no more writes");
+        let reason = self.poison.get_or_init(|| reason).clone();
+        Error::Poisoned { reason }
+    }
+
+    /// Does requests as the holder of the role, and gives the role up.
+    fn work(&self, requests: &mut VecDeque<Request>) {
+        let dirty = self.with_core(|core| {
+            core.work(self, requests);
+            core.dirty && self.poison.get().is_none()
+        });
+        let mut queue = self.queue.lock();
+        queue.busy = false;
+        let arm = dirty && queue.flush_at.is_none();
+        if arm {
+            queue.flush_at = Instant::now().checked_add(self.flush_interval);
+        } else if !dirty {
+            queue.flush_at = None;
+        }
+        let more = arm || queue.closed || !queue.waiting.is_empty();
+        drop(queue);
+        if more {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Runs the holder's work. A panic in it poisons the state; requests that it dropped are told.
+    fn with_core(&self, work: impl FnOnce(&mut Core) -> bool) -> bool {
+        let mut core = self.core.lock();
+        let Some(core) = core.as_mut() else {
+            return false;
+        };
+        match catch_unwind(AssertUnwindSafe(|| work(core))) {
+            Ok(dirty) => dirty,
+            Err(_) => {
+                let _ = self.poison("the committer panicked".to_owned());
+                false
+            }
+        }
+    }
+
+    /// The committer's thread.
+    fn run_thread_step(&self) -> bool {
+        let mut queue = self.queue.lock();
+        loop {
+            if !queue.busy {
+                if !queue.waiting.is_empty() {
+                    queue.busy = true;
+                    queue.bytes = 0;
+                    let mut requests = std::mem::take(&mut queue.waiting);
+                    drop(queue);
+                    self.work(&mut requests);
+                    return true;
+                }
+                if queue.closed {
+                    return false;
+                }
+            }
+            match queue.flush_at {
+                Some(at) if !queue.busy && at <= Instant::now() => {
+                    queue.busy = true;
+                    queue.flush_at = None;
+                    drop(queue);
+                    self.flush_now();
+                    return true;
+                }
+                Some(at) if !queue.busy => drop(self.wake.wait_until(&mut queue, at)),
+                _ => self.wake.wait(&mut queue),
+            }
+        }
+    }
+
+    /// A flush on the timer; a failure poisons the state.
+    fn flush_now(&self) {
+        self.with_core(|core| {
+            let _ = core.flush(self);
+            false
+        });
+        self.work(&mut VecDeque::new());
+    }
+
+    fn run_thread(&self) {
+        while self.run_thread_step() {}
+        let mut error = None;
+        self.with_core(|core| {
+            error = core.flush(self).err();
+            false
+        });
+        *self.close_error.lock() = error;
+        *self.core.lock() = None;
+        self.namespace.store(None);
+    }
+
+    /// Ends the committer: what waits is done, everything is flushed. Later requests are `Closed`.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.queue.lock().closed = true;
+        self.wake.notify_one();
+        if self.thread_id.get() == Some(&std::thread::current().id()) {
+            return Ok(());
+        }
+        let mut thread = self.thread.lock();
+        if let Some(handle) = thread.take() {
+            let _ = handle.join();
+        }
+        match self.close_error.lock().take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Meta rows: a namespace's own facts, under ASCII names. Numbers are little-endian.
+//!
+//! ```text
+//! every row      format u8 = 1 | CRC-32C u32 of byte 0 followed by all bytes from 5 on | fields
+//! state          state id u128 | created i64 unix ms | state format u32 = 1
+//! head           last sequence u64 | its time i64 unix ms | timeline u128
+//! floor          oldest sequence whose snapshot can be read, u64
+//! tenant-next    number u32 of the next new tenant
+//! tenant/<name>  number u32
+//! ```
+//! Ids are ULIDs as 128-bit numbers. A restored namespace keeps the state id and has a new timeline.
+
+use ulid::Ulid;
+
+use crate::bytes::Reader;
+use crate::journal::known;
+use crate::{Backend, Error, KeyRange, Result, RowOp, Sequence, Space, TenantNumber, UnixMs};
+
+const META_FORMAT: u8 = 1;
+/// The format of a namespace as a whole: its spaces, keys and rows.
+pub(crate) const STATE_FORMAT: u32 = 1;
+pub(crate) const STATE: &[u8] = b"state";
+pub(crate) const HEAD: &[u8] = b"head";
+pub(crate) const FLOOR: &[u8] = b"floor";
+pub(crate) const TENANT_NEXT: &[u8] = b"tenant-next";
+const TENANT_PREFIX: &[u8] = b"tenant/";
+
+/// Who a state is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StateRow {
+    pub(crate) id: Ulid,
+    pub(crate) created: UnixMs,
+}
+
+/// The last commit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HeadRow {
+    pub(crate) sequence: Sequence,
+    pub(crate) time: UnixMs,
+    pub(crate) timeline: Ulid,
+}
+
+/// All meta rows of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) state: StateRow,
+    pub(crate) head: HeadRow,
+    pub(crate) floor: Sequence,
+    pub(crate) tenant_next: TenantNumber,
+    pub(crate) tenants: Vec<(String, TenantNumber)>,
+}
+
+fn begin(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[META_FORMAT, 0, 0, 0, 0]);
+    start
+}
+
+fn finish(out: &mut [u8], start: usize) {
+    let row = &mut out[start..];
+    let crc = checksum(row);
+    row[1..5].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn checksum(row: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&row[..1]), &row[5..])
+}
+
+fn open<'a>(row: &'a [u8], what: &'a str) -> Result<Reader<'a>> {
+    let mut reader = Reader::new(row, what);
+    known(what, "format", reader.u8()?, META_FORMAT)?;
+    if reader.u32()? != checksum(row) {
+        return Err(reader.corrupt("its checksum does not fit its bytes"));
+    }
+    Ok(reader)
+}
+
+pub(crate) fn push_head(out: &mut Vec<u8>, head: &HeadRow) {
+    let start = begin(out);
+    out.extend_from_slice(&head.sequence.0.to_le_bytes());
+    out.extend_from_slice(&head.time.0.to_le_bytes());
+    out.extend_from_slice(&head.timeline.0.to_le_bytes());
+    finish(out, start);
+}
+
+pub(crate) fn push_number(out: &mut Vec<u8>, number: TenantNumber) {
+    let start = begin(out);
+    out.extend_from_slice(&number.0.to_le_bytes());
+    finish(out, start);
+}
+
+pub(crate) fn tenant_key(name: &str) -> Vec<u8> {
+    [TENANT_PREFIX, name.as_bytes()].concat()
+}
+
+impl Meta {
+    /// The facts of a new, empty state.
+    pub(crate) fn new_state(id: Ulid, now: UnixMs) -> Meta {
+        Meta {
+            state: StateRow { id, created: now },
+            head: HeadRow {
+                sequence: Sequence(0),
+                time: now,
+                timeline: Ulid::new(),
+            },
+            floor: Sequence(0),
+            tenant_next: TenantNumber(1),
+            tenants: Vec::new(),
+        }
+    }
+
+    /// All rows, keys and values.
+    pub(crate) fn rows(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut state = Vec::new();
+        let start = begin(&mut state);
+        state.extend_from_slice(&self.state.id.0.to_le_bytes());
+        state.extend_from_slice(&self.state.created.0.to_le_bytes());
+        state.extend_from_slice(&STATE_FORMAT.to_le_bytes());
+        finish(&mut state, start);
+
+        let mut head = Vec::new();
+        push_head(&mut head, &self.head);
+
+        let mut floor = Vec::new();
+        let start = begin(&mut floor);
+        floor.extend_from_slice(&self.floor.0.to_le_bytes());
+        finish(&mut floor, start);
+
+        let number = |number| {
+            let mut row = Vec::new();
+            push_number(&mut row, number);
+            row
+        };
+        let mut rows = vec![
+            (STATE.to_vec(), state),
+            (HEAD.to_vec(), head),
+            (FLOOR.to_vec(), floor),
+            (TENANT_NEXT.to_vec(), number(self.tenant_next)),
+        ];
+        rows.extend(
+            self.tenants
+                .iter()
+                .map(|(name, n)| (tenant_key(name), number(*n))),
+        );
+        rows
+    }
+
+    /// Reads and checks all meta rows; rows with names that are not known are left alone.
+    pub(crate) fn load(backend: &dyn Backend) -> Result<Meta> {
+        let mut rows = Vec::new();
+        let mut cursor = backend.scan(Space::Meta, KeyRange::default())?;
+        while cursor.next_batch(256, &mut |key, row| rows.push((key.to_vec(), row.to_vec())))? > 0 {
+        }
+        let (mut state, mut head, mut floor, mut next) = (None, None, None, None);
+        let mut tenants = Vec::new();
+        for (key, row) in &rows {
+            match key.as_slice() {
+                STATE => state = Some(read_state(row)?),
+                HEAD => head = Some(read_head(row)?),
+                FLOOR => {
+                    let mut reader = open(row, "meta row `floor`")?;
+                    floor = Some(Sequence(reader.u64()?));
+                    reader.end()?;
+                }
+                TENANT_NEXT => next = Some(read_number(row, "meta row `tenant-next`")?),
+                key => {
+                    if let Some(name) = key.strip_prefix(TENANT_PREFIX) {
+                        tenants.push(read_tenant(name, row)?);
+                    }
+                }
+            }
+        }
+        let missing =
+            |name: &str| Error::corrupt("state", format!("its meta row `{name}` is missing"));
+        Ok(Meta {
+            state: state.ok_or_else(|| missing("state"))?,
+            head: head.ok_or_else(|| missing("head"))?,
+            floor: floor.ok_or_else(|| missing("floor"))?,
+            tenant_next: next.ok_or_else(|| missing("tenant-next"))?,
+            tenants,
+        })
+    }
+}
+
+fn read_state(row: &[u8]) -> Result<StateRow> {
+    let mut reader = open(row, "meta row `state`")?;
+    let state = StateRow {
+        id: Ulid(reader.u128()?),
+        created: UnixMs(reader.i64()?),
+    };
+    let format = reader.u32()?;
+    if format != STATE_FORMAT {
+        let reason = format!("state format {format} is not known to this version; use a newer one");
+        return Err(Error::Incompatible {
+            what: "state".to_owned(),
+            reason,
+        });
+    }
+    reader.end()?;
+    Ok(state)
+}
+
+pub(crate) fn read_head(row: &[u8]) -> Result<HeadRow> {
+    let mut reader = open(row, "meta row `head`")?;
+    let head = HeadRow {
+        sequence: Sequence(reader.u64()?),
+        time: UnixMs(reader.i64()?),
+        timeline: Ulid(reader.u128()?),
+    };
+    reader.end()?;
+    Ok(head)
+}
+
+fn read_number(row: &[u8], what: &str) -> Result<TenantNumber> {
+    let mut reader = open(row, what)?;
+    let number = TenantNumber(reader.u32()?);
+    reader.end()?;
+    Ok(number)
+}
+
+fn read_tenant(name: &[u8], row: &[u8]) -> Result<(String, TenantNumber)> {
+    let what = format!("meta row `tenant/{}`", name.escape_ascii());
+    let name = std::str::from_utf8(name)
+        .map_err(|_| Error::corrupt(what.as_str(), "its name is not UTF-8"))?;
+    Ok((name.to_owned(), read_number(row, &what)?))
+}
+
+/// The rows as operations of one commit.
+pub(crate) fn meta_ops(rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<RowOp<'_>> {
+    rows.iter()
+        .map(|(key, value)| RowOp::Put {
+            space: Space::Meta,
+            key,
+            value,
+        })
+        .collect()
+}

@@ -1,0 +1,186 @@
+//! A namespace in use: its backend, its head, its tenants, and who still needs its past.
+//!
+//! Readers and the committer share it as `Arc`; a restore puts another in its place, and whoever
+//! still holds the old one goes on reading it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use ulid::Ulid;
+
+use crate::journal::read_journal;
+use crate::meta::{HeadRow, Meta, StateRow};
+use crate::stored_key::split_journal_key;
+use crate::{
+    Backend, Capabilities, Error, KeyRange, Result, Sequence, Space, TenantNumber, UnixMs,
+};
+
+pub(crate) struct Namespace {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) capabilities: Capabilities,
+    /// Rises with each namespace of a manager, from 1; what was looked up in one is not valid in
+    /// another.
+    pub(crate) generation: u32,
+    pub(crate) state: StateRow,
+    pub(crate) timeline: Ulid,
+    pub(crate) floor: Sequence,
+    head: Mutex<(Sequence, UnixMs)>,
+    tenants: RwLock<HashMap<String, TenantNumber>>,
+    pins: Mutex<BTreeMap<Sequence, usize>>,
+    /// Held as long as anybody may use the backend: the directory's lock.
+    _lease: Arc<dyn Send + Sync>,
+}
+
+impl Namespace {
+    /// Reads the facts of an opened backend and checks that head and journal agree.
+    pub(crate) fn load(
+        backend: Arc<dyn Backend>,
+        generation: u32,
+        lease: Arc<dyn Send + Sync>,
+    ) -> Result<(Namespace, TenantNumber)> {
+        let meta = Meta::load(&*backend)?;
+        check_head(&*backend, &meta)?;
+        let namespace = Namespace {
+            capabilities: backend.capabilities(),
+            backend,
+            generation,
+            state: meta.state,
+            timeline: meta.head.timeline,
+            floor: meta.floor,
+            head: Mutex::new((meta.head.sequence, meta.head.time)),
+            tenants: RwLock::new(meta.tenants.into_iter().collect()),
+            pins: Mutex::new(BTreeMap::new()),
+            _lease: lease,
+        };
+        Ok((namespace, meta.tenant_next))
+    }
+
+    pub(crate) fn head(&self) -> (Sequence, UnixMs) {
+        *self.head.lock()
+    }
+
+    pub(crate) fn head_row(&self) -> HeadRow {
+        let (sequence, time) = self.head();
+        HeadRow {
+            sequence,
+            time,
+            timeline: self.timeline,
+        }
+    }
+
+    /// Makes a commit that the backend has taken the head.
+    pub(crate) fn publish(&self, sequence: Sequence, time: UnixMs) {
+        *self.head.lock() = (sequence, time);
+    }
+
+    pub(crate) fn tenant(&self, name: &str) -> Option<TenantNumber> {
+        self.tenants.read().get(name).copied()
+    }
+
+    pub(crate) fn add_tenant(&self, name: String, number: TenantNumber) {
+        self.tenants.write().insert(name, number);
+    }
+
+    /// All named tenants, by number.
+    pub(crate) fn tenants(&self) -> Vec<(TenantNumber, String)> {
+        let mut all: Vec<_> = self
+            .tenants
+            .read()
+            .iter()
+            .map(|(n, t)| (*t, n.clone()))
+            .collect();
+        all.sort();
+        all
+    }
+
+    /// Pins the head: its past is kept until `unpin`.
+    pub(crate) fn pin_head(&self) -> (Sequence, UnixMs) {
+        let mut pins = self.pins.lock();
+        let head = self.head();
+        *pins.entry(head.0).or_insert(0) += 1;
+        head
+    }
+
+    pub(crate) fn unpin(&self, sequence: Sequence) {
+        let mut pins = self.pins.lock();
+        if let Some(count) = pins.get_mut(&sequence) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&sequence);
+            }
+        }
+    }
+
+    /// The oldest sequence that a snapshot still needs.
+    pub(crate) fn oldest_pin(&self) -> Option<Sequence> {
+        self.pins.lock().keys().next().copied()
+    }
+}
+
+/// The last row of the journal is the head; a backend that lost or invented commits is refused.
+fn check_head(backend: &dyn Backend, meta: &Meta) -> Result<()> {
+    let mut last = None;
+    let range = KeyRange {
+        reverse: true,
+        ..KeyRange::default()
+    };
+    backend
+        .scan(Space::Journal, range)?
+        .next_batch(1, &mut |key, row| {
+            last = Some(split_journal_key(key).and_then(|sequence| {
+                let time = read_journal(row)?.time;
+                Ok((sequence, time))
+            }));
+        })?;
+    let head = meta.head.sequence;
+    match last.transpose()? {
+        None if head == meta.floor => Ok(()),
+        Some((sequence, time)) if sequence == head && time == meta.head.time => Ok(()),
+        found => {
+            let found = found.map_or(0, |(sequence, _)| sequence.0);
+            let reason = format!(
+                "the head is commit {} and the journal ends with {found}; restore a backup",
+                head.0
+            );
+            Err(Error::corrupt("state", reason))
+        }
+    }
+}
+
+/// A tenant by name, with its number in the current namespace.
+pub(crate) struct TenantSlot {
+    name: String,
+    /// Generation of a namespace in the upper half, number in the lower; 0 is "not looked up".
+    cached: AtomicU64,
+}
+
+impl TenantSlot {
+    /// The slot of a checked name; the empty name is the default tenant.
+    pub(crate) fn new(name: &str) -> TenantSlot {
+        TenantSlot {
+            name: name.to_owned(),
+            cached: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tenant's number, or nothing while it has never been written to.
+    pub(crate) fn number(&self, namespace: &Namespace) -> Option<TenantNumber> {
+        if self.name.is_empty() {
+            return Some(TenantNumber(0));
+        }
+        let cached = self.cached.load(Ordering::Relaxed);
+        if cached >> 32 == u64::from(namespace.generation) {
+            return Some(TenantNumber(cached as u32));
+        }
+        let number = namespace.tenant(&self.name)?;
+        let packed = u64::from(namespace.generation) << 32 | u64::from(number.0);
+        self.cached.store(packed, Ordering::Relaxed);
+        Some(number)
+    }
+}

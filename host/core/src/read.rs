@@ -1,0 +1,113 @@
+//! Reading single records: encode the key, ask the backend, check, copy the payload once.
+
+use std::cell::Cell;
+
+use crate::namespace::{Namespace, TenantSlot};
+use crate::record::{RecordView, read_value};
+use crate::stored_key::push_data_key;
+use crate::{Class, Error, Key, Plugins, Result, Scope, Sequence, Space, UnixMs, Value};
+
+/// A value with what is known about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The value.
+    pub value: Value,
+    /// The commit that wrote it.
+    pub sequence: Sequence,
+    /// When the key came to be.
+    pub created: UnixMs,
+    /// When the value was written.
+    pub changed: UnixMs,
+    /// When it ceases to be, if ever.
+    pub expires: Option<UnixMs>,
+    /// How it is kept.
+    pub class: Class,
+}
+
+thread_local! {
+    /// Key and record of the read in progress, taken while in use, so that a read within a read
+    /// starts with fresh ones.
+    static BUFFERS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// A record buffer above this size is not kept by its thread.
+const BUFFER_KEEP_BYTES: usize = 1 << 20;
+
+/// Finds a record and hands its bytes to `read`.
+pub(crate) fn with_record<T>(
+    namespace: &Namespace,
+    tenant: &TenantSlot,
+    scope: &Scope,
+    key: &Key,
+    read: impl FnOnce(&[u8]) -> Result<T>,
+) -> Result<Option<T>> {
+    let Some(number) = tenant.number(namespace) else {
+        return Ok(None);
+    };
+    let (mut name, mut record) = BUFFERS.take();
+    name.clear();
+    record.clear();
+    push_data_key(&mut name, number, scope, key);
+    let found = match namespace.backend.get(Space::Data, &name, &mut record) {
+        Ok(true) => read(&record)
+            .map(Some)
+            .map_err(|error| in_key(scope, key, error)),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    if record.capacity() <= BUFFER_KEEP_BYTES {
+        BUFFERS.set((name, record));
+    }
+    found
+}
+
+/// The value of a key.
+pub(crate) fn get(
+    namespace: &Namespace,
+    plugins: &dyn Plugins,
+    tenant: &TenantSlot,
+    scope: &Scope,
+    key: &Key,
+) -> Result<Option<Value>> {
+    with_record(namespace, tenant, scope, key, |bytes| {
+        read_value(bytes, plugins)
+    })
+}
+
+/// The record of a key.
+pub(crate) fn get_record(
+    namespace: &Namespace,
+    plugins: &dyn Plugins,
+    tenant: &TenantSlot,
+    scope: &Scope,
+    key: &Key,
+) -> Result<Option<Record>> {
+    with_record(namespace, tenant, scope, key, |bytes| {
+        let view = RecordView::read(bytes)?;
+        let value = view.value(plugins)?;
+        let header = view.header;
+        Ok(Record {
+            value,
+            sequence: header.sequence,
+            created: header.created,
+            changed: header.changed,
+            expires: header.expires,
+            class: header.class,
+        })
+    })
+}
+
+/// Says which key an error of a stored record belongs to.
+pub(crate) fn in_key(scope: &Scope, key: &Key, error: Error) -> Error {
+    match error {
+        Error::Corrupt { what, reason } => Error::Corrupt {
+            what: format!("{what} of `{key}` in {scope}"),
+            reason,
+        },
+        Error::Incompatible { what, reason } => Error::Incompatible {
+            what: format!("{what} of `{key}` in {scope}"),
+            reason,
+        },
+        other => other,
+    }
+}
