@@ -33,15 +33,16 @@ int agent_memory_remember(const char *scope, const char *key, const char *json) 
     statekeep_error *err = NULL;
     statekeep_status status =
         statekeep_set(memory, scope, strlen(scope), key, strlen(key), STATEKEEP_VALUE_JSON,
-                      (const uint8_t *)json, strlen(json), NULL, &err);
+                      (const uint8_t *)json, strlen(json), STATEKEEP_DURABILITY_DEFAULT, NULL, &err);
     return status == STATEKEEP_STATUS_OK ? 0 : failed(key, status, err);
 }
 
 long agent_memory_recall(const char *scope, const char *key, char *json, size_t capacity) {
     statekeep_error *err = NULL;
-    size_t len = capacity ? capacity - 1 : 0;
-    statekeep_status status = statekeep_get_into(memory, scope, strlen(scope), key, strlen(key),
-                                                 NULL, (uint8_t *)json, &len, &err);
+    size_t len = 0;
+    statekeep_status status =
+        statekeep_get_into(memory, scope, strlen(scope), key, strlen(key), (uint8_t *)json,
+                           capacity ? capacity - 1 : 0, NULL, &len, &err);
     if (status == STATEKEEP_STATUS_NOT_FOUND || status == STATEKEEP_STATUS_BUFFER_TOO_SMALL)
         return -1;
     if (status != STATEKEEP_STATUS_OK)
@@ -51,6 +52,6 @@ long agent_memory_recall(const char *scope, const char *key, char *json, size_t 
 }
 
 void agent_memory_close(void) {
-    statekeep_manager_close(memory);
+    statekeep_manager_close(memory, NULL);
     memory = NULL;
 }

@@ -30,10 +30,12 @@ pub const PRECONDITION_EQUALS: u32 = 1;
 /// Precondition: there is no such row.
 pub const PRECONDITION_ABSENT: u32 = 2;
 
-/// Durability: on stable storage, through the engine's strongest sync, before `commit` returns.
+/// Durability: on stable storage, through the engine's strongest sync, before `commit` returns; so
+/// is every commit that returned before this one was called.
 pub const DURABILITY_SYNC: u32 = 1;
 /// Durability: handed to the operating system before `commit` returns (survives kill -9), on stable
-/// storage after the next `flush`.
+/// storage after the next `flush` or sync commit. A power cut may lose the latest of these commits,
+/// never one from the middle: what survives is a prefix.
 pub const DURABILITY_RELAXED: u32 = 2;
 
 /// Scan flag: from the last row to the first.

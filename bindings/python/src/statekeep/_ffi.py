@@ -32,7 +32,9 @@ def fail(status: int, err: Any) -> errors.Error:
         detail = json.loads(raw) if raw else {}
         lib.statekeep_error_free(err[0])
         err[0] = ffi.NULL
-    code = ffi.string(lib.statekeep_status_name(status)).decode()
+    size = ffi.new("size_t *")
+    name = lib.statekeep_status_name(status, size)
+    code = bytes(ffi.buffer(name, size[0])).decode()
     return errors.BY_CODE.get(code, errors.Error)(
         message or code.lower().replace("_", " "),
         code=code,

@@ -57,7 +57,12 @@ class Batch:
         batch = self._usable()
         self._open = False
         try:
-            check(lib.statekeep_batch_commit(self._state.handle, batch, sequence, err), err)
+            check(
+                lib.statekeep_batch_commit(
+                    batch, self._state.handle, lib.STATEKEEP_DURABILITY_DEFAULT, sequence, err
+                ),
+                err,
+            )
         finally:
             ffi.release(self._batch)
         return int(sequence[0])

@@ -9,6 +9,14 @@ from typing import Any
 
 from ._ffi import check, fail, ffi, lib, new_err, take
 
+_PHASES = {
+    lib.STATEKEEP_OP_PHASE_WAITING: "waiting",
+    lib.STATEKEEP_OP_PHASE_PREPARING: "preparing",
+    lib.STATEKEEP_OP_PHASE_COPYING: "copying",
+    lib.STATEKEEP_OP_PHASE_COMMITTING: "committing",
+    lib.STATEKEEP_OP_PHASE_DONE: "done",
+}
+
 #: How often a progress callback is called, in milliseconds.
 PROGRESS_INTERVAL_MS = 100
 
@@ -22,6 +30,7 @@ class Progress:
     records_total: int
     bytes_in: int
     bytes_out: int
+    bytes_total: int
     done: bool
 
 
@@ -48,7 +57,7 @@ def finish(op: Any, progress: ProgressCallback | None) -> dict[str, Any]:
         return result
     except BaseException:
         lib.statekeep_op_cancel(op, ffi.NULL)
-        lib.statekeep_op_wait(op, 2**32 - 1, ffi.NULL)
+        lib.statekeep_op_wait(op, -1, ffi.NULL)
         raise
     finally:
         ffi.release(op)
@@ -59,10 +68,11 @@ def _progress(op: Any, done: bool) -> Progress:
     raw.struct_size = ffi.sizeof("statekeep_progress")
     check(lib.statekeep_op_progress(op, raw, err), err)
     return Progress(
-        phase=ffi.string(lib.statekeep_phase_name(raw.phase)).decode(),
+        phase=_PHASES.get(raw.phase, "working"),
         records=raw.records,
         records_total=raw.records_total,
         bytes_in=raw.bytes_in,
         bytes_out=raw.bytes_out,
+        bytes_total=raw.bytes_total,
         done=done,
     )

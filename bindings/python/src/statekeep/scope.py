@@ -69,7 +69,7 @@ class Scope(MutableMapping[str, Any]):
         raw_prefix, raw_glob = ffi.from_buffer(utf8(prefix, "prefix")), ffi.from_buffer(utf8(glob, "glob"))
         options.prefix, options.prefix_len = raw_prefix, len(raw_prefix)
         options.glob, options.glob_len = raw_glob, len(raw_glob)
-        options.keys_only = 0 if values else 1
+        options.flags = 0 if values else lib.STATEKEEP_SCAN_OPTION_KEYS_ONLY
         out = ffi.new("statekeep_scan **")
         check(lib.statekeep_scan_open(self._state.handle, name, len(name), options, out, err), err)
         scan = ffi.gc(out[0], lib.statekeep_scan_close)

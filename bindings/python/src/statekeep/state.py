@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +28,7 @@ class State:
     def __init__(self, handle: Any, origin: State | None = None) -> None:
         self._handle = handle
         self._origin = origin  # A tenant keeps the state alive that it was made from.
-        self._finalizer = weakref.finalize(self, lib.statekeep_manager_close, handle)
+        self._finalizer = weakref.finalize(self, lib.statekeep_manager_close, handle, ffi.NULL)
 
     @property
     def handle(self) -> Any:
@@ -75,18 +75,12 @@ class State:
         """A scope as a mutable mapping: `state.scope("user:42")["name"] = "Ada"`."""
         return Scope(self, name)
 
-    def scopes(self) -> Iterator[str]:
+    def scopes(self) -> list[str]:
         """The scopes that hold keys, in order."""
-        after = ""
-        while True:
-            err, out = new_err(), ffi.new("statekeep_buf *")
-            token = utf8(after, "scope")
-            check(lib.statekeep_scope_list_json(self.handle, token, len(token), 1000, out, err), err)
-            page = json.loads(take(out))
-            yield from page["scopes"]
-            after = page.get("next") or ""
-            if not after:
-                return
+        err, out = new_err(), ffi.new("statekeep_buf *")
+        check(lib.statekeep_scope_list_json(self.handle, out, err), err)
+        scopes: list[str] = json.loads(take(out))
+        return scopes
 
     def tenant(self, name: str) -> State:
         """A handle that can only see and build keys of one tenant."""
@@ -120,7 +114,7 @@ class State:
         check(
             lib.statekeep_set(
                 self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key),
-                kind, data, len(data), sequence, err,
+                kind, data, len(data), lib.STATEKEEP_DURABILITY_DEFAULT, sequence, err,
             ),
             err,
         )
@@ -130,7 +124,8 @@ class State:
         """Removes a key; answers whether it was there."""
         raw_scope, raw_key, err = utf8(scope, "scope"), utf8(key, "key"), new_err()
         status = lib.statekeep_delete(
-            self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key), ffi.NULL, err
+            self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key),
+            lib.STATEKEEP_DURABILITY_DEFAULT, ffi.NULL, err,
         )
         if status == lib.STATEKEEP_STATUS_NOT_FOUND:
             return False
