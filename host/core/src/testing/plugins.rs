@@ -14,7 +14,7 @@ pub struct TestPlugins {
 
 impl TestPlugins {
     /// Plugins whose backends keep their files in `vfs`.
-    pub fn new(vfs: Arc<dyn Vfs>) -> Arc<dyn Plugins> {
+    pub fn shared(vfs: Arc<dyn Vfs>) -> Arc<TestPlugins> {
         Arc::new(TestPlugins { vfs })
     }
 }

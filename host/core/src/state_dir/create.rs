@@ -1,0 +1,347 @@
+//! Opening and making a state directory.
+//!
+//! A new state is built whole as a sibling, `NAME.creating-ID`, whose lock tells the living creator
+//! from a dead one, and renamed into place; of two creators one wins and the other opens what is
+//! there. The lock goes with the folder, so the winner never lets go of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::namespace::{Engine, NamespaceInfo};
+use super::sweep::{self, creating, unfinished};
+use super::{
+    CreateOptions, Current, Init, Inner, NamespaceId, Opened, StateDir, StateId, check_backend,
+    current, lock, namespaces_in, short_name,
+};
+use crate::vfs::{FileLock, Vfs, create_dir_all, failed, remove_tree, sync_dir_if_ours, sync_tree};
+use crate::{Backend, Error, ErrorKind, Plugins, Result};
+
+/// How often creation is tried again when another process creates or sweeps at the same moment.
+const ATTEMPTS_MAX: usize = 16;
+
+/// A state directory's place in the file system.
+struct Place {
+    path: PathBuf,
+    parent: PathBuf,
+    name: String,
+}
+
+enum Found {
+    /// Nothing, or an empty folder.
+    Nothing,
+    State,
+}
+
+/// What creation hands to opening.
+struct Fresh {
+    lock: Box<dyn FileLock>,
+    /// The filled backend, when it lives only in this process.
+    kept: Option<Arc<dyn Backend>>,
+}
+
+pub(super) fn open(
+    vfs: Arc<dyn Vfs>,
+    path: &Path,
+    options: &CreateOptions,
+    plugins: Arc<dyn Plugins>,
+    init: &Init<'_>,
+) -> Result<Opened> {
+    let place = resolve(&*vfs, path, options.create)?;
+    let opening = Opening {
+        vfs,
+        place,
+        options,
+        plugins,
+        init,
+    };
+    for _ in 0..ATTEMPTS_MAX {
+        match opening.look()? {
+            Found::State => return opening.existing(None),
+            Found::Nothing if !options.create => return Err(no_state(path)),
+            Found::Nothing => {
+                if let Some(fresh) = opening.create()? {
+                    return opening.existing(Some(fresh));
+                }
+            }
+        }
+    }
+    let holder = "processes that create it at the same time".to_owned();
+    Err(Error::Busy {
+        path: opening.place.path,
+        holder,
+    })
+}
+
+fn no_state(path: &Path) -> Error {
+    let path = path.display();
+    let message = format!("there is no state at {path}; set `create` to make one");
+    Error::other(ErrorKind::NotFound, message)
+}
+
+fn refused(path: &Path, reason: &str) -> Error {
+    Error::invalid("state directory", format!("{}: {reason}", path.display()))
+}
+
+/// The one spelling of the path, so that one state has one name whichever way it is reached.
+fn resolve(vfs: &dyn Vfs, path: &Path, create: bool) -> Result<Place> {
+    let asked = std::path::absolute(path).map_err(failed("resolve", path))?;
+    let nameless = || refused(path, "a state needs a folder with a name of its own");
+    let there = match vfs.exists(&asked) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(refused(path, "a part of the path is a file, not a folder"));
+        }
+        there => there.map_err(failed("look for", path))?,
+    };
+    let path = if there {
+        vfs.canonical(&asked).map_err(failed("resolve", &asked))?
+    } else if create {
+        let name = asked.file_name().ok_or_else(nameless)?;
+        let parent = asked.parent().ok_or_else(nameless)?;
+        create_dir_all(vfs, parent)?;
+        vfs.canonical(parent)
+            .map_err(failed("resolve", parent))?
+            .join(name)
+    } else {
+        return Err(no_state(path));
+    };
+    let parent = path.parent().ok_or_else(nameless)?.to_owned();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(nameless)?
+        .to_owned();
+    if unfinished(&name).is_some() {
+        return Err(refused(
+            &path,
+            "this name marks unfinished work, which is swept; rename it",
+        ));
+    }
+    Ok(Place { path, parent, name })
+}
+
+struct Opening<'a> {
+    vfs: Arc<dyn Vfs>,
+    place: Place,
+    options: &'a CreateOptions,
+    plugins: Arc<dyn Plugins>,
+    init: &'a Init<'a>,
+}
+
+impl Opening<'_> {
+    fn look(&self) -> Result<Found> {
+        let path = &self.place.path;
+        let not_ours = |what: &str| refused(path, &format!("not a Statekeep state: {what}"));
+        let file = path.join(current::CURRENT);
+        match self.vfs.exists(&file) {
+            Ok(true) => return Ok(Found::State),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(not_ours("it is a file"));
+            }
+            Err(error) => return Err(failed("look for", &file)(error)),
+        }
+        let entries = match self.vfs.read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(not_ours(&error.to_string()));
+            }
+            Err(error) => return Err(failed("list", path)(error)),
+        };
+        if entries.is_empty() {
+            return Ok(Found::Nothing);
+        }
+        // Another process may have put its state here between the two looks.
+        if entries.iter().any(|entry| entry.name == current::CURRENT) {
+            return Ok(Found::State);
+        }
+        if entries
+            .iter()
+            .any(|entry| entry.is_dir && entry.name.parse::<NamespaceId>().is_ok())
+        {
+            return Err(self.damaged("it is missing"));
+        }
+        Err(not_ours(
+            "the folder is not empty and holds no CURRENT; choose another or an empty one",
+        ))
+    }
+
+    /// CURRENT cannot be used: the error names what a repair has to choose from.
+    fn damaged(&self, reason: &str) -> Error {
+        let found = match namespaces_in(&*self.vfs, &self.place.path) {
+            Ok(names) if names.is_empty() => "no namespace is there".to_owned(),
+            Ok(names) => {
+                let names: Vec<_> = names.iter().map(NamespaceId::to_string).collect();
+                format!("namespaces there: {}", names.join(", "))
+            }
+            Err(error) => error.to_string(),
+        };
+        let what = self.place.path.join(current::CURRENT).display().to_string();
+        Error::corrupt(
+            what,
+            format!("{reason}; {found}; restore the file or a backup"),
+        )
+    }
+
+    fn engine(&self, backend: &str) -> Engine {
+        Engine {
+            plugins: Arc::clone(&self.plugins),
+            name: short_name(backend).to_owned(),
+            options: self.options.backend_options.clone(),
+        }
+    }
+
+    fn existing(&self, fresh: Option<Fresh>) -> Result<Opened> {
+        let (vfs, path) = (&*self.vfs, &self.place.path);
+        let created = fresh.is_some();
+        let (lock, kept) = match fresh {
+            Some(fresh) => (fresh.lock, fresh.kept),
+            None => (lock::take(vfs, path)?, None),
+        };
+        let current = self.read_current()?;
+        check_backend(path, &current.backend, &self.options.backend)?;
+        let folder = path.join(current.namespace.to_string());
+        self.check_namespace(&current, &folder)?;
+        // A process that was killed may have renamed what we see and not synced it; whatever is
+        // acknowledged from here on rests on these names.
+        vfs.sync_dir(path)
+            .map_err(failed("sync the directory", path))?;
+        sync_dir_if_ours(vfs, &self.place.parent)?;
+        sweep::inside(vfs, path);
+        sweep::beside(vfs, &self.place.parent, &self.place.name);
+        let filled = kept.is_some();
+        let backend = match kept {
+            Some(backend) => backend,
+            None => self.engine(&current.backend).open(&folder)?,
+        };
+        let volatile = !backend.capabilities().persistent;
+        if volatile && !filled {
+            (self.init)(&*backend, &current.state)?;
+        }
+        let inner = Inner {
+            vfs: Arc::clone(&self.vfs),
+            plugins: Arc::clone(&self.plugins),
+            path: path.clone(),
+            options: self.options.backend_options.clone(),
+            current: Mutex::new(current.clone()),
+            _lock: lock,
+        };
+        let dir = StateDir {
+            inner: Arc::new(inner),
+        };
+        Ok(Opened {
+            dir,
+            current,
+            backend,
+            created,
+            initialised: created || volatile,
+        })
+    }
+
+    fn read_current(&self) -> Result<Current> {
+        Current::read(&*self.vfs, &self.place.path).map_err(|error| match error {
+            Error::Corrupt { reason, .. } => self.damaged(&reason),
+            Error::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                self.damaged("it is missing")
+            }
+            error => error,
+        })
+    }
+
+    fn check_namespace(&self, current: &Current, folder: &Path) -> Result<()> {
+        if !self
+            .vfs
+            .exists(folder)
+            .map_err(failed("look for", folder))?
+        {
+            let reason = format!("it names {}, which is not there", current.namespace);
+            return Err(self.damaged(&reason));
+        }
+        let info = NamespaceInfo::expect(&*self.vfs, folder, current.namespace, current.state)?;
+        if info.backend == current.backend {
+            return Ok(());
+        }
+        let (said, is) = (&current.backend, &info.backend);
+        Err(self.damaged(&format!(
+            "it names the backend `{said}` and the namespace is of `{is}`"
+        )))
+    }
+
+    /// Builds a state and puts it in place; `None` when another process was in the way, so that it
+    /// is worth looking again.
+    fn create(&self) -> Result<Option<Fresh>> {
+        let vfs = &*self.vfs;
+        if self.options.backend.is_empty() {
+            return Err(Error::invalid(
+                "backend",
+                "a new state needs the name of its backend",
+            ));
+        }
+        let staging = self.place.parent.join(creating(&self.place.name));
+        vfs.create_dir(&staging)
+            .map_err(failed("create the directory", &staging))?;
+        match self.build(&staging) {
+            Ok(fresh) => Ok(fresh),
+            Err(error) => {
+                // Another process may have taken us for dead before we had the lock.
+                let swept = error.kind() == ErrorKind::NotFound
+                    && vfs.exists(&staging).is_ok_and(|is_there| !is_there);
+                discard(vfs, &staging);
+                if swept { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    fn build(&self, staging: &Path) -> Result<Option<Fresh>> {
+        let (vfs, path) = (&*self.vfs, &self.place.path);
+        let lock = match lock::take(vfs, staging) {
+            // Another process sweeps what it takes for the leftovers of a dead one.
+            Err(Error::Busy { .. }) => return Ok(None),
+            lock => lock?,
+        };
+        let (state, namespace) = (StateId::new(), NamespaceId::new());
+        let engine = self.engine(&self.options.backend);
+        let folder = staging.join(namespace.to_string());
+        let backend = engine.build(vfs, &folder, namespace, state, self.init)?;
+        let kept = engine.close(backend)?;
+        let first = Current {
+            state,
+            backend: engine.name,
+            namespace,
+            generation: 1,
+            written: current::now(),
+        };
+        first.replace(vfs, staging)?;
+        sync_tree(vfs, staging)?;
+        match vfs.rename(staging, path) {
+            Ok(()) => {}
+            Err(error) => match error.kind() {
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+                    discard(vfs, staging);
+                    return Ok(None);
+                }
+                io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
+                    return Err(refused(
+                        path,
+                        "a mount point cannot be a state; name a folder in it",
+                    ));
+                }
+                _ => return Err(failed("rename", staging)(error)),
+            },
+        }
+        let parent = &self.place.parent;
+        vfs.sync_dir(parent)
+            .map_err(failed("sync the directory", parent))?;
+        Ok(Some(Fresh { lock, kept }))
+    }
+}
+
+/// Removes what we were building; what stays is swept at the next opening.
+fn discard(vfs: &dyn Vfs, staging: &Path) {
+    if let Err(error) = remove_tree(vfs, staging) {
+        tracing::warn!(folder = %staging.display(), %error, "unfinished work stays behind");
+    }
+}
