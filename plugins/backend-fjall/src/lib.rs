@@ -1,1 +1,242 @@
-//! Statekeep backend plugin: fjall.
+//! The embedded default: fjall, a log-structured merge tree.
+//!
+//! All spaces live in one keyspace of one fjall database, so a commit is one journal entry and one
+//! sync, whatever spaces it touches. `sync` is fjall's `SyncAll` (fsync of the journal) before the
+//! commit returns; `relaxed` hands the journal entry to the operating system and survives kill -9.
+//! Reads take no lock but may touch the disk, hence `blocking_reads`. Scans see one instant.
+//! The options are in `options`.
+#![deny(unsafe_code)]
+
+mod cursor;
+mod fault;
+mod journal;
+mod key;
+mod options;
+mod room;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Weak;
+use std::time::Duration;
+
+use fjall::{
+    Database, Error as Engine, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+};
+use parking_lot::Mutex;
+use statekeep_plugin_sdk::{
+    Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
+    Precondition, Result, ScanRange, Sink, export_plugin,
+};
+
+pub use cursor::Rows;
+use options::Options;
+use room::Room;
+
+const KEYSPACE: &str = "rows";
+const FILES_OPEN_MAX: usize = 256;
+/// fjall's journal holds lengths of keys in 16 bits; one byte of it is the space.
+const KEY_BYTES_MAX: u64 = u16::MAX as u64 - key::PREFIX_BYTES as u64;
+const COMMIT_BYTES_MAX: u64 = 1 << 30;
+/// Commits up to this size look for repeated rows by comparison, larger ones by hashing.
+const FEW: usize = 8;
+
+export_plugin!(Fjall: backend);
+
+/// One open store. Fields are dropped in this order: `gone` last, when the threads have ended.
+pub struct Fjall {
+    rows: Keyspace,
+    database: Database,
+    /// Held for the whole of a commit: preconditions and what they guard are one step.
+    room: Mutex<Room>,
+    #[expect(dead_code, reason = "its drop waits for the engine's threads")]
+    gone: Gone,
+}
+
+impl Plugin for Fjall {
+    const ID: &'static str = "statekeep.fjall";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const LICENSE: &'static str = "MIT OR Apache-2.0";
+    const DESCRIPTION: &'static str = "fjall: embedded log-structured storage, the default backend";
+
+    fn create(host: Host, config: &Config) -> Result<Fjall> {
+        let options = Options::read(config)?;
+        let directory = config.directory()?;
+        let database = match open(directory, &options) {
+            Err(Engine::JournalRecovery(cause)) => {
+                let repaired = journal::repair(directory, options.repair_journal)?;
+                let Some(text) = repaired else {
+                    return Err(fault::of(Engine::JournalRecovery(cause), "open"));
+                };
+                host.log(Level::Warn, &text);
+                host.counter_add("journal_repairs", 1);
+                open(directory, &options)
+            }
+            other => other,
+        };
+        let database = database.map_err(|error| fault::of(error, "open"))?;
+        let gone = Gone::of(&database, host);
+        let rows = database
+            .keyspace(KEYSPACE, || {
+                KeyspaceCreateOptions::default().max_memtable_size(options.write_buffer_bytes)
+            })
+            .map_err(|error| fault::of(error, "open"))?;
+        Ok(Fjall {
+            rows,
+            database,
+            room: Mutex::new(Room::new(directory, options.free_bytes_min)),
+            gone,
+        })
+    }
+}
+
+fn open(directory: &Path, options: &Options) -> fjall::Result<Database> {
+    let threads = usize::try_from(options.worker_threads).unwrap_or(1);
+    Database::builder(directory)
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(options.journal_bytes_max)
+        .worker_threads(threads)
+        .max_cached_files(Some(FILES_OPEN_MAX))
+        .open()
+}
+
+impl Backend for Fjall {
+    type Cursor = Rows;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            persistent: true,
+            blocking_reads: true,
+            preconditions: true,
+            shared: false,
+            snapshot_scans: true,
+            key_bytes_max: KEY_BYTES_MAX,
+            value_bytes_max: COMMIT_BYTES_MAX,
+            commit_ops_max: u64::from(u32::MAX),
+            commit_bytes_max: COMMIT_BYTES_MAX,
+        }
+    }
+
+    fn get(&self, space: u32, key: &[u8], out: &mut Sink<'_>) -> Result<bool> {
+        match self.value(space, key)? {
+            Some(value) => out.put(&value).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
+        let mut room = self.room.lock();
+        for (index, precondition) in commit.preconditions().enumerate() {
+            if !self.holds(&precondition)? {
+                return Ok(Outcome::Conflict { index });
+            }
+        }
+        room.take(bytes_of(commit))?;
+        let mode = match commit.durability() {
+            Durability::Sync => PersistMode::SyncAll,
+            Durability::Relaxed => PersistMode::Buffer,
+        };
+        let ops = commit.ops();
+        let mut batch =
+            OwnedWriteBatch::with_capacity(self.database.clone(), ops.len()).durability(Some(mode));
+        // All rows of a batch have one sequence number, so a row may be in it once only.
+        if ops.len() <= FEW {
+            for (at, op) in ops.clone().enumerate() {
+                let later = ops.clone().skip(at + 1);
+                if !later.into_iter().any(|later| row_of(&later) == row_of(&op)) {
+                    self.add(&mut batch, &op);
+                }
+            }
+        } else {
+            let all: Vec<Op<'_>> = ops.collect();
+            let mut seen = HashSet::with_capacity(all.len());
+            for op in all.iter().rev() {
+                if seen.insert(row_of(op)) {
+                    self.add(&mut batch, op);
+                }
+            }
+        }
+        batch.commit().map_err(|error| fault::of(error, "commit"))?;
+        Ok(Outcome::COMMITTED)
+    }
+
+    fn scan(&self, range: &ScanRange<'_>) -> Result<Rows> {
+        let (lo, hi) = key::bounds(range);
+        Ok(Rows::new(self.rows.range(lo..hi), range.reverse))
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.database
+            .persist(PersistMode::SyncAll)
+            .map_err(|error| fault::of(error, "flush"))
+    }
+}
+
+impl Fjall {
+    fn value(&self, space: u32, key: &[u8]) -> Result<Option<fjall::Slice>> {
+        key::with_stored(space, key, |stored| self.rows.get(stored))
+            .map_err(|error| fault::of(error, "get"))
+    }
+
+    fn holds(&self, precondition: &Precondition<'_>) -> Result<bool> {
+        Ok(match *precondition {
+            Precondition::Equals { space, key, value } => self
+                .value(space, key)?
+                .is_some_and(|found| *found == *value),
+            Precondition::Absent { space, key } => self.value(space, key)?.is_none(),
+        })
+    }
+
+    fn add(&self, batch: &mut OwnedWriteBatch, op: &Op<'_>) {
+        let (space, key) = row_of(op);
+        key::with_stored(space, key, |stored| match *op {
+            Op::Put { value, .. } => batch.insert(&self.rows, stored, value),
+            Op::Delete { .. } => batch.remove(&self.rows, stored),
+        });
+    }
+}
+
+fn row_of<'a>(op: &Op<'a>) -> (u32, &'a [u8]) {
+    match *op {
+        Op::Put { space, key, .. } | Op::Delete { space, key } => (space, key),
+    }
+}
+
+fn bytes_of(commit: &Commit<'_>) -> u64 {
+    let rows = commit.ops().map(|op| match op {
+        Op::Put { key, value, .. } => key.len() + value.len(),
+        Op::Delete { key, .. } => key.len(),
+    });
+    rows.sum::<usize>() as u64
+}
+
+/// Waits, when dropped, until nothing of the database is alive.
+///
+/// fjall's own drop releases the lock when each worker has said that it ends, a moment before the
+/// worker lets go of the journal. Every part of a database shares its cache, so the cache says when
+/// the last one is gone.
+struct Gone {
+    cache: Weak<dyn Send + Sync>,
+    host: Host,
+}
+
+impl Gone {
+    fn of(database: &Database, host: Host) -> Gone {
+        let cache = std::sync::Arc::downgrade(&database.config.cache);
+        Gone { cache, host }
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        const STEP: Duration = Duration::from_micros(50);
+        const STEPS: u32 = 100_000;
+        for _ in 0..STEPS {
+            if self.cache.strong_count() == 0 {
+                return;
+            }
+            std::thread::sleep(STEP);
+        }
+        let text = "the store is still in use 5 s after its end: a cursor was not closed";
+        self.host.log(Level::Warn, text);
+    }
+}

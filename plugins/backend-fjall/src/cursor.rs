@@ -1,0 +1,59 @@
+//! A scan: fjall's snapshot iterator, with the space's prefix taken off the keys.
+//!
+//! It owns a snapshot, so it sees the instant of its opening and never blocks a commit. While it
+//! lives, rows that it may still need stay on disk and in memory.
+
+use fjall::{Iter, Slice};
+use statekeep_plugin_sdk::{Cursor, Result};
+
+use crate::{fault, key::PREFIX_BYTES};
+
+/// The rows of a range, in one direction.
+pub struct Rows {
+    iter: Iter,
+    reverse: bool,
+}
+
+impl Rows {
+    pub(crate) fn new(iter: Iter, reverse: bool) -> Rows {
+        Rows { iter, reverse }
+    }
+}
+
+/// Bytes that share the engine's memory.
+pub struct Shared {
+    bytes: Slice,
+    skip: usize,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(self.skip..).unwrap_or_default()
+    }
+}
+
+impl Cursor for Rows {
+    type Bytes = Shared;
+
+    fn next(&mut self) -> Option<Result<(Shared, Shared)>> {
+        let row = if self.reverse {
+            self.iter.next_back()
+        } else {
+            self.iter.next()
+        }?;
+        let row = row.into_inner().map_err(|error| fault::of(error, "scan"));
+        Some(row.map(|(key, value)| {
+            let key = Shared {
+                bytes: key,
+                skip: PREFIX_BYTES,
+            };
+            (
+                key,
+                Shared {
+                    bytes: value,
+                    skip: 0,
+                },
+            )
+        }))
+    }
+}
