@@ -70,27 +70,29 @@ impl Compression for Lz4 {
             rest: src,
             ran_out: false,
         });
+        let mut spare = [0];
         loop {
-            match read(&mut decoder, dst.remaining())? {
+            let full = dst.remaining().is_empty();
+            let into = match full {
+                true => &mut spare[..],
+                false => dst.remaining(),
+            };
+            match read(&mut decoder, into)? {
                 0 => break,
+                _ if full => return Err(dst.full(None)),
                 n => dst.advance(n)?,
             }
         }
-        // Once more: a full buffer, an empty block and the end of the frame all look alike so far.
-        if read(&mut decoder, &mut [0])? != 0 {
-            return Err(dst.full(None));
+        let rest = decoder.get_ref().rest.len();
+        if rest > 0 {
+            return Err(Error::corrupt(format!("{rest} bytes follow the LZ4 frame")));
         }
-        let frame = decoder.get_ref();
-        if frame.ran_out {
-            return Err(Error::corrupt("the LZ4 frame is truncated"));
+        // Behind an end mark the decoder asks for a next frame, without one for a next block.
+        read(&mut decoder, &mut spare)?;
+        match decoder.get_ref().ran_out {
+            true => Err(Error::corrupt("the LZ4 frame is truncated")),
+            false => Ok(()),
         }
-        if !frame.rest.is_empty() {
-            return Err(Error::corrupt(format!(
-                "{} bytes follow the LZ4 frame",
-                frame.rest.len()
-            )));
-        }
-        Ok(())
     }
 }
 
