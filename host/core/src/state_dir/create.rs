@@ -1,8 +1,7 @@
-//! Opening and making a state directory.
+//! Opening a state directory: what is at the path, whose it is, and whether it holds together.
 //!
-//! A new state is built whole as a sibling, `NAME.creating-ID`, whose lock tells the living creator
-//! from a dead one, and renamed into place; of two creators one wins and the other opens what is
-//! there. The lock goes with the folder, so the winner never lets go of it.
+//! What always holds: a folder that is not ours is never changed, and nothing is acknowledged on
+//! names that a power cut could still take back.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,35 +10,36 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::namespace::{Engine, NamespaceInfo};
-use super::sweep::{self, creating, unfinished};
+use super::sweep::{self, MARKER, unfinished};
 use super::{
-    CreateOptions, Current, Init, Inner, NamespaceId, Opened, StateDir, StateId, check_backend,
-    current, lock, namespaces_in, short_name,
+    CreateOptions, Current, Init, Inner, NamespaceId, Opened, StateDir, check_backend, current,
+    lock, namespaces_in, short_name,
 };
-use crate::vfs::{FileLock, Vfs, create_dir_all, failed, remove_tree, sync_dir_if_ours, sync_tree};
+use crate::vfs::{FileLock, Vfs, create_dir_all, failed, sync_dir_if_ours, unless_gone};
 use crate::{Backend, Error, ErrorKind, Plugins, Result};
 
 /// How often creation is tried again when another process creates or sweeps at the same moment.
 const ATTEMPTS_MAX: usize = 16;
 
 /// A state directory's place in the file system.
-struct Place {
-    path: PathBuf,
-    parent: PathBuf,
-    name: String,
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) parent: PathBuf,
+    pub(super) name: String,
 }
 
 enum Found {
-    /// Nothing, or an empty folder.
     Nothing,
+    /// An empty folder, or one that somebody began to fill.
+    Folder,
     State,
 }
 
 /// What creation hands to opening.
-struct Fresh {
-    lock: Box<dyn FileLock>,
+pub(super) struct Fresh {
+    pub(super) lock: Box<dyn FileLock>,
     /// The filled backend, when it lives only in this process.
-    kept: Option<Arc<dyn Backend>>,
+    pub(super) kept: Option<Arc<dyn Backend>>,
 }
 
 pub(super) fn open(
@@ -58,14 +58,14 @@ pub(super) fn open(
         init,
     };
     for _ in 0..ATTEMPTS_MAX {
-        match opening.look()? {
+        let fresh = match opening.look()? {
             Found::State => return opening.existing(None),
-            Found::Nothing if !options.create => return Err(no_state(path)),
-            Found::Nothing => {
-                if let Some(fresh) = opening.create()? {
-                    return opening.existing(Some(fresh));
-                }
-            }
+            _ if !options.create => return Err(no_state(path)),
+            Found::Nothing => opening.create_beside()?,
+            Found::Folder => opening.create_inside()?,
+        };
+        if fresh.is_some() {
+            return opening.existing(fresh);
         }
     }
     let holder = "processes that create it at the same time".to_owned();
@@ -81,7 +81,7 @@ fn no_state(path: &Path) -> Error {
     Error::other(ErrorKind::NotFound, message)
 }
 
-fn refused(path: &Path, reason: &str) -> Error {
+pub(super) fn refused(path: &Path, reason: &str) -> Error {
     Error::invalid("state directory", format!("{}: {reason}", path.display()))
 }
 
@@ -122,12 +122,13 @@ fn resolve(vfs: &dyn Vfs, path: &Path, create: bool) -> Result<Place> {
     Ok(Place { path, parent, name })
 }
 
-struct Opening<'a> {
-    vfs: Arc<dyn Vfs>,
-    place: Place,
-    options: &'a CreateOptions,
-    plugins: Arc<dyn Plugins>,
-    init: &'a Init<'a>,
+/// One call of [`StateDir::open`].
+pub(super) struct Opening<'a> {
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) place: Place,
+    pub(super) options: &'a CreateOptions,
+    pub(super) plugins: Arc<dyn Plugins>,
+    pub(super) init: &'a Init<'a>,
 }
 
 impl Opening<'_> {
@@ -151,12 +152,14 @@ impl Opening<'_> {
             }
             Err(error) => return Err(failed("list", path)(error)),
         };
-        if entries.is_empty() {
-            return Ok(Found::Nothing);
-        }
+        let holds = |name: &str| entries.iter().any(|entry| entry.name == name);
         // Another process may have put its state here between the two looks.
-        if entries.iter().any(|entry| entry.name == current::CURRENT) {
+        if holds(current::CURRENT) {
             return Ok(Found::State);
+        }
+        // A fresh volume may come with the folder of the file system's own repairs.
+        if holds(MARKER) || entries.iter().all(|entry| entry.name == "lost+found") {
+            return Ok(Found::Folder);
         }
         if entries
             .iter()
@@ -170,7 +173,7 @@ impl Opening<'_> {
     }
 
     /// CURRENT cannot be used: the error names what a repair has to choose from.
-    fn damaged(&self, reason: &str) -> Error {
+    pub(super) fn damaged(&self, reason: &str) -> Error {
         let found = match namespaces_in(&*self.vfs, &self.place.path) {
             Ok(names) if names.is_empty() => "no namespace is there".to_owned(),
             Ok(names) => {
@@ -186,7 +189,7 @@ impl Opening<'_> {
         )
     }
 
-    fn engine(&self, backend: &str) -> Engine {
+    pub(super) fn engine(&self, backend: &str) -> Engine {
         Engine {
             plugins: Arc::clone(&self.plugins),
             name: short_name(backend).to_owned(),
@@ -205,6 +208,11 @@ impl Opening<'_> {
         check_backend(path, &current.backend, &self.options.backend)?;
         let folder = path.join(current.namespace.to_string());
         self.check_namespace(&current, &folder)?;
+        // The state is whole, so the mark of its making goes, before there is anything to lose.
+        let marker = path.join(MARKER);
+        if vfs.exists(&marker).map_err(failed("look for", &marker))? {
+            unless_gone(vfs.remove_file(&marker)).map_err(failed("remove", &marker))?;
+        }
         // A process that was killed may have renamed what we see and not synced it; whatever is
         // acknowledged from here on rests on these names.
         vfs.sync_dir(path)
@@ -268,80 +276,5 @@ impl Opening<'_> {
         Err(self.damaged(&format!(
             "it names the backend `{said}` and the namespace is of `{is}`"
         )))
-    }
-
-    /// Builds a state and puts it in place; `None` when another process was in the way, so that it
-    /// is worth looking again.
-    fn create(&self) -> Result<Option<Fresh>> {
-        let vfs = &*self.vfs;
-        if self.options.backend.is_empty() {
-            return Err(Error::invalid(
-                "backend",
-                "a new state needs the name of its backend",
-            ));
-        }
-        let staging = self.place.parent.join(creating(&self.place.name));
-        vfs.create_dir(&staging)
-            .map_err(failed("create the directory", &staging))?;
-        match self.build(&staging) {
-            Ok(fresh) => Ok(fresh),
-            Err(error) => {
-                // Another process may have taken us for dead before we had the lock.
-                let swept = error.kind() == ErrorKind::NotFound
-                    && vfs.exists(&staging).is_ok_and(|is_there| !is_there);
-                discard(vfs, &staging);
-                if swept { Ok(None) } else { Err(error) }
-            }
-        }
-    }
-
-    fn build(&self, staging: &Path) -> Result<Option<Fresh>> {
-        let (vfs, path) = (&*self.vfs, &self.place.path);
-        let lock = match lock::take(vfs, staging) {
-            // Another process sweeps what it takes for the leftovers of a dead one.
-            Err(Error::Busy { .. }) => return Ok(None),
-            lock => lock?,
-        };
-        let (state, namespace) = (StateId::new(), NamespaceId::new());
-        let engine = self.engine(&self.options.backend);
-        let folder = staging.join(namespace.to_string());
-        let backend = engine.build(vfs, &folder, namespace, state, self.init)?;
-        let kept = engine.close(backend)?;
-        let first = Current {
-            state,
-            backend: engine.name,
-            namespace,
-            generation: 1,
-            written: current::now(),
-        };
-        first.replace(vfs, staging)?;
-        sync_tree(vfs, staging)?;
-        match vfs.rename(staging, path) {
-            Ok(()) => {}
-            Err(error) => match error.kind() {
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
-                    discard(vfs, staging);
-                    return Ok(None);
-                }
-                io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
-                    return Err(refused(
-                        path,
-                        "a mount point cannot be a state; name a folder in it",
-                    ));
-                }
-                _ => return Err(failed("rename", staging)(error)),
-            },
-        }
-        let parent = &self.place.parent;
-        vfs.sync_dir(parent)
-            .map_err(failed("sync the directory", parent))?;
-        Ok(Some(Fresh { lock, kept }))
-    }
-}
-
-/// Removes what we were building; what stays is swept at the next opening.
-fn discard(vfs: &dyn Vfs, staging: &Path) {
-    if let Err(error) = remove_tree(vfs, staging) {
-        tracing::warn!(folder = %staging.display(), %error, "unfinished work stays behind");
     }
 }

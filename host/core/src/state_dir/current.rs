@@ -40,6 +40,11 @@ struct CurrentDocument {
     written_unix_ms: i64,
 }
 
+/// A name for a file that is to replace another; swept when it is left behind.
+pub(super) fn temporary() -> String {
+    format!("{TEMPORARY}{}", Ulid::new())
+}
+
 pub(super) fn now() -> UnixMs {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -78,7 +83,6 @@ impl Current {
     /// Puts this CURRENT in the place of the old one, durably.
     pub(super) fn replace(&self, vfs: &dyn Vfs, state_dir: &Path) -> Result<(), ReplaceError> {
         let bytes = self.encode().map_err(ReplaceError::Unchanged)?;
-        let temporary = format!("{TEMPORARY}{}", Ulid::new());
-        replace_file(vfs, state_dir, CURRENT, &temporary, &bytes)
+        replace_file(vfs, state_dir, CURRENT, &temporary(), &bytes)
     }
 }

@@ -5,11 +5,13 @@
 //! STATE/LOCK            held by the one process that has the state open
 //! STATE/ns-ID/          a namespace: NAMESPACE and engine/
 //! STATE/backups/        the default place of backups; never touched here
+//! STATE/CREATING        only while a folder that was there before is being made a state
 //! ```
 //! What always holds: a state, a namespace and CURRENT appear under their names only when they are
 //! complete and on stable storage, so a stop anywhere leaves the old or the new. What unfinished
 //! work leaves is called `*.creating-ID`, `*.removing-ID` or `CURRENT.tmp-ID` and swept at open.
 
+mod build;
 mod create;
 mod current;
 mod document;

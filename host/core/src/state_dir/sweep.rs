@@ -13,6 +13,9 @@ use super::{NamespaceId, lock};
 use crate::vfs::{Vfs, failed, remove_tree};
 use crate::{ErrorKind, Result};
 
+/// Says that a folder without CURRENT is a state in the making.
+pub(super) const MARKER: &str = "CREATING";
+
 const CREATING: &str = ".creating-";
 const REMOVING: &str = ".removing-";
 
@@ -40,7 +43,7 @@ pub(super) fn inside(vfs: &dyn Vfs, state_dir: &Path) {
     report(state_dir, try_inside(vfs, state_dir));
 }
 
-fn try_inside(vfs: &dyn Vfs, state_dir: &Path) -> Result<()> {
+pub(super) fn try_inside(vfs: &dyn Vfs, state_dir: &Path) -> Result<()> {
     for entry in vfs.read_dir(state_dir).map_err(failed("list", state_dir))? {
         let path = state_dir.join(&entry.name);
         let of_namespace =

@@ -15,11 +15,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use real::RealVfs;
-pub(crate) use tree::sync_dir_if_ours;
 pub use tree::{
     ReplaceError, create_dir_all, read_small, remove_tree, replace_file, sync_tree,
     write_new_synced,
 };
+pub(crate) use tree::{sync_dir_if_ours, unless_gone};
 
 use crate::Error;
 

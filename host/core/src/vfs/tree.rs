@@ -94,7 +94,8 @@ fn remove_below(vfs: &dyn Vfs, path: &Path, depth: usize) -> Result<()> {
     unless_gone(vfs.remove_dir(path)).map_err(failed("remove the directory", path))
 }
 
-fn unless_gone(answer: io::Result<()>) -> io::Result<()> {
+/// Takes "it is not there" for success.
+pub(crate) fn unless_gone(answer: io::Result<()>) -> io::Result<()> {
     match answer {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         answer => answer,

@@ -236,6 +236,66 @@ fn opening_and_sweeping_stopped_at_any_call() {
     assert_none(&enumerate(&disk.restart(), &grown_judge, reopen));
 }
 
+/// A process is killed, the next one is killed on what the first left, then the power goes.
+fn enumerate_twice(base: &SimDisk, prepare: &dyn Fn(&mut Judge), procedure: Procedure) {
+    let mut points = 0;
+    for n in 1.. {
+        let first = base.restart();
+        first.kill_at(n);
+        let mut judge = Judge::new();
+        prepare(&mut judge);
+        let _ = procedure(&first, &mut judge);
+        if !first.fault_struck() {
+            break;
+        }
+        // Every third call, shifted by the outer one, so that each is met many times.
+        for m in (1 + n % 3..).step_by(3) {
+            let second = if m % 2 == 0 {
+                first.restart()
+            } else {
+                first.crash(n * 1000 + m)
+            };
+            second.kill_at(m);
+            let opened = try_open(&second, "").or_else(|_| try_open(&second, "log"));
+            let struck = second.fault_struck();
+            drop(opened);
+            points += 1;
+            for seed in [0, 1, 2, n * 1000 + m] {
+                let verdict = verdict(&second.crash(seed), &judge);
+                assert_eq!(
+                    verdict,
+                    Ok(()),
+                    "killed at {n}, then at {m}, power cut {seed}"
+                );
+            }
+            if !struck {
+                break;
+            }
+        }
+    }
+    assert!(points > 300, "only {points} points");
+}
+
+#[test]
+fn a_second_kill_while_the_next_process_creates() {
+    enumerate_twice(&disk(), &|_| {}, create);
+}
+
+#[test]
+fn a_second_kill_while_the_next_process_fills_a_folder() {
+    let disk = disk();
+    disk.create_dir(Path::new(STATE)).unwrap();
+    enumerate_twice(&disk, &|_| {}, create);
+}
+
+#[test]
+fn a_second_kill_while_the_next_process_opens_after_a_swap() {
+    enumerate_twice(&grown(), &grown_judge, swap);
+}
+
+/// A name, and the syncs that it leaves out.
+type Plant = (&'static str, fn(&Call) -> bool);
+
 /// The harness proves itself: each sync that is left out is found.
 fn assert_found(
     what: &str,
@@ -256,8 +316,10 @@ fn assert_found(
 #[test]
 fn every_planted_left_out_sync_is_found() {
     let (empty, grown) = (disk(), grown());
+    let there = disk();
+    there.create_dir(Path::new(STATE)).unwrap();
     let none: &dyn Fn(&mut Judge) = &|_| {};
-    let at_creation: [(&str, fn(&Call) -> bool); 5] = [
+    let at_creation: [Plant; 5] = [
         ("any sync of a directory", |call| call.name == "sync_dir"),
         ("any sync of a file", |call| call.name != "sync_dir"),
         ("the sync of the state's parent", |call| {
@@ -273,7 +335,20 @@ fn every_planted_left_out_sync_is_found() {
     for (what, skip) in at_creation {
         assert_found(what, &empty, none, create, skip);
     }
-    let at_swap: [(&str, fn(&Call) -> bool); 4] = [
+    let in_place: [Plant; 4] = [
+        ("any sync of a directory", |call| call.name == "sync_dir"),
+        ("any sync of a file", |call| call.name != "sync_dir"),
+        ("the sync of the state's directory", |call| {
+            call.path == Path::new(STATE)
+        }),
+        ("the sync of CURRENT", |call| {
+            call.path.to_string_lossy().contains("CURRENT")
+        }),
+    ];
+    for (what, skip) in in_place {
+        assert_found(what, &there, none, create, skip);
+    }
+    let at_swap: [Plant; 4] = [
         ("any sync of a directory", |call| call.name == "sync_dir"),
         ("any sync of a file", |call| call.name != "sync_dir"),
         ("the sync of the state's directory", |call| {

@@ -8,7 +8,7 @@ use crate::vfs::RealVfs;
 
 const HELD_BY_CHILD: &str = "STATEKEEP_TEST_STATE_HELD_BY_CHILD";
 
-fn open_real(path: &Path) -> Result<Opened> {
+pub(super) fn open_real(path: &Path) -> Result<Opened> {
     let vfs: Arc<dyn Vfs> = Arc::new(RealVfs);
     let plugins = TestPlugins::shared(Arc::clone(&vfs));
     StateDir::open(vfs, path, &options("log"), plugins, &init)
@@ -86,9 +86,12 @@ fn a_state_that_another_process_holds_is_busy_with_its_pid_and_free_after_its_de
 
 #[test]
 fn of_many_creators_one_makes_the_state_and_the_others_open_it_or_are_busy() {
-    for _ in 0..20 {
+    for round in 0..40 {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("state");
+        if round % 2 == 0 {
+            std::fs::create_dir(&path).unwrap();
+        }
         let results: Vec<_> = std::thread::scope(|scope| {
             let open = || open_real(&path).map(|opened| opened.created);
             let threads: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
@@ -106,6 +109,7 @@ fn of_many_creators_one_makes_the_state_and_the_others_open_it_or_are_busy() {
             assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
         }
         drop(open_real(&path).unwrap());
+        assert!(!path.join("CREATING").exists());
         let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
     }

@@ -190,3 +190,36 @@ fn an_init_that_fails_leaves_nothing() {
     assert_eq!(error(&disk, "no-such").kind(), ErrorKind::Plugin);
     assert_eq!(disk.listing(), before);
 }
+
+#[test]
+fn a_folder_that_was_begun_is_a_state_in_the_making_and_no_other_namespace_is_swept_with_it() {
+    let disk = disk();
+    disk.create_dir(Path::new(STATE)).unwrap();
+    disk.create_dir(Path::new("/data/state/lost+found"))
+        .unwrap();
+    let plugins = TestPlugins::shared(disk.vfs());
+    let failing = |_: &dyn Backend, _: &StateId| Err(Error::other(ErrorKind::Vetoed, "no"));
+    let opened = StateDir::open(
+        disk.vfs(),
+        Path::new(STATE),
+        &options("log"),
+        plugins,
+        &failing,
+    );
+    assert_eq!(opened.err().unwrap().kind(), ErrorKind::Vetoed);
+    let names: Vec<_> = disk.read_dir(Path::new(STATE)).unwrap();
+    let names: Vec<_> = names.into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["CREATING", "LOCK", "lost+found"]);
+    let opened = open(&disk);
+    assert!(opened.created);
+    assert_clean(&disk, &opened);
+    let namespace = opened.current.namespace.to_string();
+    drop(opened);
+
+    // CURRENT is lost, and a marker that names nothing is there: the rows must stay.
+    disk.remove_file(Path::new("/data/state/CURRENT")).unwrap();
+    write(&disk, "/data/state/CREATING", b"");
+    let error = error(&disk, "log");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains(&namespace), "{error}");
+}
