@@ -240,3 +240,7 @@ impl Drop for Gone {
         self.host.log(Level::Warn, text);
     }
 }
+
+#[cfg(test)]
+#[path = "lib_tests.rs"]
+mod tests;

@@ -201,3 +201,7 @@ impl Drop for Released {
         self.host.log(Level::Warn, text);
     }
 }
+
+#[cfg(test)]
+#[path = "lib_tests.rs"]
+mod tests;
