@@ -9,6 +9,8 @@ mod backend;
 mod batch;
 mod blocking;
 mod bytes;
+#[cfg(any(test, feature = "sim"))]
+pub mod check;
 mod codec;
 mod commit;
 mod error;
@@ -23,6 +25,8 @@ mod options;
 pub mod oracle;
 mod read;
 mod record;
+mod restore;
+mod snapshot;
 mod state_dir;
 mod stored_key;
 mod tenant;
@@ -45,6 +49,8 @@ pub use read::Record;
 pub use record::{
     Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
 };
+pub use restore::{NamespaceBuilder, RestoreSource};
+pub use snapshot::{Snapshot, SnapshotScan, StateFacts};
 pub use state_dir::{
     BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,
     StateDir, StateId,

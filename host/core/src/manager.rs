@@ -93,8 +93,7 @@ impl StateManager {
             &init,
         )?;
         let path = opened.dir.path().to_owned();
-        let lease = Arc::new(opened.dir);
-        let (namespace, tenant_next) = Namespace::load(opened.backend, 1, lease)?;
+        let (namespace, tenant_next) = Namespace::load(opened.backend, 1, opened.dir)?;
         let state_id = namespace.state.id;
         if state_id != ulid_of(&opened.current.state)? {
             let reason = format!(

@@ -12,6 +12,7 @@ use ulid::Ulid;
 
 use crate::journal::read_journal;
 use crate::meta::{HeadRow, Meta, StateRow};
+use crate::state_dir::StateDir;
 use crate::stored_key::split_journal_key;
 use crate::{
     Backend, Capabilities, Error, KeyRange, Result, Sequence, Space, TenantNumber, UnixMs,
@@ -29,8 +30,8 @@ pub(crate) struct Namespace {
     head: Mutex<(Sequence, UnixMs)>,
     tenants: RwLock<HashMap<String, TenantNumber>>,
     pins: Mutex<BTreeMap<Sequence, usize>>,
-    /// Held as long as anybody may use the backend: the directory's lock.
-    _lease: Arc<dyn Send + Sync>,
+    /// Holds the directory's lock as long as anybody may use the backend.
+    pub(crate) dir: StateDir,
 }
 
 impl Namespace {
@@ -38,7 +39,7 @@ impl Namespace {
     pub(crate) fn load(
         backend: Arc<dyn Backend>,
         generation: u32,
-        lease: Arc<dyn Send + Sync>,
+        dir: StateDir,
     ) -> Result<(Namespace, TenantNumber)> {
         let meta = Meta::load(&*backend)?;
         check_head(&*backend, &meta)?;
@@ -52,7 +53,7 @@ impl Namespace {
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(meta.tenants.into_iter().collect()),
             pins: Mutex::new(BTreeMap::new()),
-            _lease: lease,
+            dir,
         };
         Ok((namespace, meta.tenant_next))
     }

@@ -21,6 +21,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub(crate) use self::core::Core;
 pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeWork, Work, lost};
+pub(crate) use self::restore::RestoreWork;
 use crate::namespace::Namespace;
 use crate::{Clock, Error, ErrorKind, Limits, Result, TenantNumber};
 

@@ -13,6 +13,7 @@ use super::request::Done;
 use crate::journal::{CommitKind, JournalWriter, Origin};
 use crate::meta::{HeadRow, Meta, meta_ops};
 use crate::namespace::Namespace;
+use crate::state_dir::StateDir;
 use crate::stored_key::journal_key;
 use crate::{
     Backend, CommitError, Durability, Error, ErrorKind, Result, RowOp, Sequence, Space,
@@ -27,7 +28,7 @@ pub(crate) struct RestoreWork {
     pub(crate) tenants: Vec<(String, TenantNumber)>,
     /// What the journal says about where it came from, JSON.
     pub(crate) detail: String,
-    pub(crate) lease: Arc<dyn Send + Sync>,
+    pub(crate) dir: StateDir,
     /// Replaces CURRENT; `Indeterminate` when a power cut may bring the old one back.
     pub(crate) replace: Box<dyn FnOnce() -> Result<()> + Send>,
 }
@@ -58,7 +59,7 @@ impl Core {
         };
         write_facts(&*work.backend, &meta, &work.detail)?;
         let generation = self.namespace.generation + 1;
-        let (namespace, tenant_next) = Namespace::load(work.backend, generation, work.lease)?;
+        let (namespace, tenant_next) = Namespace::load(work.backend, generation, work.dir)?;
         if let Err(error) = (work.replace)() {
             if error.kind() == ErrorKind::Indeterminate {
                 let _ = committer.poison(error.to_string());

@@ -1,0 +1,214 @@
+//! Restoring a whole state: a new namespace is filled beside the one in use and takes its place.
+//!
+//! Until `finish` the state is untouched and in use; dropped before, what was built is removed. The
+//! old namespace stays in the directory as the undo. Handles and the state's id stay valid.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::batch::check;
+use crate::commit::{RestoreWork, Work};
+use crate::journal::HISTORY_HEAD_BYTES;
+use crate::record::RecordView;
+use crate::state_dir::{PendingNamespace, StateDir};
+use crate::{
+    Backend, Capabilities, CommitError, Durability, Error, ErrorKind, RecordKind, Result, RowOp,
+    Sequence, Space, StateManager, TenantNumber, check_tenant, split_key,
+};
+
+/// A bulk commit is made at this many rows or bytes.
+const BULK_ROWS: usize = 1_000;
+const BULK_BYTES: usize = 1 << 20;
+
+/// Where restored records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreSource {
+    /// The id of the state that they were taken from.
+    pub state_id: String,
+    /// The sequence at which they were taken; no record has a higher one.
+    pub sequence: Sequence,
+    /// Its named tenants.
+    pub tenants: Vec<(TenantNumber, String)>,
+}
+
+/// A namespace that is being filled.
+pub struct NamespaceBuilder {
+    manager: Arc<StateManager>,
+    dir: StateDir,
+    source: RestoreSource,
+    tenants: HashSet<TenantNumber>,
+    pending: PendingNamespace,
+    capabilities: Capabilities,
+    bulk: Bulk,
+    records: u64,
+}
+
+#[derive(Default)]
+struct Bulk {
+    bytes: Vec<u8>,
+    /// Start, key length and record length.
+    rows: Vec<(usize, usize, usize)>,
+}
+
+impl StateManager {
+    /// Starts a restore: a new namespace of the state's backend, to be filled with `put`.
+    pub fn begin_restore(self: &Arc<Self>, source: RestoreSource) -> Result<NamespaceBuilder> {
+        self.committer.check_poison()?;
+        let dir = self.committer.namespace_arc()?.dir.clone();
+        let mut tenants = HashSet::from([TenantNumber(0)]);
+        let mut names = HashSet::new();
+        for (number, name) in &source.tenants {
+            check_tenant(name)?;
+            if !tenants.insert(*number) || !names.insert(name) {
+                let reason = format!(
+                    "tenant {} `{name}` is there twice or is the default",
+                    number.0
+                );
+                return Err(Error::invalid("restore source", reason));
+            }
+        }
+        let nothing = |_: &dyn Backend, _: &_| Ok(());
+        let pending = dir.create_namespace(&self.backend_name, &self.backend_options, &nothing)?;
+        let capabilities = pending.backend().capabilities();
+        Ok(NamespaceBuilder {
+            manager: self.clone(),
+            dir,
+            source,
+            tenants,
+            pending,
+            capabilities,
+            bulk: Bulk::default(),
+            records: 0,
+        })
+    }
+}
+
+impl NamespaceBuilder {
+    /// Adds a record under its stored key. Keys come best in order, each once.
+    ///
+    /// # Errors
+    /// `Corrupt` for a key or record that is none; `InvalidArgument` for a tombstone, a tenant that
+    /// the source does not name, or a sequence beyond that of the source.
+    pub fn put(&mut self, key: &[u8], record: &[u8]) -> Result<()> {
+        let (tenant, scope, name) = split_key(key)?;
+        let view =
+            RecordView::read(record).map_err(|error| crate::read::in_key(&scope, &name, error))?;
+        let refuse = |reason: String| {
+            Err(Error::invalid(
+                "restored record",
+                format!("`{name}` in {scope}: {reason}"),
+            ))
+        };
+        if view.header.kind == RecordKind::Tombstone {
+            return refuse("it is a tombstone".to_owned());
+        }
+        if !self.tenants.contains(&tenant) {
+            return refuse(format!("the source names no tenant {}", tenant.0));
+        }
+        let sequence = view.header.sequence;
+        if sequence == Sequence(0) || sequence > self.source.sequence {
+            let last = self.source.sequence.0;
+            return refuse(format!("its commit {} is not of 1 to {last}", sequence.0));
+        }
+        let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
+        let limit = self.capabilities.value_bytes_max;
+        check(
+            "stored value",
+            stored,
+            "the backend's value_bytes_max",
+            limit,
+        )?;
+
+        let bytes = self.bulk.bytes.len() + key.len() + record.len();
+        let rows = self.bulk.rows.len() as u64 + 1;
+        let most = &self.capabilities;
+        if bytes > BULK_BYTES
+            || rows > most.commit_ops_max.min(BULK_ROWS as u64)
+            || bytes as u64 > most.commit_bytes_max
+        {
+            self.write_bulk()?;
+        }
+        self.bulk
+            .rows
+            .push((self.bulk.bytes.len(), key.len(), record.len()));
+        self.bulk.bytes.extend_from_slice(key);
+        self.bulk.bytes.extend_from_slice(record);
+        self.records += 1;
+        Ok(())
+    }
+
+    fn write_bulk(&mut self) -> Result<()> {
+        if self.bulk.rows.is_empty() {
+            return Ok(());
+        }
+        let bytes = &self.bulk.bytes;
+        let op = |&(start, key, record): &(usize, usize, usize)| {
+            let (key, value) = bytes[start..start + key + record].split_at(key);
+            RowOp::Put {
+                space: Space::Data,
+                key,
+                value,
+            }
+        };
+        let ops: Vec<_> = self.bulk.rows.iter().map(op).collect();
+        let backend = self.pending.backend();
+        backend
+            .commit(&ops, Durability::Relaxed)
+            .map_err(|error| match error {
+                CommitError::Refused(error) | CommitError::Unknown(error) => error,
+            })?;
+        self.bulk.rows.clear();
+        self.bulk.bytes.clear();
+        Ok(())
+    }
+
+    /// Makes the namespace durable, puts it in the place of the one in use between two commits, and
+    /// answers the sequence of the restore, which is higher than any before.
+    ///
+    /// # Errors
+    /// With any error but `Indeterminate` the state is as it was and the new namespace is removed.
+    /// With `Indeterminate` the state takes no more writes; close and open it again, then look.
+    pub fn finish(mut self) -> Result<Sequence> {
+        self.write_bulk()?;
+        self.pending.backend().flush()?;
+        let (dir, name) = (self.dir.clone(), self.manager.backend_name.clone());
+        let (id, backend) = self.pending.publish()?;
+        let detail = serde_json::json!({
+            "source_state": self.source.state_id,
+            "source_sequence": self.source.sequence.0,
+            "records": self.records,
+            "namespace": id.to_string(),
+        });
+        let tenants = self
+            .source
+            .tenants
+            .into_iter()
+            .map(|(number, name)| (name, number));
+        let work = RestoreWork {
+            backend,
+            sequence: self.source.sequence,
+            tenants: tenants.collect(),
+            detail: detail.to_string(),
+            dir: dir.clone(),
+            replace: Box::new({
+                let dir = dir.clone();
+                move || dir.replace_current(id, &name).map(drop)
+            }),
+        };
+        match self
+            .manager
+            .committer
+            .run_blocking(Work::Restore(Box::new(work)))
+        {
+            Ok(done) => Ok(done.sequence.unwrap_or(done.head)),
+            Err(error) => {
+                if error.kind() != ErrorKind::Indeterminate
+                    && let Err(left) = dir.remove_namespace(id)
+                {
+                    tracing::warn!(namespace = %id, error = %left, "a failed restore left a namespace");
+                }
+                Err(error)
+            }
+        }
+    }
+}

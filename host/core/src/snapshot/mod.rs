@@ -1,0 +1,152 @@
+//! Snapshots: the state as it was at one commit, while writers go on.
+//!
+//! A snapshot is a sequence and no copy. It pins its past: no history or journal row after it is
+//! trimmed while it lives. It reads its own namespace to the end, also after a restore or `close`.
+
+mod scan;
+
+use std::sync::Arc;
+
+pub use scan::SnapshotScan;
+
+use crate::commit::Committer;
+use crate::journal::read_history;
+use crate::namespace::Namespace;
+use crate::record::read_stamps;
+use crate::stored_key::{push_history_key, split_history_key};
+use crate::{Error, KeyRange, Result, Sequence, Space, StateManager, TenantNumber, UnixMs};
+
+/// The state as it was at one commit.
+pub struct Snapshot {
+    committer: Arc<Committer>,
+    namespace: Arc<Namespace>,
+    sequence: Sequence,
+    time: UnixMs,
+}
+
+/// Whose data a snapshot holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateFacts {
+    /// The state's id, a ULID.
+    pub state_id: String,
+    /// The timeline's id, a ULID; a restore starts a new one.
+    pub timeline: String,
+    /// When the state was created.
+    pub created: UnixMs,
+    /// Named tenants by number; the default tenant has number 0 and no name.
+    pub tenants: Vec<(TenantNumber, String)>,
+}
+
+impl StateManager {
+    /// A snapshot of the last commit.
+    pub fn snapshot(self: &Arc<Self>) -> Result<Snapshot> {
+        let namespace = self.committer.namespace_arc()?;
+        let (sequence, time) = namespace.pin_head();
+        Ok(Snapshot {
+            committer: self.committer.clone(),
+            namespace,
+            sequence,
+            time,
+        })
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.namespace.unpin(self.sequence);
+    }
+}
+
+impl Snapshot {
+    /// The last commit that it holds.
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The time of that commit.
+    pub fn time(&self) -> UnixMs {
+        self.time
+    }
+
+    /// Whose data it holds. Tenants that came after it may be listed; they have no keys in it.
+    pub fn facts(&self) -> StateFacts {
+        StateFacts {
+            state_id: self.namespace.state.id.to_string(),
+            timeline: self.namespace.timeline.to_string(),
+            created: self.namespace.state.created,
+            tenants: self.namespace.tenants(),
+        }
+    }
+
+    /// All records in the order of their keys.
+    pub fn scan(&self) -> Result<SnapshotScan<'_>> {
+        SnapshotScan::open(self)
+    }
+
+    /// The bytes of the record that a stored key had, if it was there.
+    pub fn record(&self, data_key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut record = Vec::new();
+        if self
+            .namespace
+            .backend
+            .get(Space::Data, data_key, &mut record)?
+        {
+            let (sequence, _) = read_stamps(&record).map_err(|error| in_row(data_key, error))?;
+            if sequence <= self.sequence {
+                return Ok(Some(record));
+            }
+        }
+        // The commit that changed the key may not be there with all of its rows yet.
+        self.committer.settle();
+        self.past(data_key)
+    }
+
+    /// The record of a key that was changed since: the history row that spans the snapshot.
+    fn past(&self, data_key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let (mut lo, mut hi) = (Vec::new(), Vec::new());
+        push_history_key(&mut lo, data_key, Sequence(0));
+        push_history_key(
+            &mut hi,
+            data_key,
+            Sequence(self.sequence.0.saturating_add(1)),
+        );
+        let range = KeyRange {
+            lo: &lo,
+            hi: Some(&hi),
+            reverse: true,
+        };
+        let mut found = Ok(None);
+        self.namespace
+            .backend
+            .scan(Space::History, range)?
+            .next_batch(1, &mut |key, row| {
+                found = self.spanning(key, row);
+            })?;
+        found
+    }
+
+    fn spanning(&self, key: &[u8], row: &[u8]) -> Result<Option<Vec<u8>>> {
+        let (data_key, first) = split_history_key(key)?;
+        let (end, record) = read_history(row).map_err(|error| in_row(data_key, error))?;
+        let (sequence, _) = read_stamps(record).map_err(|error| in_row(data_key, error))?;
+        if sequence != first {
+            let reason = format!(
+                "it is of commit {} and stored as of {}",
+                sequence.0, first.0
+            );
+            return Err(in_row(
+                data_key,
+                Error::corrupt("superseded record", reason),
+            ));
+        }
+        Ok((end > self.sequence).then(|| record.to_vec()))
+    }
+}
+
+/// Says which key an error of a row belongs to.
+fn in_row(data_key: &[u8], error: Error) -> Error {
+    match crate::split_key(data_key) {
+        Ok((_, scope, key)) => crate::read::in_key(&scope, &key, error),
+        Err(_) => error,
+    }
+}

@@ -1,0 +1,275 @@
+//! The scan of a snapshot: exact at its sequence S, in key order, each key once, in bounded memory.
+//!
+//! Rows of `data` with a sequence of at most S are what they were. Keys that were changed since are
+//! found in the journal after S, which is followed after each batch of rows has been read, and are
+//! taken from history; so a key that was deleted or replaced before the cursor came by is not
+//! missed. Where a backend's scans see one instant, the journal is read once. Changed keys ahead of
+//! the cursor are remembered up to a limit; beyond it the greatest are dropped, and the journal is
+//! read again from S when the cursor gets there.
+
+use std::collections::BTreeSet;
+
+use super::{Snapshot, in_row};
+use crate::journal::read_journal;
+use crate::record::read_stamps;
+use crate::stored_key::{journal_key, split_journal_key};
+use crate::{Cursor, KeyRange, Result, Sequence, Space};
+
+/// Most bytes of changed keys that are remembered at once.
+pub(super) const CHANGED_BYTES_MAX: usize = 8 << 20;
+/// Rows are read in batches of about this many bytes.
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_ROWS_MAX: usize = 1_024;
+/// What a remembered key takes beside its bytes.
+const KEY_OVERHEAD_BYTES: usize = 48;
+
+/// A scan in progress; used by one thread at a time.
+pub struct SnapshotScan<'a> {
+    snapshot: &'a Snapshot,
+    cursor: Box<dyn Cursor + 'a>,
+    batch: Batch,
+    batch_rows: usize,
+    /// The cursor has delivered its last row.
+    ended: bool,
+    /// The last key that was dealt with.
+    position: Option<Vec<u8>>,
+    changed: Changed,
+    changed_bytes_max: usize,
+}
+
+/// Rows that have been read and not dealt with yet.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Start, key length and record length.
+    rows: Vec<(usize, usize, usize)>,
+    next: usize,
+}
+
+/// Keys behind the position that were changed after the snapshot.
+struct Changed {
+    keys: BTreeSet<Vec<u8>>,
+    bytes: usize,
+    /// Keys from here on were dropped.
+    complete_below: Option<Vec<u8>>,
+    /// The first commit whose changes are not in `keys`.
+    journal_next: Sequence,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.rows.clear();
+        self.next = 0;
+    }
+
+    fn push(&mut self, key: &[u8], record: &[u8]) {
+        self.rows.push((self.bytes.len(), key.len(), record.len()));
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(record);
+    }
+
+    fn first(&self) -> Option<(&[u8], &[u8])> {
+        let (start, key, record) = *self.rows.get(self.next)?;
+        Some(self.bytes[start..start + key + record].split_at(key))
+    }
+}
+
+impl<'a> SnapshotScan<'a> {
+    pub(super) fn open(snapshot: &'a Snapshot) -> Result<SnapshotScan<'a>> {
+        let cursor = snapshot
+            .namespace
+            .backend
+            .scan(Space::Data, KeyRange::default())?;
+        let mut scan = SnapshotScan {
+            snapshot,
+            cursor,
+            batch: Batch::default(),
+            batch_rows: 16,
+            ended: false,
+            position: None,
+            changed: Changed {
+                keys: BTreeSet::new(),
+                bytes: 0,
+                complete_below: None,
+                journal_next: Sequence(snapshot.sequence.0 + 1),
+            },
+            changed_bytes_max: CHANGED_BYTES_MAX,
+        };
+        if snapshot.namespace.capabilities.snapshot_scans {
+            scan.follow_journal()?;
+        }
+        Ok(scan)
+    }
+
+    /// Remembers fewer changed keys, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_changed_bytes_max(mut self, bytes: usize) -> SnapshotScan<'a> {
+        self.changed_bytes_max = bytes;
+        self
+    }
+
+    /// Hands up to `rows_max` records to `visit`, stored key and record bytes, and answers how many;
+    /// 0 is the end. A record that cannot be read ends the scan with an error that names its key.
+    pub fn next_batch(
+        &mut self,
+        rows_max: usize,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize> {
+        let mut visited = 0;
+        while visited < rows_max {
+            if self.batch.first().is_none() && !self.ended {
+                self.read_rows()?;
+                continue;
+            }
+            let row = self.batch.first();
+            let changed = self.changed.keys.first();
+            let key = match (row, changed) {
+                (Some((key, _)), Some(changed)) => key.min(changed),
+                (Some((key, _)), None) => key,
+                (None, Some(changed)) => changed,
+                (None, None) => &[],
+            };
+            let nothing = row.is_none() && changed.is_none();
+            if let Some(dropped) = &self.changed.complete_below
+                && (nothing || key >= dropped.as_slice())
+            {
+                self.remember_again()?;
+                continue;
+            }
+            if nothing {
+                break;
+            }
+            let current = row.filter(|(of, _)| *of == key);
+            visited += usize::from(emit(self.snapshot, key, current.map(|(_, r)| r), visit)?);
+            let key = key.to_vec();
+            if current.is_some() {
+                self.batch.next += 1;
+            }
+            if self.changed.keys.remove(&key) {
+                self.changed.bytes -= key.len() + KEY_OVERHEAD_BYTES;
+            }
+            self.position = Some(key);
+        }
+        Ok(visited)
+    }
+
+    /// Reads the next rows of `data`, and then what was changed until they were read.
+    fn read_rows(&mut self) -> Result<()> {
+        self.batch.clear();
+        let batch = &mut self.batch;
+        let read = self
+            .cursor
+            .next_batch(self.batch_rows, &mut |key, record| {
+                batch.push(key, record);
+            })?;
+        self.ended = read == 0;
+        self.batch_rows = match self.batch.bytes.len() {
+            bytes if bytes > BATCH_BYTES => (self.batch_rows * BATCH_BYTES / bytes).max(1),
+            _ => (self.batch_rows * 2).min(BATCH_ROWS_MAX),
+        };
+        if self.snapshot.namespace.capabilities.snapshot_scans {
+            return Ok(());
+        }
+        // A commit on its way may show some of its rows and not yet its journal row.
+        self.snapshot.committer.settle();
+        self.follow_journal()
+    }
+
+    /// Remembers the keys of commits that came since the last call.
+    fn follow_journal(&mut self) -> Result<()> {
+        let namespace = &self.snapshot.namespace;
+        let lo = journal_key(self.changed.journal_next);
+        let range = KeyRange {
+            lo: &lo,
+            hi: None,
+            reverse: false,
+        };
+        let mut cursor = namespace.backend.scan(Space::Journal, range)?;
+        let mut failure = None;
+        loop {
+            let (changed, position) = (&mut self.changed, self.position.as_deref());
+            let most = self.changed_bytes_max;
+            let read = cursor.next_batch(64, &mut |key, row| {
+                if failure.is_none() {
+                    failure = changed.note(key, row, position, most).err();
+                }
+            })?;
+            match failure {
+                Some(error) => return Err(error),
+                None if read == 0 => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
+    /// The position has come to keys that were dropped: reads the journal once more for them.
+    fn remember_again(&mut self) -> Result<()> {
+        self.changed = Changed {
+            keys: BTreeSet::new(),
+            bytes: 0,
+            complete_below: None,
+            journal_next: Sequence(self.snapshot.sequence.0 + 1),
+        };
+        self.follow_journal()
+    }
+}
+
+impl Changed {
+    /// Takes the changes of a journal row.
+    fn note(
+        &mut self,
+        key: &[u8],
+        row: &[u8],
+        position: Option<&[u8]>,
+        bytes_max: usize,
+    ) -> Result<()> {
+        let sequence = split_journal_key(key)?;
+        for (_, key) in read_journal(row)?.changes {
+            let passed = position.is_some_and(|position| key <= position);
+            let dropped = self
+                .complete_below
+                .as_deref()
+                .is_some_and(|below| key >= below);
+            if passed || dropped || self.keys.contains(key) {
+                continue;
+            }
+            self.keys.insert(key.to_vec());
+            self.bytes += key.len() + KEY_OVERHEAD_BYTES;
+            // One key always stays, so that the scan comes forward.
+            while self.bytes > bytes_max && self.keys.len() > 1 {
+                let Some(last) = self.keys.pop_last() else {
+                    break;
+                };
+                self.bytes -= last.len() + KEY_OVERHEAD_BYTES;
+                self.complete_below = Some(last);
+            }
+        }
+        self.journal_next = Sequence(sequence.0 + 1);
+        Ok(())
+    }
+}
+
+/// Hands the record that a key had to `visit`, and answers whether it had one. `current` is the
+/// row of `data`, when there is one.
+fn emit(
+    snapshot: &Snapshot,
+    key: &[u8],
+    current: Option<&[u8]>,
+    visit: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<bool> {
+    if let Some(record) = current {
+        let (sequence, _) = read_stamps(record).map_err(|error| in_row(key, error))?;
+        if sequence <= snapshot.sequence {
+            visit(key, record);
+            return Ok(true);
+        }
+    }
+    match snapshot.past(key)? {
+        Some(record) => {
+            visit(key, &record);
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
