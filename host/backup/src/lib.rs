@@ -1,1 +1,62 @@
-//! The Statekeep backup repository: create, verify, restore.
+//! The Statekeep backup repository: create, list, verify, restore.
+//!
+//! A [`BackupManager`] works on the very state manager that the application writes through, so a
+//! backup shows one instant while writers go on. A repository is a manifest a backup over
+//! immutable sorted runs of segments; nothing in it is ever overwritten, and each file says by
+//! itself what it is. Byte maps: segments in `segment/mod.rs`, sealed documents in `sealed.rs`.
+#![forbid(unsafe_code)]
+
+mod budget;
+mod create;
+#[cfg(test)]
+mod damage_tests;
+mod digest;
+mod facts;
+#[cfg(test)]
+mod fault_tests;
+mod hex;
+mod list;
+mod local;
+mod manager;
+mod manifest;
+mod name;
+mod problem;
+mod progress;
+mod read_run;
+mod repository;
+mod restore;
+mod run;
+mod sealed;
+mod segment;
+mod store;
+#[cfg(test)]
+mod testing;
+mod verify;
+mod write_run;
+
+pub use create::{CODEC_NONE, CreateOptions};
+pub use digest::StateDigest;
+pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
+pub use hex::{Hash256, HexBytes};
+pub use list::{BackupList, BackupSummary};
+pub use local::LocalStore;
+pub use manager::{BackupConfig, BackupManager};
+pub use manifest::{
+    BackupKind, Manifest, ManifestRef, RUNS_MAX, RunRow, SlotType, TAGS_MAX, TEXT_BYTES_MAX,
+    TenantRow, Timeline, parse_manifest,
+};
+pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
+pub use problem::{Problem, ProblemKind};
+pub use progress::{Phase, Progress, ProgressSnapshot};
+pub use restore::{RestoreOptions, RestoreReport};
+pub use run::{Run, SegmentRow, parse_run};
+pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
+pub use segment::*;
+pub use store::{Listing, Object, ObjectInfo, ObjectWriter, Put, Store, read_all};
+pub use verify::{PROBLEMS_MAX, VerifyLevel, VerifyReport};
+pub use write_run::THREADS_MAX;
+
+pub(crate) fn out_of_memory(bytes: usize) -> statekeep_core::Error {
+    let message = format!("no memory for {bytes} bytes");
+    statekeep_core::Error::other(statekeep_core::ErrorKind::OutOfMemory, message)
+}

@@ -1,0 +1,165 @@
+//! What a repository holds: good backups, and beside them what is wrong.
+
+use serde::Serialize;
+use statekeep_core::{Error, ErrorKind, Result};
+
+use crate::hex::{Hash256, sha256};
+use crate::manifest::{BackupKind, Manifest, ManifestRef, parse_manifest};
+use crate::name::{BackupId, Folder, ObjectName};
+use crate::problem::{Problem, ProblemKind};
+use crate::repository::Repository;
+use crate::sealed::DOCUMENT_BYTES_MAX;
+use crate::store::read_all;
+
+/// A backup in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackupSummary {
+    /// Its id.
+    pub id: BackupId,
+    /// How it was made.
+    pub kind: &'static str,
+    /// The series that retention counts it in.
+    pub series: String,
+    /// The moment that it shows, milliseconds since 1970-01-01 UTC.
+    pub time_ms: i64,
+    /// The sequence that it shows.
+    pub sequence: u64,
+    /// The engine that it was read from.
+    pub backend: String,
+    /// The configured codec.
+    pub codec: String,
+    /// Number of records.
+    pub records: u64,
+    /// Bytes of entries that it wrote, before the codec.
+    pub raw_bytes: u64,
+    /// Bytes of segments that it wrote.
+    pub stored_bytes: u64,
+    /// A name for people.
+    pub label: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Never forgotten by a policy.
+    pub pin: bool,
+    /// See [`crate::StateDigest`].
+    pub state_digest: Hash256,
+}
+
+impl From<&Manifest> for BackupSummary {
+    fn from(manifest: &Manifest) -> BackupSummary {
+        BackupSummary {
+            id: manifest.id,
+            kind: manifest.kind.name(),
+            series: manifest.series.clone(),
+            time_ms: manifest.time_ms,
+            sequence: manifest.sequence_to,
+            backend: manifest.backend.clone(),
+            codec: manifest.codec.clone(),
+            records: manifest.records,
+            raw_bytes: manifest.raw_bytes,
+            stored_bytes: manifest.stored_bytes,
+            label: manifest.label.clone(),
+            tags: manifest.tags.clone(),
+            pin: manifest.pin,
+            state_digest: manifest.state_digest,
+        }
+    }
+}
+
+/// All backups of a repository. A damaged manifest hides no good one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BackupList {
+    /// Good manifests, oldest first.
+    pub backups: Vec<BackupSummary>,
+    /// Manifests that cannot be used, and what does not belong among them.
+    pub problems: Vec<Problem>,
+}
+
+impl Repository {
+    /// Reads the manifest of a backup with the hash of its object; `NotFound` when the slot is
+    /// empty or says "aborted".
+    pub(crate) fn manifest(&self, id: BackupId) -> Result<(Manifest, Hash256)> {
+        let name = ObjectName::manifest(id);
+        match self.slot(&name) {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(not_found(id)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(id)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn slot(&self, name: &ObjectName) -> Result<Option<(Manifest, Hash256)>> {
+        let bytes = read_all(self.store.as_ref(), name, DOCUMENT_BYTES_MAX)?;
+        let Some(manifest) = parse_manifest(name, &bytes)? else {
+            return Ok(None);
+        };
+        if manifest.repository != self.id {
+            let reason = format!(
+                "it belongs to repository {}, this is {}",
+                manifest.repository, self.id
+            );
+            return Err(Error::corrupt(name.to_string(), reason));
+        }
+        Ok(Some((manifest, sha256(&bytes))))
+    }
+
+    /// All backups and problems. Fails only when the folder itself cannot be listed.
+    pub(crate) fn list(&self) -> Result<BackupList> {
+        let listing = self.store.list(Folder::Manifests, "")?;
+        let foreign = |name: String| {
+            Problem::new(
+                ProblemKind::Integrity,
+                &name,
+                "it is not the manifest of a backup",
+            )
+        };
+        let mut list = BackupList::default();
+        list.problems
+            .extend(listing.foreign.into_iter().map(foreign));
+        for object in listing.objects {
+            if BackupId::parse(object.name.leaf()).is_err() {
+                list.problems.push(foreign(object.name.to_string()));
+                continue;
+            }
+            match self.slot(&object.name) {
+                Ok(Some((manifest, _))) => list.backups.push(BackupSummary::from(&manifest)),
+                Ok(None) => {}
+                // It was deleted since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => list.problems.push(Problem::of(&object.name, &error)),
+            }
+        }
+        list.backups.sort_by_key(|backup| backup.id);
+        Ok(list)
+    }
+
+    /// The newest id among all slots, and the newest good manifest.
+    pub(crate) fn newest(&self) -> Result<(Option<BackupId>, Option<ManifestRef>)> {
+        let listing = self.store.list(Folder::Manifests, "")?;
+        let mut ids: Vec<BackupId> = listing
+            .objects
+            .iter()
+            .filter_map(|object| BackupId::parse(object.name.leaf()).ok())
+            .collect();
+        ids.sort_unstable();
+        let newest = ids.iter().rev().find_map(|id| match self.manifest(*id) {
+            Ok((_, sha256)) => Some(ManifestRef { id: *id, sha256 }),
+            Err(error) => {
+                tracing::warn!(backup = %id, %error, "a manifest cannot be read");
+                None
+            }
+        });
+        Ok((ids.last().copied(), newest))
+    }
+}
+
+pub(crate) fn not_found(id: BackupId) -> Error {
+    Error::other(
+        ErrorKind::NotFound,
+        format!("there is no backup {id}; list shows those there are"),
+    )
+}
+
+/// Whether this build can restore backups of the kind: one run that holds all records.
+pub(crate) fn is_whole(manifest: &Manifest) -> bool {
+    matches!(manifest.kind, BackupKind::Full | BackupKind::Synthetic) && manifest.runs.len() == 1
+}

@@ -1,0 +1,286 @@
+//! The backup manager: the backups of one open state.
+//!
+//! It holds the same `Arc<StateManager>` as everybody else and reads at a snapshot, so writers
+//! never wait. All calls block; any thread may call, also several at once. The repository is
+//! opened at first use and made by the first backup.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use statekeep_core::{
+    Error, ErrorKind, NamespaceBuilder, Plugins, RestoreSource, Result, Sequence, Snapshot,
+    SnapshotScan, StateManager, TenantNumber,
+};
+
+use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, CreateTask, Source, create_full};
+use crate::list::{BackupList, not_found};
+use crate::manifest::{Manifest, TenantRow, Timeline};
+use crate::name::{BackupId, ObjectName};
+use crate::progress::{Phase, Progress};
+use crate::repository::Repository;
+use crate::restore::{RestoreOptions, RestoreReport, Target, restore};
+use crate::segment::{BlockCodec, SEGMENT_BYTES_MAX};
+use crate::verify::{VerifyLevel, VerifyReport, verify};
+use crate::write_run::{Rows, THREADS_MAX};
+
+/// Threads that encode or decode, unless configured.
+const THREADS_DEFAULT: usize = 2;
+
+/// Where backups live and how they are packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupConfig {
+    /// The repository's folder, absolute; made by the first backup.
+    pub dir: PathBuf,
+    /// The codec of new backups, or `none`.
+    pub codec: String,
+    /// Its level; `None` is the codec's default.
+    pub level: Option<i32>,
+    /// Threads that encode or decode; 0 chooses, at most [`THREADS_MAX`].
+    pub threads: usize,
+}
+
+/// The backups of one state.
+pub struct BackupManager {
+    manager: Arc<StateManager>,
+    config: BackupConfig,
+    repository: Mutex<Option<Arc<Repository>>>,
+}
+
+impl Rows for SnapshotScan<'_> {
+    fn next_batch(
+        &mut self,
+        rows_max: usize,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize> {
+        SnapshotScan::next_batch(self, rows_max, visit)
+    }
+}
+
+impl Target for NamespaceBuilder {
+    fn put(&mut self, key: &[u8], record: &[u8]) -> Result<()> {
+        NamespaceBuilder::put(self, key, record)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Sequence> {
+        NamespaceBuilder::finish(*self)
+    }
+}
+
+/// Says `done` when an operation ends, however it ends.
+struct Ends<'a>(&'a Progress);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Done);
+    }
+}
+
+impl BackupManager {
+    /// A manager of the state's backups. Touches no file.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a relative folder.
+    pub fn open(manager: Arc<StateManager>, config: BackupConfig) -> Result<BackupManager> {
+        if !config.dir.is_absolute() {
+            let reason = format!("{} is not an absolute path", config.dir.display());
+            return Err(Error::invalid("backup.dir", reason));
+        }
+        Ok(BackupManager {
+            manager,
+            config,
+            repository: Mutex::new(None),
+        })
+    }
+
+    /// How it was configured.
+    pub fn config(&self) -> &BackupConfig {
+        &self.config
+    }
+
+    /// Makes a full backup of the state as it is now, and returns its manifest. Writers go on.
+    ///
+    /// # Errors
+    /// `Cancelled`, `NoSpace`, `Corrupt` for a record that cannot be read, and what else the
+    /// backend and the disk report: then no backup was made and nothing is left of it. Only after
+    /// `Indeterminate` the backup may be listed.
+    pub fn create(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
+        let _ends = Ends(progress);
+        progress.enter(Phase::Preparing);
+        let codec = self.choose_codec(options)?;
+        let repository = self.open_or_create()?;
+        // Leftovers cost space, nothing else.
+        if let Err(error) = repository.store.sweep() {
+            tracing::warn!(%error, "leftovers in the backup repository were not swept");
+        }
+        let snapshot = self.manager.snapshot()?;
+        let source = self.describe(&snapshot);
+        let mut rows = snapshot.scan()?;
+        let task = CreateTask {
+            repository: &repository,
+            source: &source,
+            codec: &codec,
+            options,
+            threads: self.threads(),
+            progress,
+            segment_bytes_max: SEGMENT_BYTES_MAX,
+        };
+        create_full(&task, &mut rows)
+    }
+
+    /// All backups, oldest first, and beside them what is wrong in the repository.
+    pub fn list(&self) -> Result<BackupList> {
+        match self.find()? {
+            Some(repository) => repository.list(),
+            None => Ok(BackupList::default()),
+        }
+    }
+
+    /// The manifest of a backup.
+    ///
+    /// # Errors
+    /// `NotFound`, and `Corrupt` or `Incompatible` for a manifest that cannot be used.
+    pub fn show(&self, id: BackupId) -> Result<Manifest> {
+        Ok(self.existing(id)?.manifest(id)?.0)
+    }
+
+    /// Verifies a backup. Damage is in the report; an error means that it could not be done.
+    pub fn verify(
+        &self,
+        id: BackupId,
+        level: VerifyLevel,
+        progress: &Progress,
+    ) -> Result<VerifyReport> {
+        let _ends = Ends(progress);
+        let repository = self.existing(id)?;
+        verify(
+            &repository,
+            self.plugins(),
+            self.threads(),
+            id,
+            level,
+            progress,
+        )
+    }
+
+    /// Replaces the whole state by a backup: all of it, or nothing on any error. Clients stay open;
+    /// sequences go on rising; the old namespace stays as the undo.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` or `Incompatible` naming the object that is damaged; `Unsupported` for
+    /// other than full backups. Only after `Indeterminate` the state may be the restored one.
+    pub fn restore(
+        &self,
+        id: BackupId,
+        _options: &RestoreOptions,
+        progress: &Progress,
+    ) -> Result<RestoreReport> {
+        let _ends = Ends(progress);
+        let repository = self.existing(id)?;
+        let mut begin = |manifest: &Manifest| {
+            let tenants = manifest.tenants.iter();
+            let source = RestoreSource {
+                state_id: manifest.state.clone(),
+                sequence: Sequence(manifest.sequence_to),
+                tenants: tenants
+                    .map(|row| (TenantNumber(row.number), row.name.clone()))
+                    .collect(),
+            };
+            let builder = self.manager.begin_restore(source)?;
+            Ok(Box::new(builder) as Box<dyn Target>)
+        };
+        restore(
+            &repository,
+            self.plugins(),
+            self.threads(),
+            id,
+            progress,
+            &mut begin,
+        )
+    }
+
+    /// Removing backups is not built.
+    pub fn delete(&self, id: BackupId) -> Result<()> {
+        let name = ObjectName::manifest(id);
+        let message = format!("{name}: this build does not delete backups");
+        Err(Error::other(ErrorKind::Unsupported, message))
+    }
+
+    fn plugins(&self) -> &dyn Plugins {
+        self.manager.plugins().as_ref()
+    }
+
+    fn threads(&self) -> usize {
+        match self.config.threads {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS_DEFAULT)),
+            threads => threads.min(THREADS_MAX),
+        }
+    }
+
+    fn choose_codec(&self, options: &CreateOptions) -> Result<ChosenCodec> {
+        let name = options.codec.as_ref().unwrap_or(&self.config.codec);
+        // A configured level belongs to the configured codec.
+        let configured = self.config.level.filter(|_| *name == self.config.codec);
+        let level = options.level.or(configured);
+        let codec = match name.as_str() {
+            CODEC_NONE => None,
+            name => Some(BlockCodec {
+                codec: self.plugins().codec(name)?,
+                level,
+            }),
+        };
+        let name = codec
+            .as_ref()
+            .map_or(CODEC_NONE, |codec| codec.codec.name())
+            .to_owned();
+        Ok(ChosenCodec { name, level, codec })
+    }
+
+    fn describe(&self, snapshot: &Snapshot) -> Source {
+        let facts = snapshot.facts();
+        let tenants = facts.tenants.into_iter();
+        Source {
+            state: facts.state_id,
+            timeline: Timeline {
+                id: facts.timeline,
+                parent: None,
+                fork_sequence: None,
+            },
+            sequence: snapshot.sequence().0,
+            time_ms: snapshot.time().0,
+            backend: self.manager.backend_name(),
+            tenants: tenants
+                .map(|(number, name)| TenantRow {
+                    number: number.0,
+                    name,
+                })
+                .collect(),
+        }
+    }
+
+    fn existing(&self, id: BackupId) -> Result<Arc<Repository>> {
+        self.find()?.ok_or_else(|| not_found(id))
+    }
+
+    fn find(&self) -> Result<Option<Arc<Repository>>> {
+        let mut slot = self.repository.lock();
+        if let Some(repository) = &*slot
+            && repository.store.exists(&ObjectName::format())?
+        {
+            return Ok(Some(Arc::clone(repository)));
+        }
+        // Not made yet, or removed or put elsewhere by somebody.
+        *slot = Repository::open(self.manager.vfs(), &self.config.dir)?.map(Arc::new);
+        Ok(slot.clone())
+    }
+
+    fn open_or_create(&self) -> Result<Arc<Repository>> {
+        if let Some(repository) = self.find()? {
+            return Ok(repository);
+        }
+        let repository = Repository::open_or_create(self.manager.vfs(), &self.config.dir)?;
+        let repository = Arc::new(repository);
+        *self.repository.lock() = Some(Arc::clone(&repository));
+        Ok(repository)
+    }
+}

@@ -1,0 +1,219 @@
+//! The repository as a whole: its creation, its FORMAT object and its manifests.
+//!
+//! A repository is built as `NAME.creating-ID` beside its place, synced, renamed and the folder
+//! above is synced, so it is there wholly or not at all.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use statekeep_core::vfs::{LockOutcome, Vfs};
+use statekeep_core::{Error, Result};
+use ulid::Ulid;
+
+use crate::local::{LocalStore, file_error, holder};
+use crate::name::{Folder, ObjectName};
+use crate::sealed::{self, DOCUMENT_BYTES_MAX, FORMAT_VERSION};
+use crate::store::{Store, read_all};
+
+const CREATING: &str = ".creating-";
+const BUILD_LOCK: &str = ".lock";
+
+/// What FORMAT says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct FormatObject {
+    format: u32,
+    repository: String,
+}
+
+/// An open repository. Shared by all threads.
+pub(crate) struct Repository {
+    pub(crate) store: Arc<dyn Store>,
+    /// The repository's id, which every manifest repeats.
+    pub(crate) id: String,
+}
+
+impl Repository {
+    /// Opens the repository in a folder; `None` when nothing is there, or an empty folder.
+    pub(crate) fn open(vfs: &Arc<dyn Vfs>, root: &Path) -> Result<Option<Repository>> {
+        if !vfs.exists(root).map_err(file_error("look up", root))? {
+            return Ok(None);
+        }
+        let store = LocalStore::new(Arc::clone(vfs), root.to_owned());
+        if !store.exists(&ObjectName::format())? {
+            let entries = vfs.read_dir(root).map_err(file_error("list", root))?;
+            if entries.is_empty() {
+                return Ok(None);
+            }
+            let what = format!("folder {}", root.display());
+            let reason = "it is no backup repository (it has no FORMAT) and is not empty; \
+                          configure another `backup.dir`";
+            return Err(Error::Incompatible {
+                what,
+                reason: reason.to_owned(),
+            });
+        }
+        let bytes = read_all(&store, &ObjectName::format(), DOCUMENT_BYTES_MAX)?;
+        let name = root.join("FORMAT").display().to_string();
+        let document: FormatObject = sealed::open(&name, &bytes)?;
+        Ok(Some(Repository {
+            store: Arc::new(store),
+            id: document.repository,
+        }))
+    }
+
+    /// Opens the repository in a folder, or makes it.
+    pub(crate) fn open_or_create(vfs: &Arc<dyn Vfs>, root: &Path) -> Result<Repository> {
+        if let Some(repository) = Repository::open(vfs, root)? {
+            return Ok(repository);
+        }
+        if let Some(parent) = root.parent() {
+            create_folders(vfs.as_ref(), parent)?;
+            sweep_creations(vfs.as_ref(), root)?;
+        }
+        create(vfs.as_ref(), root)?;
+        Repository::open(vfs, root)?.ok_or_else(|| {
+            Error::corrupt(
+                root.display().to_string(),
+                "the repository vanished while it was created",
+            )
+        })
+    }
+}
+
+/// Makes a folder and those above it, each synced into its parent.
+fn create_folders(vfs: &dyn Vfs, path: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for folder in path.ancestors() {
+        if vfs.exists(folder).map_err(file_error("look up", folder))? {
+            break;
+        }
+        missing.push(folder);
+    }
+    for folder in missing.into_iter().rev() {
+        match vfs.create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other.map_err(file_error("create", folder))?,
+        }
+        if let Some(parent) = folder.parent() {
+            vfs.sync_dir(parent).map_err(file_error("sync", parent))?;
+        }
+    }
+    Ok(())
+}
+
+fn create(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    let mut name = root.as_os_str().to_owned();
+    name.push(format!("{CREATING}{}", Ulid::new()));
+    let building = PathBuf::from(name);
+    vfs.create_dir(&building)
+        .map_err(file_error("create", &building))?;
+    let outcome = build(vfs, root, &building);
+    if outcome.is_err() {
+        // What stays is swept when a repository is created here again.
+        if let Err(error) = remove_building(vfs, &building) {
+            tracing::debug!(path = %building.display(), %error, "a half-made repository stays behind");
+        }
+    }
+    outcome
+}
+
+fn build(vfs: &dyn Vfs, root: &Path, building: &Path) -> Result<()> {
+    let lock_path = building.join(BUILD_LOCK);
+    let lock = vfs
+        .try_lock(&lock_path, &holder())
+        .map_err(file_error("lock", &lock_path))?;
+    for folder in Folder::ALL {
+        let path = building.join(folder.name());
+        vfs.create_dir(&path).map_err(file_error("create", &path))?;
+        vfs.sync_dir(&path).map_err(file_error("sync", &path))?;
+    }
+    let document = FormatObject {
+        format: FORMAT_VERSION,
+        repository: Ulid::new().to_string(),
+    };
+    let path = building.join("FORMAT");
+    let mut file = vfs.create(&path).map_err(file_error("create", &path))?;
+    file.write_all(&sealed::seal("FORMAT", &document)?)
+        .map_err(file_error("write", &path))?;
+    file.sync().map_err(file_error("sync", &path))?;
+    drop(file);
+    vfs.sync_dir(building)
+        .map_err(file_error("sync", building))?;
+    match vfs.rename(building, root) {
+        // Somebody else made it meanwhile.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+            ) =>
+        {
+            return remove_building(vfs, building);
+        }
+        other => other.map_err(file_error("create", root))?,
+    }
+    if let Some(parent) = root.parent() {
+        vfs.sync_dir(parent).map_err(file_error("sync", parent))?;
+    }
+    let lock_path = root.join(BUILD_LOCK);
+    vfs.remove_file(&lock_path)
+        .map_err(file_error("remove", &lock_path))?;
+    drop(lock);
+    Ok(())
+}
+
+/// Removes exactly what [`build`] makes; anything else keeps the folder.
+fn remove_building(vfs: &dyn Vfs, building: &Path) -> Result<()> {
+    let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    for folder in Folder::ALL {
+        let path = building.join(folder.name());
+        match vfs.remove_dir(&path) {
+            Err(error) if absent(&error) => {}
+            other => other.map_err(file_error("remove", &path))?,
+        }
+    }
+    for file in ["FORMAT", BUILD_LOCK] {
+        let path = building.join(file);
+        match vfs.remove_file(&path) {
+            Err(error) if absent(&error) => {}
+            other => other.map_err(file_error("remove", &path))?,
+        }
+    }
+    match vfs.remove_dir(building) {
+        Err(error) if absent(&error) => Ok(()),
+        other => other.map_err(file_error("remove", building)),
+    }
+}
+
+/// Removes what creations that are gone left beside the repository's place.
+fn sweep_creations(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (
+        root.parent(),
+        root.file_name().and_then(|name| name.to_str()),
+    ) else {
+        return Ok(());
+    };
+    for entry in vfs.read_dir(parent).map_err(file_error("list", parent))? {
+        let id = entry
+            .name
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix(CREATING));
+        let own =
+            id.is_some_and(|id| Ulid::from_string(id).is_ok_and(|ulid| ulid.to_string() == id));
+        if !own || !entry.is_dir {
+            continue;
+        }
+        let path = parent.join(&entry.name);
+        match vfs.try_lock(&path.join(BUILD_LOCK), &holder()) {
+            Ok(LockOutcome::Held(lock)) => {
+                remove_building(vfs, &path)?;
+                drop(lock);
+            }
+            Ok(LockOutcome::Busy(_)) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(file_error("lock", &path)(error)),
+        }
+    }
+    Ok(())
+}
