@@ -184,12 +184,16 @@ typedef struct statekeep_cursor statekeep_cursor;
 /** Precondition: there is no such row. */
 #define STATEKEEP_PRECONDITION_ABSENT 2
 
-/** Durability: on stable storage, through the engine's strongest sync, before `commit` returns. */
+/**
+ * Durability: on stable storage, through the engine's strongest sync, before `commit` returns; so
+ * is every commit that returned before this one was called.
+ */
 #define STATEKEEP_DURABILITY_SYNC 1
 
 /**
  * Durability: handed to the operating system before `commit` returns (survives kill -9), on stable
- * storage after the next `flush`.
+ * storage after the next `flush` or sync commit. A power cut may lose the latest of these commits,
+ * never one from the middle: what survives is a prefix.
  */
 #define STATEKEEP_DURABILITY_RELAXED 2
 

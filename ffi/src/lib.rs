@@ -1,1 +1,29 @@
-//! libstatekeep: the C ABI of Statekeep.
+//! `libstatekeep`: the C ABI of Statekeep; `include/statekeep.h` is generated from this source.
+//!
+//! One file per C object. Every exported body goes through [`guard::guard`]; every handle that C
+//! holds is a token of the table in [`handle`], never an address; opens go through the process-wide
+//! [`registry`], so that one state has one manager. What it uses of the host stands in [`engine`].
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the contract of every function is that of the header: pointers are NULL or valid"
+)]
+
+pub mod backup;
+pub mod batch;
+pub mod buf;
+pub mod config;
+mod engine;
+pub mod error;
+mod guard;
+mod handle;
+mod input;
+pub mod kv;
+pub mod log;
+pub mod manager;
+pub mod op;
+pub mod plugin;
+mod registry;
+pub mod scan;
+pub mod scope;
+pub mod status;
+pub mod version;

@@ -1,0 +1,185 @@
+//! Backups of the whole state: create, list, show, verify, restore.
+//!
+//! What takes long is a `statekeep_op`. A handle that is bound to a tenant is refused with
+//! PERMISSION_DENIED, since a backup holds every tenant.
+
+use std::ffi::c_char;
+
+use serde_json::{Map, Value};
+use statekeep_plugin_api::Status;
+
+use crate::buf::{Buf, give};
+use crate::engine::{CreateOptions, RestoreOptions, VerifyLevel, to_json};
+use crate::error::{Error, Failure};
+use crate::guard::{guard, need, put};
+use crate::input::{self, TEXT_BYTES_MAX};
+use crate::manager::{Manager, manager};
+use crate::op::{self, Op};
+
+/// Depth of a verification: manifest, sizes and checksums of files.
+pub const VERIFY_QUICK: u32 = 1;
+/// Depth of a verification: every record is decoded and the digest of the state is compared.
+pub const VERIFY_FULL: u32 = 2;
+
+/// The identifier of a backup.
+///
+/// # Safety
+/// As `input::bytes`.
+unsafe fn id(ptr: *const c_char, len: usize) -> Result<String, Failure> {
+    // SAFETY: the caller's promise.
+    let id = unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "id") }?;
+    if id.is_empty() {
+        return Err(Failure::invalid("id", "it is empty"));
+    }
+    Ok(id.to_owned())
+}
+
+fn create_options(options: &mut Map<String, Value>) -> Result<CreateOptions, Failure> {
+    let mut take = |name: &str| options.remove(name).unwrap_or(Value::Null);
+    let wrong = |name| move |error: serde_json::Error| Failure::invalid(name, &error.to_string());
+    Ok(CreateOptions {
+        label: serde_json::from_value(take("label")).map_err(wrong("label"))?,
+        tags: serde_json::from_value::<Option<_>>(take("tags"))
+            .map_err(wrong("tags"))?
+            .unwrap_or_default(),
+        codec: serde_json::from_value(take("codec")).map_err(wrong("codec"))?,
+        level: serde_json::from_value(take("level")).map_err(wrong("level"))?,
+    })
+}
+
+/// Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
+/// empty: `label` (text), `tags` (object of texts), `codec` (such as `"zstd"`), `level` (number). The result is
+/// the manifest. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_create_start(
+    manager: *const Manager,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("a backup")?;
+        // SAFETY: the header's contract for inputs.
+        let mut options =
+            unsafe { input::options(options, options_len, &["label", "tags", "codec", "level"]) }?;
+        let options = create_options(&mut options)?;
+        let op = op::start(lease.share(), move |host, progress| {
+            to_json(host.backups.create(options, progress)?)
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, op) };
+        Ok(())
+    })
+}
+
+/// All backups as a JSON array, oldest first. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_list_json(
+    manager: *const Manager,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let list = to_json(manager.whole("a list of backups")?.host().backups.list()?)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, list.to_string()) };
+        Ok(())
+    })
+}
+
+/// The manifest of one backup as JSON; NOT_FOUND, with an error object, when there is none of that
+/// id. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_show_json(
+    manager: *const Manager,
+    backup_id: *const c_char,
+    backup_id_len: usize,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let id = unsafe { id(backup_id, backup_id_len) }?;
+        let manifest = to_json(manager.whole("a backup")?.host().backups.show(&id)?)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, manifest.to_string()) };
+        Ok(())
+    })
+}
+
+/// Starts a verification at `STATEKEEP_VERIFY_QUICK` or `_FULL`. It ends as OK when the check was
+/// made; whether the backup is good is `is_valid` of the result, beside `errors` and `warnings`.
+/// `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_verify_start(
+    manager: *const Manager,
+    backup_id: *const c_char,
+    backup_id_len: usize,
+    level: u32,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("a verification")?;
+        // SAFETY: the header's contract for inputs.
+        let id = unsafe { id(backup_id, backup_id_len) }?;
+        let level = match level {
+            VERIFY_QUICK => VerifyLevel::Quick,
+            VERIFY_FULL => VerifyLevel::Full,
+            other => {
+                let reason =
+                    format!("{other} is neither QUICK ({VERIFY_QUICK}) nor FULL ({VERIFY_FULL})");
+                return Err(Failure::invalid("level", &reason));
+            }
+        };
+        let op = op::start(lease.share(), move |host, progress| {
+            to_json(host.backups.verify(&id, level, progress)?)
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, op) };
+        Ok(())
+    })
+}
+
+/// Starts a restore of the whole state: handles stay open and see the old state until it ends, then
+/// the restored one. `options` is an empty JSON object or empty. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_restore_start(
+    manager: *const Manager,
+    backup_id: *const c_char,
+    backup_id_len: usize,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("a restore")?;
+        lease.check_writable()?;
+        // SAFETY: the header's contract for inputs.
+        let id = unsafe {
+            input::options(options, options_len, &[])?;
+            id(backup_id, backup_id_len)?
+        };
+        let op = op::start(lease.share(), move |host, progress| {
+            to_json(
+                host.backups
+                    .restore(&id, RestoreOptions::default(), progress)?,
+            )
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, op) };
+        Ok(())
+    })
+}

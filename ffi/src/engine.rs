@@ -1,0 +1,83 @@
+//! What the C ABI uses of the host, and how the host's errors become status codes.
+
+use serde_json::{Map, Value as Json, json};
+use statekeep_plugin_api::Status;
+
+pub(crate) use statekeep_host::plugins::inspect;
+pub(crate) use statekeep_host::{
+    Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host, Key,
+    ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions, SetOptions, Value, ValueKind,
+    VerifyLevel, open,
+};
+
+/// Most bytes of a value that the boundary reads; the configured limit is the core's to check.
+pub(crate) const VALUE_BYTES_CAP: usize = 1 << 30;
+
+/// The status code of an error.
+pub(crate) fn status_of(error: &Error) -> Status {
+    match error.kind() {
+        ErrorKind::NotFound => Status::NOT_FOUND,
+        ErrorKind::InvalidArgument => Status::INVALID_ARGUMENT,
+        ErrorKind::Unsupported => Status::UNSUPPORTED,
+        ErrorKind::Io => Status::IO,
+        ErrorKind::Corrupt => Status::CORRUPT,
+        ErrorKind::Conflict => Status::CONFLICT,
+        ErrorKind::Indeterminate => Status::INDETERMINATE,
+        ErrorKind::TooLarge => Status::TOO_LARGE,
+        ErrorKind::Unavailable => Status::UNAVAILABLE,
+        ErrorKind::Busy => Status::BUSY,
+        ErrorKind::Closed => Status::CLOSED,
+        ErrorKind::Poisoned => Status::POISONED,
+        ErrorKind::Panic => Status::PANIC,
+        ErrorKind::PermissionDenied => Status::PERMISSION_DENIED,
+        ErrorKind::Vetoed => Status::VETOED,
+        ErrorKind::Reentrant => Status::REENTRANT,
+        ErrorKind::Compacted => Status::COMPACTED,
+        ErrorKind::Cancelled => Status::CANCELLED,
+        ErrorKind::Timeout => Status::TIMEOUT,
+        ErrorKind::AlreadyExists => Status::ALREADY_EXISTS,
+        ErrorKind::NoSpace => Status::NO_SPACE,
+        ErrorKind::ReadOnly => Status::READ_ONLY,
+        ErrorKind::Incompatible => Status::INCOMPATIBLE,
+        ErrorKind::Plugin => Status::PLUGIN,
+        ErrorKind::OutOfMemory => Status::OUT_OF_MEMORY,
+        // A kind that this file does not know yet is a fault of ours.
+        _ => Status::INTERNAL,
+    }
+}
+
+/// What an error knows beside its text.
+pub(crate) fn facts_of(error: &Error) -> Map<String, Json> {
+    let facts = match error {
+        Error::TooLarge {
+            what,
+            actual,
+            limit_name,
+            limit,
+        } => {
+            json!({"what": what, "actual": actual, "limit_name": limit_name, "limit": limit})
+        }
+        Error::Invalid { what, reason } => json!({"what": what, "reason": reason}),
+        Error::Busy { path, holder } => json!({"path": path.to_string_lossy(), "holder": holder}),
+        Error::File {
+            action,
+            path,
+            source,
+        } => json!({
+            "action": action,
+            "path": path.to_string_lossy(),
+            "os_error": source.raw_os_error(),
+        }),
+        _ => Json::Null,
+    };
+    match facts {
+        Json::Object(facts) => facts,
+        _ => Map::new(),
+    }
+}
+
+/// A report of the host as JSON.
+pub(crate) fn to_json(report: impl serde::Serialize) -> Result<Json, Error> {
+    serde_json::to_value(report)
+        .map_err(|error| Error::other(ErrorKind::Internal, error.to_string()))
+}

@@ -1,0 +1,188 @@
+//! What C passes in, checked before it is read: NULL, length, UTF-8, enums, growing structs.
+
+use std::ffi::c_char;
+
+use statekeep_plugin_api::Status;
+
+use crate::engine::{Durability, Key, Scope, VALUE_BYTES_CAP, Value};
+use crate::error::Failure;
+
+/// Longest path, option document or configuration text.
+pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Longest scope in its text form: `step:` with two ids, every byte escaped.
+const SCOPE_BYTES_MAX: usize = 1100;
+/// Longest struct of a newer caller.
+const STRUCT_BYTES_MAX: usize = 4096;
+
+/// Kind of a value: a JSON document, UTF-8.
+pub(crate) const VALUE_JSON: u32 = statekeep_plugin_api::VALUE_JSON;
+/// Kind of a value: raw bytes.
+pub(crate) const VALUE_BYTES: u32 = statekeep_plugin_api::VALUE_BYTES;
+
+/// Borrows bytes of C; `NULL, 0` is the empty slice. The length is checked before anything is read.
+///
+/// # Safety
+/// `ptr` is NULL or valid for reads of `len` bytes while `'a` lasts.
+pub(crate) unsafe fn bytes<'a>(
+    ptr: *const u8,
+    len: usize,
+    bytes_max: usize,
+    what: &'static str,
+) -> Result<&'a [u8], Failure> {
+    if len > isize::MAX as usize {
+        return Err(Failure::invalid(
+            what,
+            &format!("{len} bytes are more than memory can hold"),
+        ));
+    }
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if ptr.is_null() {
+        return Err(Failure::null(what));
+    }
+    if len > bytes_max {
+        let message = format!("{what} of {len} bytes exceeds the limit of {bytes_max} bytes");
+        return Err(Failure::new(Status::TOO_LARGE, message)
+            .with("actual", len)
+            .with("limit", bytes_max));
+    }
+    // SAFETY: not NULL, at most isize::MAX, and readable by the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(ptr, len) })
+}
+
+/// Borrows UTF-8 text of C.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn text<'a>(
+    ptr: *const c_char,
+    len: usize,
+    bytes_max: usize,
+    what: &'static str,
+) -> Result<&'a str, Failure> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(ptr.cast(), len, bytes_max, what) }?;
+    std::str::from_utf8(bytes).map_err(|error| {
+        let reason = format!("it is not UTF-8 at byte {}", error.valid_up_to());
+        Failure::invalid(what, &reason)
+    })
+}
+
+/// A scope from its text form.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn scope(ptr: *const c_char, len: usize) -> Result<Scope, Failure> {
+    // SAFETY: the caller's promise.
+    Ok(unsafe { text(ptr, len, SCOPE_BYTES_MAX, "scope") }?.parse::<Scope>()?)
+}
+
+/// A key.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn key(ptr: *const c_char, len: usize) -> Result<Key, Failure> {
+    // One byte more than a key may have, so that the core's own message names the limit.
+    // SAFETY: the caller's promise.
+    Ok(Key::new(unsafe { text(ptr, len, TEXT_BYTES_MAX, "key") }?)?)
+}
+
+/// A value of a kind that is known.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn value(kind: u32, ptr: *const u8, len: usize) -> Result<Value, Failure> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(ptr, len, VALUE_BYTES_CAP, "value") }?;
+    match kind {
+        VALUE_JSON => Ok(Value::json(bytes)?),
+        VALUE_BYTES => Ok(Value::bytes(bytes)),
+        other => {
+            let reason =
+                format!("{other} is neither JSON ({VALUE_JSON}) nor BYTES ({VALUE_BYTES})");
+            Err(Failure::invalid("value kind", &reason))
+        }
+    }
+}
+
+/// A durability; 0 is the configured one.
+pub(crate) fn durability(number: u32) -> Result<Option<Durability>, Failure> {
+    match number {
+        0 => Ok(None),
+        statekeep_plugin_api::DURABILITY_SYNC => Ok(Some(Durability::Sync)),
+        statekeep_plugin_api::DURABILITY_RELAXED => Ok(Some(Durability::Relaxed)),
+        other => {
+            let reason = format!("{other} is not DEFAULT (0), SYNC (1) or RELAXED (2)");
+            Err(Failure::invalid("durability", &reason))
+        }
+    }
+}
+
+/// Options as a JSON object; empty text is an empty object.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn options(
+    ptr: *const c_char,
+    len: usize,
+    known: &[&str],
+) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    // SAFETY: the caller's promise.
+    let text = unsafe { text(ptr, len, TEXT_BYTES_MAX, "options") }?;
+    if text.trim().is_empty() {
+        return Ok(serde_json::Map::new());
+    }
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+        .map_err(|error| Failure::invalid("options", &format!("no JSON object: {error}")))?;
+    if let Some(name) = object.keys().find(|name| !known.contains(&name.as_str())) {
+        let reason = format!("`{name}` is not one of {}", known.join(", "));
+        return Err(Failure::invalid("options", &reason));
+    }
+    Ok(object)
+}
+
+/// Copies a struct that starts with its size: the part of a newer caller that this build does not
+/// know must be zero, the part that an older caller does not have is taken from `full`.
+///
+/// # Safety
+/// `ptr` is NULL or points to a `usize` that says how many bytes are readable; every bit pattern is
+/// a valid `T`, and `T` starts with that `usize`.
+pub(crate) unsafe fn growing<T: Copy>(
+    ptr: *const T,
+    full: T,
+    what: &'static str,
+) -> Result<T, Failure> {
+    if ptr.is_null() {
+        return Ok(full);
+    }
+    // SAFETY: the caller's promise: the size stands first.
+    let size = unsafe { ptr.cast::<usize>().read() };
+    if !(size_of::<usize>()..=STRUCT_BYTES_MAX).contains(&size) {
+        let reason = format!("struct_size is {size}; start from its _INIT macro");
+        return Err(Failure::invalid(what, &reason));
+    }
+    let own = size_of::<T>();
+    // SAFETY: the caller says that `size` bytes are readable.
+    let tail = unsafe {
+        std::slice::from_raw_parts(
+            ptr.cast::<u8>().add(own.min(size)),
+            size.saturating_sub(own),
+        )
+    };
+    if tail.iter().any(|byte| *byte != 0) {
+        let message =
+            format!("{what} has a field that this library does not know; use a newer one");
+        return Err(Failure::new(Status::UNSUPPORTED, message));
+    }
+    let mut copy = full;
+    // SAFETY: both sides hold at least that many bytes, and they do not overlap.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            ptr.cast::<u8>(),
+            (&raw mut copy).cast::<u8>(),
+            own.min(size),
+        );
+    }
+    Ok(copy)
+}

@@ -1,0 +1,200 @@
+//! `statekeep_manager`: one reference to an open state, seen as one tenant.
+//!
+//! Opening the same state again gives the same manager: both handles share data, caches and locks,
+//! and each is closed once. A handle made by `statekeep_manager_tenant` can only name keys of its
+//! tenant and refuses what concerns the whole state.
+
+use std::ffi::c_char;
+
+use serde_json::json;
+use statekeep_plugin_api::Status;
+
+use crate::buf::{Buf, give};
+use crate::config::{Config, Settings};
+use crate::engine::BlockingTenant;
+use crate::error::{Error, Failure};
+use crate::guard::{self, guard, need, put};
+use crate::handle::{self, Kind, Pin};
+use crate::input::{TEXT_BYTES_MAX, text};
+use crate::registry::{self, Lease};
+
+/// An opaque reference to an open state.
+#[repr(C)]
+pub struct Manager {
+    _opaque: [u8; 0],
+}
+
+/// What a `statekeep_manager` stands for.
+pub(crate) struct Reference {
+    lease: Lease,
+    tenant: BlockingTenant,
+    bound_to: Option<String>,
+}
+
+impl Kind for Reference {
+    const NUMBER: u64 = 3;
+    const NAME: &'static str = "statekeep_manager";
+    type C = Manager;
+
+    fn poison(&self) {
+        self.lease.poison();
+    }
+}
+
+impl Reference {
+    /// The tenant to read from.
+    pub(crate) fn tenant(&self) -> &BlockingTenant {
+        &self.tenant
+    }
+
+    /// The tenant to write to; POISONED after a panic.
+    pub(crate) fn writer(&self) -> Result<&BlockingTenant, Failure> {
+        self.lease.check_writable()?;
+        Ok(&self.tenant)
+    }
+
+    /// One more reference to the same manager and tenant.
+    pub(crate) fn share(&self) -> Reference {
+        Reference {
+            lease: self.lease.share(),
+            tenant: self.tenant.clone(),
+            bound_to: self.bound_to.clone(),
+        }
+    }
+
+    /// The lease, for what concerns the whole state; a handle of a tenant has no such right.
+    pub(crate) fn whole(&self, what: &str) -> Result<&Lease, Failure> {
+        match &self.bound_to {
+            None => Ok(&self.lease),
+            Some(tenant) => {
+                let message = format!(
+                    "{what} concerns the whole state, and this handle is bound to the tenant \
+                     `{tenant}`; use the handle that statekeep_manager_open gave",
+                );
+                Err(Failure::new(Status::PERMISSION_DENIED, message).with("tenant", tenant.clone()))
+            }
+        }
+    }
+}
+
+/// The manager of a handle, for the length of a call.
+pub(crate) fn manager(handle: *const Manager) -> Result<Pin<Reference>, Failure> {
+    handle::get::<Reference>(handle)
+}
+
+/// Opens the state that the configuration names, or shares the manager that this process has open
+/// for it already (known by its canonical path). CONFLICT when that one was opened with another
+/// configuration; BUSY, naming the owner, when another process or library copy holds the state.
+/// Close each handle with `statekeep_manager_close`. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_manager_open(
+    config: *const Config,
+    out: *mut *mut Manager,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let config = handle::get::<Settings>(config)?.copy();
+        guard::arm();
+        let lease = registry::lease(config)?;
+        let tenant = lease.host().manager.default_tenant().blocking();
+        let manager = handle::insert(Reference {
+            lease,
+            tenant,
+            bound_to: None,
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, manager) };
+        Ok(())
+    })
+}
+
+/// A handle of the same manager that can only name keys of one tenant; close it as any other. A
+/// handle that is bound to a tenant cannot make one. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_manager_tenant(
+    manager: *const Manager,
+    name: *const c_char,
+    name_len: usize,
+    out: *mut *mut Manager,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let reference = self::manager(manager)?;
+        let lease = reference.whole("choosing a tenant")?;
+        // SAFETY: the header's contract for inputs.
+        let name = unsafe { text(name, name_len, TEXT_BYTES_MAX, "name") }?;
+        let tenant = lease.host().manager.tenant(name)?.blocking();
+        let bound_to = Some(name.to_owned());
+        let bound = handle::insert(Reference {
+            lease: lease.share(),
+            tenant,
+            bound_to,
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, bound) };
+        Ok(())
+    })
+}
+
+/// Returns when every commit that returned before is on stable storage. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_manager_flush(
+    manager: *const Manager,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || Ok(self::manager(manager)?
+        .writer()?
+        .flush()?))
+}
+
+/// Facts about the open state as one JSON object: `path`, `backend`, `state_id`, `head` (the newest
+/// sequence), `references` (open handles and running operations). `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_manager_info_json(
+    manager: *const Manager,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let reference = self::manager(manager)?;
+        let state = &reference.lease.host().manager;
+        let info = json!({
+            "path": state.path().to_string_lossy(),
+            "backend": state.backend_name(),
+            "state_id": state.state_id().to_string(),
+            "head": state.head().0,
+            "references": reference.lease.count(),
+            "tenant": reference.bound_to.as_deref().unwrap_or(""),
+        });
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, info.to_string()) };
+        Ok(())
+    })
+}
+
+/// Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
+/// says how that went; whatever the status, the handle is closed. Calls that are running on other
+/// threads end first. CLOSED when it was closed before. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_manager_close(
+    manager: *mut Manager,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        if manager.is_null() {
+            return Ok(());
+        }
+        match handle::close::<Reference>(manager)? {
+            Some(reference) => {
+                let Reference { lease, tenant, .. } = *reference;
+                drop(tenant);
+                lease.end()
+            }
+            // A call is running; the manager closes when it ends.
+            None => Ok(()),
+        }
+    })
+}

@@ -1,0 +1,745 @@
+/*
+ * statekeep.h - the C ABI of libstatekeep. Generated from ffi/src; do not edit.
+ *
+ * Names are statekeep_<noun>_<verb>. Arguments come in this order: handle, inputs, outputs, error.
+ * Text and bytes go in as pointer and length, borrowed for the call; text is UTF-8 and not NUL-ended;
+ * a pointer may be NULL when its length is 0. Outputs are zeroed first and written only on OK.
+ *
+ * Every function that can fail returns a statekeep_status. `err`, always last, may be NULL; else it
+ * receives an error object on failure, which the caller frees with statekeep_error_free; there is no
+ * last error of a thread. NOT_FOUND for a missing key, PENDING and BUFFER_TOO_SMALL make no object.
+ *
+ * Handles are opaque. What _new, _open and _start give is ended once by _free or _close, which accept
+ * NULL; a handle that was ended before is answered with CLOSED, one that never was with
+ * INVALID_ARGUMENT. Functions are tagged [any-thread], [one-thread-at-a-time] (per handle) or
+ * [not-in-callback]. After a fork, the child gets FORKED from every call that returns a status and
+ * touches a state or handle; errors can still be read.
+ */
+#ifndef STATEKEEP_H
+#define STATEKEEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef STATEKEEP_STATUS_DEFINED
+#define STATEKEEP_STATUS_DEFINED
+/** The outcome of a call: 0 OK, positive for expected outcomes, negative for errors. Numbers are
+ * never reused; treat one you do not know as a failure. */
+typedef int32_t statekeep_status;
+/** The call did what it says. */
+#define STATEKEEP_STATUS_OK 0
+/** The key, backup or row is not there; no error object is made for a missing key. */
+#define STATEKEEP_STATUS_NOT_FOUND 1
+/** The caller's buffer is too small; the needed size is in the length. */
+#define STATEKEEP_STATUS_BUFFER_TOO_SMALL 2
+/** The operation has not ended within the time given; it goes on. */
+#define STATEKEEP_STATUS_PENDING 3
+/** An argument is NULL, malformed, out of range or of an unknown kind. */
+#define STATEKEEP_STATUS_INVALID_ARGUMENT (-1)
+/** This part is not built, or the plugin does not offer it. */
+#define STATEKEEP_STATUS_UNSUPPORTED (-2)
+/** The operating system or the storage engine reported an I/O error. */
+#define STATEKEEP_STATUS_IO (-3)
+/** Stored bytes are not what was written. */
+#define STATEKEEP_STATUS_CORRUPT (-4)
+/** A condition of the commit did not hold, or the state is open with another configuration. */
+#define STATEKEEP_STATUS_CONFLICT (-5)
+/** Whether the commit took place is unknown; ask again with its token. */
+#define STATEKEEP_STATUS_INDETERMINATE (-6)
+/** A limit was exceeded; the message names it. */
+#define STATEKEEP_STATUS_TOO_LARGE (-7)
+/** The service is away for the moment; nothing was applied. */
+#define STATEKEEP_STATUS_UNAVAILABLE (-8)
+/** Another process or operation holds it; the message names the holder. */
+#define STATEKEEP_STATUS_BUSY (-9)
+/** The handle was closed. */
+#define STATEKEEP_STATUS_CLOSED (-10)
+/** A sync or a call failed earlier; no more writes until it is opened again. */
+#define STATEKEEP_STATUS_POISONED (-11)
+/** A panic was stopped at the boundary; the message carries its text. */
+#define STATEKEEP_STATUS_PANIC (-12)
+/** Access was refused by the operating system or by a grant. */
+#define STATEKEEP_STATUS_PERMISSION_DENIED (-13)
+/** A hook refused the change; the message names hook and reason. */
+#define STATEKEEP_STATUS_VETOED (-14)
+/** A callback wrote into the state that it guards. */
+#define STATEKEEP_STATUS_REENTRANT (-15)
+/** The process forked after the manager was opened. */
+#define STATEKEEP_STATUS_FORKED (-16)
+/** The call must be made from another thread. */
+#define STATEKEEP_STATUS_WRONG_THREAD (-17)
+/** The past that was asked for has been trimmed. */
+#define STATEKEEP_STATUS_COMPACTED (-18)
+/** The operation was cancelled. */
+#define STATEKEEP_STATUS_CANCELLED (-19)
+/** A time limit ran out. */
+#define STATEKEEP_STATUS_TIMEOUT (-20)
+/** It is there already. */
+#define STATEKEEP_STATUS_ALREADY_EXISTS (-21)
+/** The disk or a quota is full; nothing was applied. */
+#define STATEKEEP_STATUS_NO_SPACE (-22)
+/** The target can only be read. */
+#define STATEKEEP_STATUS_READ_ONLY (-23)
+/** A format, ABI or version is not one that this build reads; the message names it. */
+#define STATEKEEP_STATUS_INCOMPATIBLE (-24)
+/** A plugin is missing, refused or misbehaved; the message names it. */
+#define STATEKEEP_STATUS_PLUGIN (-25)
+/** Memory could not be had. */
+#define STATEKEEP_STATUS_OUT_OF_MEMORY (-26)
+/** A fault of this library; please report it. */
+#define STATEKEEP_STATUS_INTERNAL (-27)
+#endif /* STATEKEEP_STATUS_DEFINED */
+
+/** Version of this header, see `statekeep_version`. */
+#define STATEKEEP_VERSION "0.1.0"
+
+/** An opaque error. */
+typedef struct statekeep_error statekeep_error;
+/** An opaque configuration. */
+typedef struct statekeep_config statekeep_config;
+/** An opaque reference to an open state. */
+typedef struct statekeep_manager statekeep_manager;
+/** An opaque batch. */
+typedef struct statekeep_batch statekeep_batch;
+/** An opaque scan. */
+typedef struct statekeep_scan statekeep_scan;
+/** An opaque operation. */
+typedef struct statekeep_op statekeep_op;
+
+/** Kind of value: a JSON document, UTF-8. */
+#define STATEKEEP_VALUE_JSON 1
+/** Kind of value: raw bytes. */
+#define STATEKEEP_VALUE_BYTES 2
+/** Durability: on stable storage when the call returns. */
+#define STATEKEEP_DURABILITY_SYNC 1
+/** Durability: handed to the operating system; on stable storage within `flush_interval_ms`. */
+#define STATEKEEP_DURABILITY_RELAXED 2
+
+
+/**
+ * Version of the C ABI: major in the upper, minor in the lower 16 bits. A program runs with a
+ * library of the same major and at least its minor number.
+ */
+#define STATEKEEP_ABI_VERSION 1
+
+/** Format of a configuration text: TOML. */
+#define STATEKEEP_CONFIG_TOML 1
+
+/** Format of a configuration text: JSON. */
+#define STATEKEEP_CONFIG_JSON 2
+
+/** Durability: as configured. */
+#define STATEKEEP_DURABILITY_DEFAULT 0
+
+/** Scan option: keys only; values are not read. */
+#define STATEKEEP_SCAN_OPTION_KEYS_ONLY 1
+
+/** Phase of an operation: it has not started. */
+#define STATEKEEP_OP_PHASE_WAITING 0
+
+/** Phase of an operation: it reads what it needs. */
+#define STATEKEEP_OP_PHASE_PREPARING 1
+
+/** Phase of an operation: records go through. */
+#define STATEKEEP_OP_PHASE_COPYING 2
+
+/** Phase of an operation: it makes the result visible; from here on it cannot be cancelled. */
+#define STATEKEEP_OP_PHASE_COMMITTING 3
+
+/** Phase of an operation: it has ended, well or not. */
+#define STATEKEEP_OP_PHASE_DONE 4
+
+/** Depth of a verification: manifest, sizes and checksums of files. */
+#define STATEKEEP_VERIFY_QUICK 1
+
+/** Depth of a verification: every record is decoded and the digest of the state is compared. */
+#define STATEKEEP_VERIFY_FULL 2
+
+/** Log level: errors only. */
+#define STATEKEEP_LOG_ERROR 1
+
+/** Log level: warnings and above. */
+#define STATEKEEP_LOG_WARN 2
+
+/** Log level: what happens once in a while, and above. */
+#define STATEKEEP_LOG_INFO 3
+
+/** Log level: for those who look for a fault, and above. */
+#define STATEKEEP_LOG_DEBUG 4
+
+/** Log level: everything. */
+#define STATEKEEP_LOG_TRACE 5
+
+/** Bytes that the library allocated; give them back with `statekeep_buf_free`. */
+typedef struct statekeep_buf {
+  /** First byte; NULL when there are none. */
+  uint8_t *ptr;
+  /** Number of bytes. */
+  size_t len;
+  /** For the library; leave it alone. */
+  size_t cap;
+} statekeep_buf;
+
+/**
+ * Which keys of a scope; start from `STATEKEEP_SCAN_OPTIONS_INIT`, which means all of them. The
+ * struct grows at its end; `struct_size` tells the library what the caller knows.
+ */
+typedef struct statekeep_scan_options {
+  /** `sizeof` of this struct. */
+  size_t struct_size;
+  /** Keys that start with this text; NULL for any. */
+  const char *prefix;
+  /** Its length. */
+  size_t prefix_len;
+  /** Keys that match this pattern: `*` any characters, `?` any one, no escape; NULL for any. */
+  const char *glob;
+  /** Its length. */
+  size_t glob_len;
+  /** Keys that sort after this one; NULL for the first. */
+  const char *after;
+  /** Its length. */
+  size_t after_len;
+  /** Most keys that are delivered; 0 for no limit. */
+  uint64_t limit;
+  /** `STATEKEEP_SCAN_OPTION_*` flags; an unknown bit is INVALID_ARGUMENT. */
+  uint32_t flags;
+  /** Keys fetched at a time, up to 10000; 0 for the library's choice. */
+  uint32_t page_keys;
+} statekeep_scan_options;
+
+/**
+ * How far an operation is; start from `STATEKEEP_PROGRESS_INIT`. A total of 0 is not known. The
+ * struct grows at its end; `struct_size` tells the library what the caller knows.
+ */
+typedef struct statekeep_progress {
+  /** `sizeof` of this struct. */
+  size_t struct_size;
+  /** `STATEKEEP_OP_PHASE_*`. */
+  uint32_t phase;
+  /** 1 when the outcome is there. */
+  uint32_t is_done;
+  /** Records that went through. */
+  uint64_t records;
+  /** Records expected. */
+  uint64_t records_total;
+  /** Bytes read. */
+  uint64_t bytes_in;
+  /** Bytes written. */
+  uint64_t bytes_out;
+  /** Bytes expected to be read. */
+  uint64_t bytes_total;
+} statekeep_progress;
+
+/** Called once when an operation has ended, with the status that `statekeep_op_wait` returns. */
+typedef void (*statekeep_op_done_fn)(void *user_data, statekeep_status status);
+
+/** Called exactly once when the library no longer needs `user_data`. */
+typedef void (*statekeep_destroy_fn)(void *user_data);
+
+/** Takes one line: UTF-8, not NUL-ended, lent for the call. */
+typedef void (*statekeep_log_fn)(void *user_data,
+                                 uint32_t level,
+                                 const char *message,
+                                 size_t message_len);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/** The library's version, such as `0.1.0`; static and NUL-ended. `[any-thread]` Since: 0.1 */
+const char *statekeep_version(void);
+
+/**
+ * The library's `STATEKEEP_ABI_VERSION`; compare it with the header's at start. `[any-thread]`
+ * Since: 0.1
+ */
+uint32_t statekeep_abi_version(void);
+
+/**
+ * The name of a status, such as `NOT_FOUND`; `UNKNOWN` for a number that this build does not know.
+ * Static; it ends with a NUL byte, and its length goes to `out_len` unless that is NULL.
+ * `[any-thread]` Since: 0.1
+ */
+const char *statekeep_status_name(statekeep_status status, size_t *out_len);
+
+/**
+ * 1 when the same call can succeed when it is made again, such as after CONFLICT or BUSY; else 0.
+ * `[any-thread]` Since: 0.1
+ */
+int32_t statekeep_status_is_retryable(statekeep_status status);
+
+/**
+ * The status that the failed call returned; OK for NULL, INVALID_ARGUMENT for what is no error.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_error_code(const statekeep_error *error);
+
+/**
+ * What happened, to what, and what to do next: UTF-8, not NUL-ended, valid until the error is
+ * freed. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_error_message(const statekeep_error *error,
+                                         const char **out,
+                                         size_t *out_len);
+
+/**
+ * The error as one JSON object: `code`, `status`, `retryable`, and what else is known, such as
+ * `limit_name`, `limit`, `actual`, `path` or `holder`. Lent as the message is. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_error_detail_json(const statekeep_error *error,
+                                             const char **out,
+                                             size_t *out_len);
+
+/** Frees an error; NULL is allowed. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_error_free(statekeep_error *error);
+
+/**
+ * Frees the bytes of a buffer and zeroes it, so freeing it again does nothing; NULL is allowed.
+ * INVALID_ARGUMENT when `len` exceeds `cap`, which no buffer of the library does. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_buf_free(struct statekeep_buf *buf);
+
+/**
+ * Makes a configuration with every default; free it with `statekeep_config_free`. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_config_new(statekeep_config **out, statekeep_error **err);
+
+/**
+ * Sets one key, such as `backup.codec`, from its text form. An unknown key is INVALID_ARGUMENT, and
+ * the message names the nearest known one; a key of a feature that is not built is UNSUPPORTED.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_config_set(const statekeep_config *config,
+                                      const char *key,
+                                      size_t key_len,
+                                      const char *value,
+                                      size_t value_len,
+                                      statekeep_error **err);
+
+/**
+ * Adds the settings of a text, which replace those of the same name. `format` is
+ * `STATEKEEP_CONFIG_TOML` or `STATEKEEP_CONFIG_JSON`. All of it counts, or nothing. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_config_load(const statekeep_config *config,
+                                       uint32_t format,
+                                       const char *document,
+                                       size_t document_len,
+                                       statekeep_error **err);
+
+/**
+ * Adds the settings of a file, TOML or JSON by its ending. Relative paths in it are relative to the
+ * file. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_config_load_file(const statekeep_config *config,
+                                            const char *path,
+                                            size_t path_len,
+                                            statekeep_error **err);
+
+/**
+ * Adds the settings of the environment: `STATEKEEP_` and the key in capitals, `__` for each dot,
+ * such as `STATEKEEP_BACKUP__CODEC`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_config_apply_env(const statekeep_config *config, statekeep_error **err);
+
+/** The settings as TOML, which `statekeep_config_load` reads back. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_config_to_toml(const statekeep_config *config,
+                                          struct statekeep_buf *out,
+                                          statekeep_error **err);
+
+/** Frees a configuration; NULL is allowed. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_config_free(statekeep_config *config);
+
+/**
+ * Opens the state that the configuration names, or shares the manager that this process has open
+ * for it already (known by its canonical path). CONFLICT when that one was opened with another
+ * configuration; BUSY, naming the owner, when another process or library copy holds the state.
+ * Close each handle with `statekeep_manager_close`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_manager_open(const statekeep_config *config,
+                                        statekeep_manager **out,
+                                        statekeep_error **err);
+
+/**
+ * A handle of the same manager that can only name keys of one tenant; close it as any other. A
+ * handle that is bound to a tenant cannot make one. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_manager_tenant(const statekeep_manager *manager,
+                                          const char *name,
+                                          size_t name_len,
+                                          statekeep_manager **out,
+                                          statekeep_error **err);
+
+/**
+ * Returns when every commit that returned before is on stable storage. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_manager_flush(const statekeep_manager *manager, statekeep_error **err);
+
+/**
+ * Facts about the open state as one JSON object: `path`, `backend`, `state_id`, `head` (the newest
+ * sequence), `references` (open handles and running operations). `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
+                                             struct statekeep_buf *out,
+                                             statekeep_error **err);
+
+/**
+ * Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
+ * says how that went; whatever the status, the handle is closed. Calls that are running on other
+ * threads end first. CLOSED when it was closed before. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_manager_close(statekeep_manager *manager, statekeep_error **err);
+
+/**
+ * Reads a value into a buffer of the library's; free it with `statekeep_buf_free`. `out_kind` is
+ * `STATEKEEP_VALUE_JSON` or `STATEKEEP_VALUE_BYTES` and may be NULL. NOT_FOUND when there is no
+ * such key. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_get(const statekeep_manager *manager,
+                               const char *scope,
+                               size_t scope_len,
+                               const char *key,
+                               size_t key_len,
+                               uint32_t *out_kind,
+                               struct statekeep_buf *out,
+                               statekeep_error **err);
+
+/**
+ * Reads a value into the caller's memory of `cap` bytes; `out_len` is its size. When it does not
+ * fit, the memory is left alone, the answer is BUFFER_TOO_SMALL without an error object, and
+ * `out_len` is the size that is needed. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_get_into(const statekeep_manager *manager,
+                                    const char *scope,
+                                    size_t scope_len,
+                                    const char *key,
+                                    size_t key_len,
+                                    uint8_t *buffer,
+                                    size_t cap,
+                                    uint32_t *out_kind,
+                                    size_t *out_len,
+                                    statekeep_error **err);
+
+/**
+ * Sets a value and returns when it is as durable as asked: `STATEKEEP_DURABILITY_DEFAULT`, `_SYNC`
+ * or `_RELAXED`. JSON is checked and kept as it was given. `out_sequence`, the commit's number, may
+ * be NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_set(const statekeep_manager *manager,
+                               const char *scope,
+                               size_t scope_len,
+                               const char *key,
+                               size_t key_len,
+                               uint32_t kind,
+                               const uint8_t *value,
+                               size_t value_len,
+                               uint32_t durability,
+                               uint64_t *out_sequence,
+                               statekeep_error **err);
+
+/**
+ * Deletes a key; NOT_FOUND when it was not there. Durability and `out_sequence` as in
+ * `statekeep_set`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_delete(const statekeep_manager *manager,
+                                  const char *scope,
+                                  size_t scope_len,
+                                  const char *key,
+                                  size_t key_len,
+                                  uint32_t durability,
+                                  uint64_t *out_sequence,
+                                  statekeep_error **err);
+
+/** OK when the key is there, NOT_FOUND when it is not. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_exists(const statekeep_manager *manager,
+                                  const char *scope,
+                                  size_t scope_len,
+                                  const char *key,
+                                  size_t key_len,
+                                  statekeep_error **err);
+
+/**
+ * What is known of a record beside its value, as one JSON object: `kind`, `bytes`, `sequence`,
+ * `created_unix_ms`, `changed_unix_ms`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_record_json(const statekeep_manager *manager,
+                                       const char *scope,
+                                       size_t scope_len,
+                                       const char *key,
+                                       size_t key_len,
+                                       struct statekeep_buf *out,
+                                       statekeep_error **err);
+
+/** Makes an empty batch; free it with `statekeep_batch_free`. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_batch_new(statekeep_batch **out, statekeep_error **err);
+
+/**
+ * Adds a set to a batch; arguments are checked and copied now. `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_batch_set(const statekeep_batch *batch,
+                                     const char *scope,
+                                     size_t scope_len,
+                                     const char *key,
+                                     size_t key_len,
+                                     uint32_t kind,
+                                     const uint8_t *value,
+                                     size_t value_len,
+                                     statekeep_error **err);
+
+/**
+ * Adds a delete to a batch; a key that is not there is no error. `[one-thread-at-a-time]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_batch_delete(const statekeep_batch *batch,
+                                        const char *scope,
+                                        size_t scope_len,
+                                        const char *key,
+                                        size_t key_len,
+                                        statekeep_error **err);
+
+/**
+ * Commits all changes or none, as durably as asked, and empties the batch. When it fails the batch
+ * keeps its changes, so that it can be committed again. `out_sequence` may be NULL.
+ * `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_batch_commit(const statekeep_batch *batch,
+                                        const statekeep_manager *manager,
+                                        uint32_t durability,
+                                        uint64_t *out_sequence,
+                                        statekeep_error **err);
+
+/** Frees a batch with what is in it; NULL is allowed. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_batch_free(statekeep_batch *batch);
+
+/**
+ * Opens a scan over a scope; `options` may be NULL for all keys. The scan keeps the state open by
+ * itself; close it with `statekeep_scan_close`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_scan_open(const statekeep_manager *manager,
+                                     const char *scope,
+                                     size_t scope_len,
+                                     const struct statekeep_scan_options *options,
+                                     statekeep_scan **out,
+                                     statekeep_error **err);
+
+/**
+ * Moves to the next key; NOT_FOUND at the end. Key and value are lent until the next call on the
+ * scan. The three outputs of the value may be NULL; with `STATEKEEP_SCAN_OPTION_KEYS_ONLY` they stay
+ * zero. `[one-thread-at-a-time]`: BUSY when another thread is in it. Since: 0.1
+ */
+statekeep_status statekeep_scan_next(const statekeep_scan *scan,
+                                     const char **out_key,
+                                     size_t *out_key_len,
+                                     uint32_t *out_kind,
+                                     const uint8_t **out_value,
+                                     size_t *out_value_len,
+                                     statekeep_error **err);
+
+/** Closes a scan; NULL is allowed. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_scan_close(statekeep_scan *scan);
+
+/**
+ * One page of keys as JSON: `{"keys": [..], "next": ".." or null}`; pass `next` as `after` for the
+ * page that follows. `limit` is the size of the page, else `page_keys` is. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_list_json(const statekeep_manager *manager,
+                                     const char *scope,
+                                     size_t scope_len,
+                                     const struct statekeep_scan_options *options,
+                                     struct statekeep_buf *out,
+                                     statekeep_error **err);
+
+/**
+ * The scopes of the tenant that have keys, as a JSON array of their text forms. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_scope_list_json(const statekeep_manager *manager,
+                                           struct statekeep_buf *out,
+                                           statekeep_error **err);
+
+/**
+ * Deletes every key of a scope; `out_removed`, which may be NULL, says how many. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_scope_clear(const statekeep_manager *manager,
+                                       const char *scope,
+                                       size_t scope_len,
+                                       uint64_t *out_removed,
+                                       statekeep_error **err);
+
+/**
+ * Copies every key of one scope into another, replacing keys of the same name; `out_copied` may be
+ * NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_scope_copy(const statekeep_manager *manager,
+                                      const char *from,
+                                      size_t from_len,
+                                      const char *to,
+                                      size_t to_len,
+                                      uint64_t *out_copied,
+                                      statekeep_error **err);
+
+/**
+ * Moves every key of one scope into another, replacing keys of the same name; `out_moved` may be
+ * NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_scope_move(const statekeep_manager *manager,
+                                      const char *from,
+                                      size_t from_len,
+                                      const char *to,
+                                      size_t to_len,
+                                      uint64_t *out_moved,
+                                      statekeep_error **err);
+
+/**
+ * Waits until an operation has ended: the status and error of the operation itself. PENDING,
+ * without an error object, when `timeout_ms` ran out; a negative one waits as long as it takes, 0
+ * only asks. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_wait(const statekeep_op *op,
+                                   int64_t timeout_ms,
+                                   statekeep_error **err);
+
+/**
+ * How far an operation is. `out->struct_size` says how much of the struct the caller knows.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_progress(const statekeep_op *op,
+                                       struct statekeep_progress *out,
+                                       statekeep_error **err);
+
+/**
+ * Asks an operation to stop, which then ends as CANCELLED and leaves nothing behind; one that is
+ * committing or has ended is not changed. Returns at once. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_cancel(const statekeep_op *op, statekeep_error **err);
+
+/**
+ * The result as one JSON object; PENDING, without an error object, while there is none; the
+ * operation's own status and error when it failed. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_result_json(const statekeep_op *op,
+                                          struct statekeep_buf *out,
+                                          statekeep_error **err);
+
+/**
+ * Has a function called when the operation has ended: at most once, on the operation's thread, or
+ * at once on this one when it has ended already. Freeing the operation takes the call back.
+ * `destroy`, which may be NULL, runs exactly once, also when this function fails. A second
+ * registration is ALREADY_EXISTS. The callback may call any function but must not unwind, long-jump
+ * or wait. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_on_done(const statekeep_op *op,
+                                      statekeep_op_done_fn callback,
+                                      void *user_data,
+                                      statekeep_destroy_fn destroy,
+                                      statekeep_error **err);
+
+/**
+ * Frees an operation's handle; NULL is allowed. Work that is running goes on, unseen and without
+ * its callback; cancel it first to stop it. A callback that is running is not waited for.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_free(statekeep_op *op);
+
+/**
+ * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
+ * empty: `label` (text), `tags` (object of texts), `codec` (such as `"zstd"`), `level` (number). The result is
+ * the manifest. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
+                                               const char *options,
+                                               size_t options_len,
+                                               statekeep_op **out,
+                                               statekeep_error **err);
+
+/** All backups as a JSON array, oldest first. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_backup_list_json(const statekeep_manager *manager,
+                                            struct statekeep_buf *out,
+                                            statekeep_error **err);
+
+/**
+ * The manifest of one backup as JSON; NOT_FOUND, with an error object, when there is none of that
+ * id. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_show_json(const statekeep_manager *manager,
+                                            const char *backup_id,
+                                            size_t backup_id_len,
+                                            struct statekeep_buf *out,
+                                            statekeep_error **err);
+
+/**
+ * Starts a verification at `STATEKEEP_VERIFY_QUICK` or `_FULL`. It ends as OK when the check was
+ * made; whether the backup is good is `is_valid` of the result, beside `errors` and `warnings`.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_verify_start(const statekeep_manager *manager,
+                                               const char *backup_id,
+                                               size_t backup_id_len,
+                                               uint32_t level,
+                                               statekeep_op **out,
+                                               statekeep_error **err);
+
+/**
+ * Starts a restore of the whole state: handles stay open and see the old state until it ends, then
+ * the restored one. `options` is an empty JSON object or empty. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_restore_start(const statekeep_manager *manager,
+                                                const char *backup_id,
+                                                size_t backup_id_len,
+                                                const char *options,
+                                                size_t options_len,
+                                                statekeep_op **out,
+                                                statekeep_error **err);
+
+/**
+ * Loads a plugin library after the checks of the configuration (owner, rights, `plugins.lock`);
+ * it stays for the life of the process. `out`, which may be NULL, is what the plugin is, as JSON.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_plugin_load(const statekeep_manager *manager,
+                                       const char *library,
+                                       size_t library_len,
+                                       struct statekeep_buf *out,
+                                       statekeep_error **err);
+
+/** Built-in and loaded plugins as a JSON array. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_plugin_list_json(const statekeep_manager *manager,
+                                            struct statekeep_buf *out,
+                                            statekeep_error **err);
+
+/**
+ * What a plugin library says of itself in its ELF section, as JSON; none of its code runs.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_plugin_inspect_json(const char *library,
+                                               size_t library_len,
+                                               struct statekeep_buf *out,
+                                               statekeep_error **err);
+
+/**
+ * Sets the callback for log lines up to `level` (`STATEKEEP_LOG_*`), in place of the one before; a
+ * NULL `callback` removes it. Returns when the one before is not running any more, unless it is
+ * called from inside it. `destroy`, which may be NULL, runs exactly once, also when this function
+ * fails. `[not-in-callback]` Since: 0.1
+ */
+statekeep_status statekeep_log_set(uint32_t level,
+                                   statekeep_log_fn callback,
+                                   void *user_data,
+                                   statekeep_destroy_fn destroy,
+                                   statekeep_error **err);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+
+/** Options that mean every key of the scope. */
+#define STATEKEEP_SCAN_OPTIONS_INIT {sizeof(statekeep_scan_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, 0}
+/** A progress to be filled in. */
+#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0}
+
+#endif /* STATEKEEP_H */

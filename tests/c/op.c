@@ -1,0 +1,141 @@
+/* statekeep_op: wait, progress, cancel, result, on_done, free. */
+#include "check.h"
+
+#include <stddef.h>
+
+_Static_assert(sizeof(statekeep_progress) == 56, "grows only, with a new test");
+_Static_assert(offsetof(statekeep_progress, struct_size) == 0, "the size stands first");
+
+static int called, destroyed;
+static statekeep_status told;
+
+static void on_done(void *user_data, statekeep_status status) {
+  CHECK(user_data == &called);
+  told = status;
+  __atomic_add_fetch(&called, 1, __ATOMIC_SEQ_CST);
+}
+
+static void destroy(void *user_data) {
+  CHECK(user_data == &called);
+  __atomic_add_fetch(&destroyed, 1, __ATOMIC_SEQ_CST);
+}
+
+static statekeep_op *start(const statekeep_manager *m) {
+  statekeep_op *op = NULL;
+  CHECK_OK(statekeep_backup_create_start(m, NULL, 0, &op, &err));
+  return op;
+}
+
+static void outcome(const statekeep_manager *m) {
+  statekeep_op *op = start(m);
+  statekeep_progress progress = STATEKEEP_PROGRESS_INIT;
+  CHECK_OK(statekeep_op_progress(op, &progress, &err));
+  CHECK(progress.struct_size == sizeof(progress));
+  statekeep_status status = statekeep_op_wait(op, 0, &err);
+  CHECK(status == STATEKEEP_STATUS_OK || status == STATEKEEP_STATUS_PENDING);
+  CHECK(err == NULL);
+  CHECK_OK(statekeep_op_wait(op, 600000, &err));
+  CHECK_OK(statekeep_op_wait(op, INT64_MAX, &err));
+  CHECK_OK(statekeep_op_wait(op, INT64_MIN, &err));
+  CHECK_OK(statekeep_op_progress(op, &progress, &err));
+  CHECK(progress.is_done == 1 && progress.phase == STATEKEEP_OP_PHASE_DONE);
+  statekeep_buf json;
+  CHECK_OK(statekeep_op_result_json(op, &json, &err));
+  CHECK(json.len > 2 && json.ptr[0] == '{');
+  CHECK_OK(statekeep_buf_free(&json));
+  /* Cancelling what has ended changes nothing. */
+  CHECK_OK(statekeep_op_cancel(op, &err));
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+
+  /* An older caller's struct is not written beyond its size. */
+  struct {
+    size_t struct_size;
+    uint32_t phase, is_done;
+    uint64_t canary;
+  } older = {offsetof(statekeep_progress, records), 0, 0, 42};
+  CHECK_OK(statekeep_op_progress(op, (statekeep_progress *)(void *)&older, &err));
+  CHECK(older.is_done == 1 && older.canary == 42);
+  progress.struct_size = 3;
+  CHECK_STATUS(statekeep_op_progress(op, &progress, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_op_progress(op, NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_op_result_json(op, NULL, &err), INVALID_ARGUMENT);
+
+  CHECK_OK(statekeep_op_free(op));
+  progress.struct_size = sizeof(progress);
+  CHECK_STATUS(statekeep_op_free(op), CLOSED);
+  CHECK_STATUS(statekeep_op_wait(op, 0, &err), CLOSED);
+  CHECK_STATUS(statekeep_op_progress(op, &progress, &err), CLOSED);
+}
+
+static void callbacks(const statekeep_manager *m) {
+  statekeep_op *op = start(m);
+  CHECK_OK(statekeep_op_on_done(op, on_done, &called, destroy, &err));
+  CHECK_STATUS(statekeep_op_on_done(op, on_done, &called, destroy, &err), ALREADY_EXISTS);
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  while (__atomic_load_n(&destroyed, __ATOMIC_SEQ_CST) < 2) {
+  }
+  CHECK(called == 1 && told == STATEKEEP_STATUS_OK);
+  CHECK_OK(statekeep_op_free(op));
+  CHECK(called == 1 && destroyed == 2);
+
+  /* One that has ended calls at once. */
+  op = start(m);
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  CHECK_OK(statekeep_op_on_done(op, on_done, &called, destroy, &err));
+  CHECK(called == 2 && destroyed == 3);
+  CHECK_OK(statekeep_op_free(op));
+
+  /* Also a registration that fails runs destroy. */
+  CHECK_STATUS(statekeep_op_on_done(NULL, on_done, &called, destroy, &err), INVALID_ARGUMENT);
+  CHECK(destroyed == 4);
+  CHECK_STATUS(statekeep_op_on_done(op, on_done, &called, destroy, &err), CLOSED);
+  CHECK(destroyed == 5);
+  op = start(m);
+  CHECK_STATUS(statekeep_op_on_done(op, NULL, &called, destroy, &err), INVALID_ARGUMENT);
+  CHECK(destroyed == 6);
+  CHECK_OK(statekeep_op_on_done(op, on_done, &called, NULL, &err));
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  CHECK_OK(statekeep_op_free(op));
+
+  /* Freed before its end: told nothing, but the data is given back. */
+  int before = __atomic_load_n(&destroyed, __ATOMIC_SEQ_CST);
+  op = start(m);
+  CHECK_OK(statekeep_op_on_done(op, on_done, &called, destroy, &err));
+  CHECK_OK(statekeep_op_free(op));
+  while (__atomic_load_n(&destroyed, __ATOMIC_SEQ_CST) == before) {
+  }
+}
+
+static void cancel(const statekeep_manager *m) {
+  statekeep_op *op = start(m);
+  CHECK_OK(statekeep_op_cancel(op, &err));
+  statekeep_status status = statekeep_op_wait(op, -1, &err);
+  CHECK(status == STATEKEEP_STATUS_CANCELLED || status == STATEKEEP_STATUS_OK);
+  CHECK((status == STATEKEEP_STATUS_OK) == (err == NULL));
+  CHECK(statekeep_error_free(err) == STATEKEEP_STATUS_OK);
+  err = NULL;
+  CHECK_OK(statekeep_op_free(op));
+}
+
+int main(int argc, char **argv) {
+  CHECK(argc == 2);
+  statekeep_manager *m = open_state(argv, "state");
+  set_json(m, "global", "k", "1");
+  outcome(m);
+  callbacks(m);
+  cancel(m);
+  statekeep_progress progress = STATEKEEP_PROGRESS_INIT;
+  statekeep_buf buf;
+  CHECK_STATUS(statekeep_op_wait(NULL, 0, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_op_progress(NULL, &progress, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_op_cancel(NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_op_result_json(NULL, &buf, &err), INVALID_ARGUMENT);
+  CHECK_OK(statekeep_op_free(NULL));
+
+  /* A running operation keeps the state open after the last handle is closed. */
+  statekeep_op *op = start(m);
+  CHECK_OK(statekeep_manager_close(m, &err));
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  CHECK_OK(statekeep_op_free(op));
+  return 0;
+}
