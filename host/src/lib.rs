@@ -1,7 +1,59 @@
-//! Statekeep: one StateManager for state, backup and migration, over plugins.
+//! Statekeep: durable state for applications, over plugins.
+//!
+//! [`open`] joins the parts: one [`StateManager`] per state directory, the [`BackupManager`] over
+//! that very manager, and the [`plugins::Registry`] that both take their plugins from. A program
+//! depends on this crate alone; it re-exports what the parts offer.
+//!
+//! ```
+//! use statekeep::{Config, Key, Scope, SetOptions, Value};
+//!
+//! # #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+//! # async fn main() -> statekeep::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let state_dir = dir.path().join("state");
+//! let host = statekeep::open(&Config::new(&state_dir))?;
+//! let state = host.manager.default_tenant();
+//! let agent: Scope = "agent:planner".parse()?;
+//! let plan = Key::new("plan")?;
+//!
+//! state.set(&agent, &plan, Value::json(r#"{"step": 1}"#)?, SetOptions::default()).await?;
+//! let value = state.get(&agent, &plan).await?;
+//! assert_eq!(value, Some(Value::json(r#"{"step": 1}"#)?));
+//! host.close()?;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
+mod builtin;
 mod config;
+mod host;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
-pub use statekeep_core::{Error, ErrorKind, Result};
+pub use host::{Host, open, registry};
+
+pub use statekeep_backup::{
+    BackupConfig, BackupId, BackupKind, BackupList, BackupManager, BackupSummary, CreateOptions,
+    Manifest, Phase, Problem, ProblemKind, Progress, ProgressSnapshot, RestoreOptions,
+    RestoreReport, VerifyLevel, VerifyReport,
+};
+pub use statekeep_core::{
+    Batch, BlockingTenant, Class, Durability, EntryPage, Error, ErrorKind, Key, Limits,
+    ListOptions, Page, Record, Result, Scope, ScopeKind, ScopeListOptions, ScopePage, Sequence,
+    SetOptions, StateInfo, StateManager, Tenant, UnixMs, Value, ValueKind,
+};
+
+/// Finding, checking and listing plugins.
+pub mod plugins {
+    pub use statekeep_loader::*;
+}
+
+/// The state engine with its seams: backends, codecs, the file layer.
+pub mod engine {
+    pub use statekeep_core::*;
+}
+
+/// The backup repository with its formats.
+pub mod backup {
+    pub use statekeep_backup::*;
+}

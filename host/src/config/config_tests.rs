@@ -20,7 +20,11 @@ fn every_default_is_allowed_by_its_own_row() {
     let config = Config::default();
     assert_eq!(config.backend(), "fjall");
     assert_eq!(config.durability(), Durability::Sync);
-    assert_eq!(config.flush_interval_ms(), 100);
+    assert_eq!(
+        config.flush_interval_ms(),
+        statekeep_core::FLUSH_INTERVAL_MS
+    );
+    assert_eq!(config.limits(), Limits::default());
     assert!(config.create());
     assert!(config.backend_options().is_empty());
     assert_eq!(

@@ -7,13 +7,14 @@
 mod render;
 mod schema;
 mod source;
+mod table;
 mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use statekeep_core::{Durability, Error, ErrorKind, Result};
+use statekeep_core::{Durability, Error, ErrorKind, Limits, Result};
 
 pub use schema::{Key, Kind};
 pub use source::Source;
@@ -157,9 +158,19 @@ impl Config {
         self.number("flush_interval_ms")
     }
 
-    /// A limit by its name without `limits.`.
-    pub(crate) fn limit(&self, name: &str) -> u64 {
-        self.number(&format!("limits.{name}"))
+    /// The limits.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            value_bytes_max: self.number("limits.value_bytes_max"),
+            batch_ops_max: self.number("limits.batch_ops_max"),
+            batch_bytes_max: self.number("limits.batch_bytes_max"),
+            page_keys_max: self.number("limits.page_keys_max"),
+            page_bytes_max: self.number("limits.page_bytes_max"),
+            scope_keys_max: self.number("limits.scope_keys_max"),
+            scope_bytes_max: self.number("limits.scope_bytes_max"),
+            queue_bytes_max: self.number("limits.queue_bytes_max"),
+            queue_commits_max: self.number("limits.queue_commits_max"),
+        }
     }
 
     /// The backup repository; by default `backups` in the state directory.

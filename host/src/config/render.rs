@@ -132,7 +132,7 @@ fn inline(value: &Value) -> Option<String> {
 const HEAD: &str = "\
 # Configuration
 
-Made from the table in `host/src/config/schema.rs`; a test says how to make it anew.
+Made from the table in `host/src/config/table.rs`; a test says how to make it anew.
 
 A setting comes from, the later over the earlier: the default, a TOML or JSON file, the
 environment, `set` calls or the command line (`--set KEY=VALUE`). In a file the dots are sections;

@@ -1,0 +1,293 @@
+//! The one table of every configuration key: type, range, default, unit and description.
+//!
+//! TOML, JSON, environment, `set`, `config show` and `docs/configuration.md` are all made from it.
+//! A key that is not here does not exist.
+
+use super::schema::{Key, Kind};
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    unit: &'static str,
+    about: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        unset: "",
+        unit,
+        about,
+    }
+}
+
+const fn unset(name: &'static str, kind: Kind, unset: &'static str, about: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default: None,
+        unset,
+        unit: "",
+        about,
+    }
+}
+
+/// Every key, in the order in which it is shown.
+pub const KEYS: &[Key] = &[
+    unset(
+        "path",
+        Kind::Path,
+        "must be set before a state is opened",
+        "The state directory: everything of one state, and by default its backups.",
+    ),
+    key(
+        "backend",
+        Kind::Name,
+        Some("fjall"),
+        "",
+        "The backend plugin that stores a new state: `fjall`, `sled`, `memory` (lost when closed) \
+         or the name of a plugin in `plugins.paths`.",
+    ),
+    key(
+        "backend_options",
+        Kind::Table,
+        Some("{}"),
+        "",
+        "Settings of the backend itself; its documentation lists them. Paths in it are not made \
+         relative to the file.",
+    ),
+    key(
+        "create",
+        Kind::Bool,
+        Some("true"),
+        "",
+        "Whether opening creates a state that is not there yet.",
+    ),
+    key(
+        "durability",
+        Kind::Choice(&["sync", "relaxed"]),
+        Some("sync"),
+        "",
+        "How safe a change is when it is acknowledged: `sync` is on stable storage, `relaxed` is \
+         there within `flush_interval_ms`.",
+    ),
+    key(
+        "flush_interval_ms",
+        Kind::Integer {
+            min: 1,
+            max: 60_000,
+        },
+        Some("100"),
+        "milliseconds",
+        "The longest time a relaxed change waits before it is synced.",
+    ),
+    key(
+        "limits.value_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 30,
+        },
+        Some("16777216"),
+        "bytes",
+        "The longest value.",
+    ),
+    key(
+        "limits.batch_ops_max",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        Some("10000"),
+        "changes",
+        "The most changes in one batch.",
+    ),
+    key(
+        "limits.batch_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 31,
+        },
+        Some("67108864"),
+        "bytes",
+        "The most bytes of keys and values in one batch.",
+    ),
+    key(
+        "limits.page_keys_max",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        Some("10000"),
+        "keys",
+        "The most keys that one page of a listing holds, or one call reads.",
+    ),
+    key(
+        "limits.page_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 31,
+        },
+        Some("8388608"),
+        "bytes",
+        "The bytes of values after which a page ends early.",
+    ),
+    key(
+        "limits.scope_keys_max",
+        Kind::Integer {
+            min: 1,
+            max: 10_000_000,
+        },
+        Some("100000"),
+        "keys",
+        "The most keys that one clear, copy or move of a scope may touch.",
+    ),
+    key(
+        "limits.scope_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 32,
+        },
+        Some("268435456"),
+        "bytes",
+        "The most bytes of keys and records that one clear, copy or move of a scope may touch.",
+    ),
+    key(
+        "limits.queue_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 32,
+        },
+        Some("268435456"),
+        "bytes",
+        "The most bytes of changes that may wait to be committed.",
+    ),
+    key(
+        "limits.queue_commits_max",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        Some("65536"),
+        "commits",
+        "The most commits that may wait.",
+    ),
+    unset(
+        "backup.dir",
+        Kind::Path,
+        "`backups` in the state directory",
+        "The backup repository; created by the first backup.",
+    ),
+    key(
+        "backup.codec",
+        Kind::Name,
+        Some("zstd"),
+        "",
+        "The compression plugin that packs backups: `zstd`, `lz4`, `gzip`, `brotli`, \
+         `none` to store them raw, or the name of a plugin in `plugins.paths`.",
+    ),
+    unset(
+        "backup.level",
+        Kind::Integer {
+            min: -131_072,
+            max: 22,
+        },
+        "the codec's own default",
+        "The compression level; each codec has its own range within this one.",
+    ),
+    unset(
+        "backup.threads",
+        Kind::Integer { min: 1, max: 16 },
+        "two, or one on a single processor",
+        "How many threads pack a backup.",
+    ),
+    key(
+        "plugins.paths",
+        Kind::Paths,
+        Some(""),
+        "",
+        "Folders where plugin libraries are looked for, in this order, after the built-in plugins.",
+    ),
+    unset(
+        "plugins.lock",
+        Kind::Path,
+        "no file: only built-in plugins load, unless `plugins.allow_unlisted`",
+        "The `plugins.lock` file that lists the SHA-256 of each library that may be loaded.",
+    ),
+    key(
+        "plugins.allow_unlisted",
+        Kind::Bool,
+        Some("false"),
+        "",
+        "Load libraries that `plugins.lock` does not list. For development only: a library runs \
+         with all rights of the process.",
+    ),
+    key(
+        "plugins.deepbind",
+        Kind::Bool,
+        Some("false"),
+        "",
+        "Load plugins with RTLD_DEEPBIND, so that each prefers its own copies of shared symbols.",
+    ),
+];
+
+/// Other names of keys, as users know them from elsewhere.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("persistence_path", "path"),
+    ("backend_type", "backend"),
+    ("backup.backup_dir", "backup.dir"),
+    ("backup.backup_path", "backup.dir"),
+    ("backup.compression_type", "backup.codec"),
+    ("backup.compression_level", "backup.level"),
+];
+
+const RETENTION: &str =
+    "no retention policy is built in yet, so every backup stays; remove the key";
+const SCHEDULE: &str = "backups are not scheduled yet; remove the key and run `backup create`";
+
+/// Names that users may bring along and that are refused, with what to do instead.
+pub const UNSUPPORTED: &[(&str, &str)] = &[
+    (
+        "backup.incremental_enabled",
+        "every backup is a full one as yet; remove the key",
+    ),
+    (
+        "backup.full_backup_interval",
+        "every backup is a full one as yet; remove the key",
+    ),
+    ("backup.max_backups", RETENTION),
+    ("backup.max_backup_age", RETENTION),
+    ("backup.retention_count", RETENTION),
+    ("backup.retention", RETENTION),
+    (
+        "retention",
+        "neither retention nor history is configurable yet; remove the section",
+    ),
+    ("backup.enabled", SCHEDULE),
+    ("backup.interval", SCHEDULE),
+    (
+        "backup.compression_enabled",
+        "choose how backups are packed with `backup.codec`; `none` stores them raw",
+    ),
+    (
+        "enable_compression",
+        "values are stored as they are given; remove the key",
+    ),
+    (
+        "enable_wal",
+        "each backend keeps its own log; say how safe a change is with `durability`",
+    ),
+    (
+        "sync_mode",
+        "say how safe a change is with `durability`: `sync` or `relaxed`",
+    ),
+    (
+        "cache_size_mb",
+        "a backend's cache is one of its `backend_options`",
+    ),
+    (
+        "encryption",
+        "encryption at rest is not built yet; use an encrypted file system",
+    ),
+    ("hooks", "hooks are not built yet; remove the section"),
+];

@@ -1,0 +1,107 @@
+//! An open state with its backups and plugins: where the parts meet.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use statekeep_backup::{BackupConfig, BackupManager};
+use statekeep_core::vfs::{RealVfs, Vfs};
+use statekeep_core::{Error, OpenOptions, Plugins, Result, StateManager};
+use statekeep_loader::{Policy, Registry};
+
+use crate::{Config, Source, builtin};
+
+/// An open state. Shared by all threads; the state is closed by [`Host::close`], or when the last
+/// user of its manager is gone.
+pub struct Host {
+    /// The state.
+    pub manager: Arc<StateManager>,
+    /// Its backups. The repository is created by the first backup.
+    pub backups: BackupManager,
+    /// The plugins that both use.
+    pub plugins: Arc<Registry>,
+    /// The settings it was opened with.
+    pub config: Config,
+}
+
+impl Host {
+    /// Stops the state: what was acknowledged is synced, the directory is free for others. Calls
+    /// that come later answer `closed`.
+    pub fn close(&self) -> Result<()> {
+        self.manager.close()
+    }
+}
+
+/// The plugins that a configuration allows: the built-in ones, and those in its folders.
+pub fn registry(config: &Config) -> Result<Registry> {
+    let registry = Registry::new(Policy {
+        paths: config
+            .plugins_paths()
+            .iter()
+            .map(|path| absolute(path))
+            .collect::<Result<_>>()?,
+        lock_file: config.plugins_lock().as_deref().map(absolute).transpose()?,
+        allow_unlisted: config.plugins_allow_unlisted(),
+        deepbind: config.plugins_deepbind(),
+    });
+    builtin::register(&registry)?;
+    Ok(registry)
+}
+
+/// Opens a state, creating it if it is not there and `create` allows it.
+///
+/// A state that is there is opened with the backend that it has; naming another one in the
+/// configuration is a `Conflict`. Within a process, a state can be open once; a second `open` answers `Busy`, as another process
+/// would. Share the [`Host`] instead.
+pub fn open(config: &Config) -> Result<Arc<Host>> {
+    config.check()?;
+    let plugins = Arc::new(registry(config)?);
+    let path = absolute(&config.path().unwrap_or_default())?;
+    let backend = backend(config, &path)?;
+    let options = OpenOptions {
+        backend_options: Value::Object(config.backend_options()),
+        create: config.create(),
+        durability: config.durability(),
+        flush_interval_ms: config.flush_interval_ms(),
+        limits: config.limits(),
+        ..OpenOptions::new(path, backend)
+    };
+    let manager = StateManager::open(options, Arc::clone(&plugins) as Arc<dyn Plugins>)?;
+    let backups = BackupManager::open(
+        Arc::clone(&manager),
+        BackupConfig {
+            dir: absolute(&config.backup_dir().unwrap_or_default())?,
+            codec: config.backup_codec(),
+            level: config.backup_level(),
+            threads: config.backup_threads().unwrap_or(0),
+        },
+    )?;
+    Ok(Arc::new(Host {
+        manager,
+        backups,
+        plugins,
+        config: config.clone(),
+    }))
+}
+
+/// The backend to ask for; empty stands for the one that the state has.
+fn backend(config: &Config, path: &Path) -> Result<String> {
+    let current = path.join("CURRENT");
+    let look = |source| Error::File {
+        action: "look up",
+        path: current.clone(),
+        source,
+    };
+    if config.source("backend")? == Source::Default && RealVfs.exists(&current).map_err(look)? {
+        return Ok(String::new());
+    }
+    Ok(config.backend())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|source| Error::File {
+        action: "find",
+        path: path.to_owned(),
+        source,
+    })
+}
