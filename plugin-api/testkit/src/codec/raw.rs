@@ -70,12 +70,20 @@ impl RawCodec {
     /// What the codec answered, with `dst.len`.
     pub fn decompress_into(&self, src: &[u8], cap: usize) -> Result<Vec<u8>, (Failure, usize)> {
         // In memory of its exact size, so that a memory checker sees a read behind the end.
-        let src = src.to_vec().into_boxed_slice();
+        self.decompress_borrowed(&src.to_vec().into_boxed_slice(), cap)
+    }
+
+    /// As [`decompress_into`](Self::decompress_into), without a copy of the frame.
+    pub(super) fn decompress_borrowed(
+        &self,
+        src: &[u8],
+        cap: usize,
+    ) -> Result<Vec<u8>, (Failure, usize)> {
         self.fill(cap, |dst, error| {
             // SAFETY: the instance is alive, and source, destination and error outlive the call.
             unsafe {
                 let instance = self.live.instance();
-                (self.table.decompress)(instance, Bytes::new(&src), dst, &mut error.raw)
+                (self.table.decompress)(instance, Bytes::new(src), dst, &mut error.raw)
             }
         })
     }
