@@ -292,3 +292,40 @@ impl Committer {
         }
     }
 }
+
+#[cfg(test)]
+impl Committer {
+    /// Waits until so many requests stand in the queue.
+    pub(crate) fn wait_for_queue(&self, waiting: usize) {
+        while self.queue.lock().waiting.len() < waiting {
+            std::thread::yield_now();
+        }
+    }
+
+    /// The last change of each key up to a commit, as the journal tells it: its sequence, or `None`
+    /// for a delete.
+    pub(crate) fn journal_until(
+        &self,
+        last: crate::Sequence,
+    ) -> std::collections::BTreeMap<Vec<u8>, Option<crate::Sequence>> {
+        use crate::journal::{ChangeOp, read_journal};
+        let namespace = self.namespace_arc().unwrap();
+        let mut keys = std::collections::BTreeMap::new();
+        let range = crate::KeyRange::default();
+        let mut cursor = namespace
+            .backend
+            .scan(crate::Space::Journal, range)
+            .unwrap();
+        let visit = &mut |key: &[u8], row: &[u8]| {
+            let sequence = crate::stored_key::split_journal_key(key).unwrap();
+            for (op, key) in read_journal(row).unwrap().changes {
+                if sequence <= last {
+                    keys.insert(key.to_vec(), (op == ChangeOp::Put).then_some(sequence));
+                }
+            }
+        };
+        while cursor.next_batch(100, visit).unwrap() > 0 {}
+        drop(cursor);
+        keys
+    }
+}

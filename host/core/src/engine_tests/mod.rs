@@ -1,7 +1,10 @@
 //! The engine as a user sees it, on the log backend over a simulated disk.
 
 mod basics;
+mod gate;
+mod groups;
 mod history;
+mod snapshots;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
