@@ -4,6 +4,43 @@
 //! [`Hook`], then write `export_plugin!(MyType: compression);`. The SDK checks what the host
 //! passes (NULL, lengths, unknown kinds), turns errors into a status with a text, and stops panics:
 //! the call answers PANIC, and every later call on that instance answers POISONED.
+//!
+//! ```
+//! # #![allow(unexpected_cfgs)]
+//! use statekeep_plugin_sdk::*;
+//!
+//! struct Upside { by: u8 }
+//!
+//! impl Plugin for Upside {
+//!     const ID: &'static str = "org.example.upside";
+//!     const VERSION: &'static str = "0.1.0";
+//!     const LICENSE: &'static str = "MIT";
+//!     const DESCRIPTION: &'static str = "Turns bits over; packs nothing";
+//!     fn create(_host: Host, config: &Config) -> Result<Upside> {
+//!         config.known_options(&["by"])?;
+//!         Ok(Upside { by: config.option("by")?.unwrap_or(0xff) })
+//!     }
+//! }
+//!
+//! impl Compression for Upside {
+//!     fn bound(&self, len: usize) -> usize {
+//!         len
+//!     }
+//!     fn compress(&self, _level: Option<i32>, src: &[u8], dst: &mut Output<'_>) -> Result<()> {
+//!         src.iter().try_for_each(|byte| dst.put(&[byte ^ self.by]))
+//!     }
+//!     fn decompress(&self, src: &[u8], dst: &mut Output<'_>) -> Result<()> {
+//!         self.compress(None, src, dst)
+//!     }
+//! }
+//!
+//! export_plugin!(Upside: compression);
+//! # fn main() {
+//! // A host that links the crate registers this; a library exports it with the feature `export`.
+//! let descriptor = descriptor();
+//! # assert_eq!(descriptor.magic, api::MAGIC);
+//! # }
+//! ```
 #![deny(missing_docs)]
 
 #[cfg(panic = "abort")]

@@ -25,16 +25,27 @@ impl Plugin for Gzip {
 const LEVEL_DEFAULT: i32 = 6;
 /// Base 2 logarithm of the window: the largest, as all gzip files have it.
 const WINDOW_BITS: u8 = 15;
+/// Largest input: zlib counts what is left in 32 bits, and so does the member's trailer.
+const BYTES_MAX: usize = 1 << 31;
 /// Header, trailer and the end of the last block.
 const OVERHEAD: usize = 64;
 
 impl Compression for Gzip {
     /// The fastest level never stores: a byte takes 9 bits at worst.
     fn bound(&self, len: usize) -> usize {
-        len.saturating_add(len / 8).saturating_add(OVERHEAD)
+        match len {
+            0..=BYTES_MAX => len + len / 8 + OVERHEAD,
+            _ => usize::MAX,
+        }
     }
 
     fn compress(&self, level: Option<i32>, src: &[u8], dst: &mut Output<'_>) -> Result<()> {
+        if src.len() > BYTES_MAX {
+            return Err(Error::too_large(format!(
+                "{} bytes: one gzip member takes at most {BYTES_MAX}",
+                src.len()
+            )));
+        }
         let level = level.unwrap_or(LEVEL_DEFAULT).clamp(0, 9) as u32;
         let mut encoder = Compress::new_gzip(flate2::Compression::new(level), WINDOW_BITS);
         let progress = encoder

@@ -1,8 +1,18 @@
-//! The codec passes the conformance suite that every codec passes.
+//! The codec passes the conformance suite that every codec passes, and the format's own tool
+//! reads its frames.
 
 use statekeep_plugin_testkit::codec::{self, Subject};
 
+fn subject() -> Subject {
+    Subject::new(statekeep_compression_lz4::descriptor())
+}
+
 #[test]
 fn conforms() {
-    codec::run(&Subject::new(statekeep_compression_lz4::descriptor()));
+    codec::run(&subject());
+}
+
+#[test]
+fn agrees_with_the_tool() {
+    assert_eq!(codec::agrees_with_tool(&subject(), "lz4"), Ok(()));
 }

@@ -12,6 +12,7 @@
 mod frames;
 mod raw;
 mod sizes;
+mod tools;
 
 use statekeep_plugin_api::Descriptor;
 
@@ -21,6 +22,7 @@ pub use sizes::{
     bound_holds, create_failure_leaves_nothing, levels_are_clamped, round_trip, short_destination,
     two_instances,
 };
+pub use tools::{agrees_with_tool, has_tool};
 
 use crate::{Check, Failure, Report, report::checks};
 
