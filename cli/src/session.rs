@@ -1,0 +1,91 @@
+//! From options to an open state.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use statekeep::{BlockingTenant, Config, Error, ErrorKind, Host, Key, Result, Scope};
+
+use crate::args::Globals;
+use crate::text;
+
+/// The configuration file that is read when none is named.
+const DEFAULT_FILE: &str = "statekeep.toml";
+
+/// The settings in force, and the environment variables that are none.
+pub struct Settings {
+    /// Defaults, file, environment and options, the later over the earlier.
+    pub config: Config,
+    /// `STATEKEEP_` variables that are no key.
+    pub ignored: Vec<String>,
+}
+
+/// Whether a verb may create the state.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The state must be there.
+    Existing,
+    /// It is created if it is not there and the configuration allows it.
+    Create,
+}
+
+/// Collects the settings.
+pub fn settings(globals: &Globals) -> Result<Settings> {
+    let mut config = Config::default();
+    match &globals.config {
+        Some(file) => config.add_file(file)?,
+        None if Path::new(DEFAULT_FILE).exists() => config.add_file(DEFAULT_FILE)?,
+        None => {}
+    }
+    let ignored = config.apply_env()?;
+    for setting in &globals.settings {
+        let (key, value) = setting.split_once('=').ok_or_else(|| {
+            Error::invalid("option", format!("--set {setting:?} is not KEY=VALUE"))
+        })?;
+        config.set(key, value)?;
+    }
+    if let Some(path) = &globals.path {
+        config.set("path", path)?;
+    }
+    if let Some(backend) = &globals.backend {
+        config.set("backend", backend)?;
+    }
+    Ok(Settings { config, ignored })
+}
+
+/// Opens the state.
+pub fn open(globals: &Globals, access: Access) -> Result<Arc<Host>> {
+    let mut config = settings(globals)?.config;
+    let Some(path) = config.path() else {
+        let reason = "no state directory is named; give --path DIR, STATEKEEP_PATH or `path` in \
+                      statekeep.toml";
+        return Err(Error::invalid("configuration", reason));
+    };
+    if access == Access::Existing {
+        config.set("create", "false")?;
+    }
+    statekeep::open(&config).map_err(|error| {
+        if access == Access::Existing && !path.join("CURRENT").exists() {
+            let path = text::shown(&path.display().to_string());
+            return not_found(format!(
+                "there is no state at {path}; `statekeep set` creates one"
+            ));
+        }
+        error
+    })
+}
+
+/// The tenant that is meant, for blocking use.
+pub fn tenant(globals: &Globals, host: &Host) -> Result<BlockingTenant> {
+    let name = globals.tenant.as_deref().unwrap_or_default();
+    Ok(host.manager.tenant(name)?.blocking())
+}
+
+/// A scope and a key as they were written.
+pub fn name(scope: &str, key: &str) -> Result<(Scope, Key)> {
+    Ok((scope.parse()?, Key::new(key)?))
+}
+
+/// The error for what is not there.
+pub fn not_found(what: impl Into<String>) -> Error {
+    Error::other(ErrorKind::NotFound, what)
+}

@@ -1,0 +1,53 @@
+//! `backup list`: what the repository holds.
+
+use clap::Args;
+use serde_json::json;
+use statekeep::{Result, UnixMs};
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::session::{self, Access};
+use crate::text;
+
+/// Arguments of `backup list`.
+#[derive(Args)]
+pub struct List {}
+
+impl List {
+    /// One line a backup. A manifest that cannot be used hides no good one, and is reported.
+    pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
+        let host = session::open(globals, Access::Existing)?;
+        let list = host.backups.list()?;
+        for backup in &list.backups {
+            if out.json() {
+                out.document(&super::document(backup)?)?;
+                continue;
+            }
+            let mut words: Vec<String> = backup.tags.iter().map(|tag| format!("#{tag}")).collect();
+            words.extend(backup.label.clone());
+            let line = format!(
+                "{}  {}  {:<11}  {:>14}  {:>10}  {}",
+                backup.id,
+                text::time(UnixMs(backup.time_unix_ms)),
+                backup.kind,
+                text::count(backup.records, "record"),
+                text::size(backup.stored_bytes),
+                text::shown(&words.join(" ")),
+            );
+            out.line(line.trim_end())?;
+        }
+        for problem in &list.problems {
+            if out.json() {
+                out.document(&json!({ "problem": super::document(problem)? }))?;
+            } else {
+                out.warning(text::shown(&problem.to_string()));
+            }
+        }
+        Ok(if list.problems.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Corrupt
+        })
+    }
+}

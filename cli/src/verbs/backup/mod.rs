@@ -1,0 +1,90 @@
+//! `backup`: immutable copies of the state, and the way back.
+
+mod create;
+mod list;
+mod restore;
+mod show;
+mod verify;
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::Value;
+use statekeep::{BackupId, BackupManager, Error, ErrorKind, Result};
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::session;
+use crate::text;
+
+/// Shortest start of a backup id that is looked up.
+const PREFIX_CHARS_MIN: usize = 4;
+
+/// Verbs on backups.
+#[derive(Subcommand)]
+pub enum Backup {
+    /// Back up the state as it is at this moment
+    Create(create::Create),
+    /// List the backups, oldest first
+    List(list::List),
+    /// Show what is known about a backup
+    Show(show::Show),
+    /// Read a backup and check it
+    Verify(verify::Verify),
+    /// Replace the state by a backup
+    Restore(restore::Restore),
+}
+
+impl Backup {
+    /// Runs the verb.
+    pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
+        match self {
+            Backup::Create(verb) => verb.run(globals, out),
+            Backup::List(verb) => verb.run(globals, out),
+            Backup::Show(verb) => verb.run(globals, out),
+            Backup::Verify(verb) => verb.run(globals, out),
+            Backup::Restore(verb) => verb.run(globals, out),
+        }
+    }
+}
+
+/// The backup that is meant by an id or by the start of exactly one.
+fn resolve(backups: &BackupManager, text: &str) -> Result<BackupId> {
+    let wanted = text.to_ascii_uppercase();
+    if let Ok(id) = BackupId::parse(&wanted) {
+        return Ok(id);
+    }
+    let shown = text::shown(text);
+    if wanted.len() < PREFIX_CHARS_MIN || !wanted.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        let reason =
+            format!("`{shown}` is neither an id nor the first {PREFIX_CHARS_MIN} or more of one");
+        return Err(Error::invalid("backup id", reason));
+    }
+    let found: Vec<_> = backups
+        .list()?
+        .backups
+        .into_iter()
+        .map(|backup| backup.id)
+        .filter(|id| id.to_string().starts_with(&wanted))
+        .collect();
+    match found.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(session::not_found(format!(
+            "there is no backup {shown}; `backup list` shows them"
+        ))),
+        several => {
+            let ids: Vec<_> = several.iter().map(ToString::to_string).collect();
+            let reason = format!(
+                "`{shown}` is the start of {}; give more of it",
+                ids.join(", ")
+            );
+            Err(Error::invalid("backup id", reason))
+        }
+    }
+}
+
+/// What a backup verb answers, as JSON.
+fn document(answer: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(answer)
+        .map_err(|error| Error::other(ErrorKind::Internal, format!("the answer as JSON: {error}")))
+}

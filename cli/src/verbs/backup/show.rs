@@ -1,0 +1,40 @@
+//! `backup show`: one backup's manifest.
+
+use clap::Args;
+use serde_json::Value;
+use statekeep::Result;
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::session::{self, Access};
+use crate::text;
+
+/// Arguments of `backup show`.
+#[derive(Args)]
+pub struct Show {
+    /// The backup, or the start of its id
+    id: String,
+}
+
+impl Show {
+    /// The manifest, one field a line; with `--json` as it is.
+    pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
+        let host = session::open(globals, Access::Existing)?;
+        let manifest = host
+            .backups
+            .show(super::resolve(&host.backups, &self.id)?)?;
+        let document = super::document(&manifest)?;
+        if out.json() {
+            out.document(&document)?;
+        } else if let Value::Object(fields) = document {
+            for (name, field) in fields.iter().filter(|(_, field)| !field.is_null()) {
+                let field = field
+                    .as_str()
+                    .map_or_else(|| field.to_string(), text::shown);
+                out.line(format_args!("{name:<16} {field}"))?;
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,115 @@
+//! `backup verify`: is a backup what was written?
+
+use clap::{ArgGroup, Args};
+use serde_json::json;
+use statekeep::{BackupId, Host, Result, VerifyLevel, VerifyReport};
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::session::{self, Access};
+use crate::{text, work};
+
+/// Arguments of `backup verify`.
+#[derive(Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["id", "all"]))]
+pub struct Verify {
+    /// The backup, or the start of its id
+    id: Option<String>,
+    /// Every backup of the repository
+    #[arg(long)]
+    all: bool,
+    /// Only that all parts are there; records are not read
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Verify {
+    /// Prints what was found; damage is exit code 5.
+    pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
+        let host = session::open(globals, Access::Existing)?;
+        let Some(id) = &self.id else {
+            return self.all(&host, out);
+        };
+        let id = super::resolve(&host.backups, id)?;
+        let is_valid = self.one(&host, id, out)?;
+        Ok(if is_valid { Exit::Ok } else { Exit::Corrupt })
+    }
+
+    fn all(&self, host: &Host, out: &mut Output) -> Result<Exit> {
+        let list = host.backups.list()?;
+        let mut bad = list.problems.len();
+        // What is no usable manifest is no backup that could be verified.
+        for problem in &list.problems {
+            if out.json() {
+                out.document(&json!({ "problem": super::document(problem)? }))?;
+            } else {
+                out.line(format_args!(
+                    "damaged  {}",
+                    text::shown(&problem.to_string())
+                ))?;
+            }
+        }
+        for backup in &list.backups {
+            if !self.one(host, backup.id, out)? {
+                bad += 1;
+            }
+        }
+        out.remark(format_args!(
+            "{} checked, {bad} damaged",
+            text::count((list.backups.len() + list.problems.len()) as u64, "backup")
+        ));
+        Ok(if bad == 0 { Exit::Ok } else { Exit::Corrupt })
+    }
+
+    fn one(&self, host: &Host, id: BackupId, out: &mut Output) -> Result<bool> {
+        let level = if self.quick {
+            VerifyLevel::Quick
+        } else {
+            VerifyLevel::Full
+        };
+        let report = work::run(out, "verify", |progress| {
+            host.backups.verify(id, level, progress)
+        })?;
+        print(&report, out)?;
+        Ok(report.is_valid)
+    }
+}
+
+fn print(report: &VerifyReport, out: &mut Output) -> Result<()> {
+    if out.json() {
+        return out.document(&super::document(report)?);
+    }
+    let verdict = match (report.is_valid, report.level) {
+        (false, _) => "damaged",
+        (true, VerifyLevel::Quick) => "present",
+        (true, VerifyLevel::Full) => "valid",
+    };
+    let (records, bytes) = (
+        text::count(report.records, "record"),
+        text::size(report.bytes),
+    );
+    out.line(format_args!(
+        "{verdict:<8} {}  {records}, {bytes}",
+        report.id
+    ))?;
+    for problem in &report.errors {
+        out.line(format_args!(
+            "  error: {}",
+            text::shown(&problem.to_string())
+        ))?;
+    }
+    if report.errors_unlisted > 0 {
+        out.line(format_args!(
+            "  and {} more",
+            text::count(report.errors_unlisted, "error")
+        ))?;
+    }
+    for problem in &report.warnings {
+        out.line(format_args!(
+            "  warning: {}",
+            text::shown(&problem.to_string())
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! backup create, list, show, verify and restore, on good repositories and on damaged ones.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::json;
+use support::Place;
+
+fn create(place: &Place) -> String {
+    place.ok(&["backup", "create"]).trim_end().to_owned()
+}
+
+/// Overwrites one byte in the middle of the only file in a folder of the repository.
+fn damage(place: &Place, folder: &str) -> PathBuf {
+    let folder = place.path("state/backups").join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let file = files.remove(0);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&file, bytes).unwrap();
+    file
+}
+
+#[test]
+fn a_restore_brings_back_what_was_backed_up_and_nothing_else() {
+    let place = Place::new();
+    place.ok(&["set", "agent:a", "memory", "{\"mood\": \"good\"}"]);
+    place.ok(&["set", "agent:a", "raw", "--bytes", "x"]);
+    place.ok(&["--tenant", "acme", "set", "global", "k", "1"]);
+    let run = place.run(&["backup", "create", "--label", "before", "--tag", "daily"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let id = run.stdout.trim_end();
+    assert!(
+        run.stderr.contains("3 records at sequence"),
+        "{}",
+        run.stderr
+    );
+
+    place.ok(&["set", "agent:a", "memory", "\"ruined\""]);
+    place.ok(&["set", "agent:b", "new", "1"]);
+    place.ok(&["delete", "agent:a", "raw"]);
+
+    // Nobody can be asked: the state stays as it is.
+    let message = place.fails(2, &["backup", "restore", id]);
+    assert!(message.contains("--yes"), "{message}");
+    assert_eq!(place.ok(&["get", "agent:a", "memory"]), "\"ruined\"\n");
+
+    // The start of the id is enough, in either case.
+    let start = id[..10].to_lowercase();
+    assert!(
+        place
+            .ok(&["backup", "restore", &start, "--yes"])
+            .contains("3 records")
+    );
+    assert_eq!(
+        place.ok(&["get", "agent:a", "memory"]),
+        "{\"mood\": \"good\"}\n"
+    );
+    assert_eq!(place.ok(&["get", "agent:a", "raw"]), "x");
+    assert_eq!(place.ok(&["get", "global", "k", "--tenant", "acme"]), "1\n");
+    place.fails(3, &["get", "agent:b", "new"]);
+    // Sequences go on rising.
+    let set = place.json(&["set", "agent:a", "memory", "2"]);
+    let manifest = place.json(&["backup", "show", id]);
+    assert!(set["sequence"].as_u64() > manifest["sequence_to"].as_u64());
+}
+
+#[test]
+fn a_damaged_state_is_restored_into_a_new_folder() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
+    let id = create(&place);
+    // The disk lost the file that says where the data is.
+    place.write("state/CURRENT", "\0\0\0\0");
+    let run = place.run(&["get", "user:1", "k"]);
+    assert_eq!((run.code, run.stdout.as_str()), (5, ""), "{}", run.stderr);
+    let elsewhere = ["--path", "new", "--set", "backup.dir=state/backups"];
+    let restored = place.json(&[&elsewhere[..], &["backup", "restore", &id, "--yes"]].concat());
+    assert_eq!(restored["records"], 1);
+    assert_eq!(
+        place.ok(&["--path", "new", "get", "user:1", "k"]),
+        "[1,2,3]\n"
+    );
+    // A wrong folder is not made into a state.
+    place.fails(3, &["--path", "typo", "backup", "restore", &id, "--yes"]);
+    assert!(!place.path("typo").exists());
+}
+
+#[test]
+fn lists_and_manifests_have_the_documented_shapes() {
+    let place = Place::new();
+    place.ok(&["set", "global", "k", "1"]);
+    assert_eq!(place.ok(&["backup", "list"]), "");
+    assert!(
+        !place.path("state/backups").exists(),
+        "listing made a repository"
+    );
+    let made = place.json(&[
+        "backup", "create", "--label", "one", "--tag", "t", "--codec", "lz4",
+    ]);
+    let second = create(&place);
+    let id = made["id"].as_str().unwrap();
+    let shown = place.json(&["backup", "show", id]);
+    assert_eq!(shown, made);
+    assert_eq!(
+        (&shown["codec"], &shown["label"]),
+        (&json!("lz4"), &json!("one"))
+    );
+    assert_eq!(
+        (&shown["tags"], &shown["records"]),
+        (&json!(["t"]), &json!(1))
+    );
+    assert!(
+        place
+            .ok(&["backup", "show", id])
+            .contains("label            one\n")
+    );
+
+    let list = place.json_lines(&["backup", "list"]);
+    assert_eq!(list.len(), 2);
+    assert_eq!(
+        (&list[0]["id"], &list[1]["id"]),
+        (&made["id"], &json!(second))
+    );
+    assert!(list[0]["time_unix_ms"].is_i64() && list[0]["stored_bytes"].is_u64());
+    let text = place.ok(&["backup", "list"]);
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.starts_with(id) && text.contains("#t one\n"), "{text}");
+
+    place.fails(3, &["backup", "show", "01ZZZZZZZZ"]);
+    place.fails(3, &["backup", "show", "00000000000000000000000000"]);
+    assert!(
+        place
+            .fails(2, &["backup", "show", "../../etc/passwd"])
+            .contains("neither an id")
+    );
+    assert!(
+        place
+            .fails(2, &["backup", "show", &id[..3]])
+            .contains("4 or more")
+    );
+    let message = place.fails(2, &["backup", "show", &id[..4]]);
+    assert!(
+        message.contains(&second) && message.contains("give more of it"),
+        "{message}"
+    );
+    let message = place.fails(6, &["backup", "create", "--codec", "nosuch"]);
+    assert!(message.contains("nosuch"), "{message}");
+    assert_eq!(place.json_lines(&["backup", "list"]).len(), 2);
+}
+
+#[test]
+fn verification_finds_damage_and_restore_leaves_the_state_alone() {
+    let place = Place::new();
+    place.ok(&[
+        "set",
+        "global",
+        "k",
+        "\"some text that fills a block a little\"",
+    ]);
+    let id = create(&place);
+    let report = place.json(&["backup", "verify", &id]);
+    assert_eq!(report["is_valid"], true);
+    assert_eq!(
+        (&report["checksum_valid"], &report["integrity_valid"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        (&report["errors"], &report["records"]),
+        (&json!([]), &json!(1))
+    );
+    assert!(
+        place
+            .ok(&["backup", "verify", "--all"])
+            .starts_with("valid ")
+    );
+    assert!(
+        place
+            .ok(&["backup", "verify", "--quick", &id])
+            .starts_with("present ")
+    );
+
+    place.ok(&["set", "global", "k", "2"]);
+    let file = damage(&place, "seg");
+    let run = place.run(&["backup", "verify", &id]);
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert!(
+        run.stdout.starts_with("damaged ") && run.stdout.contains(name),
+        "{}",
+        run.stdout
+    );
+    let run = place.run(&["--json", "backup", "verify", "--all"]);
+    assert_eq!(run.code, 5);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&report["id"], &report["is_valid"]),
+        (&json!(id), &json!(false))
+    );
+    assert!(!report["errors"].as_array().unwrap().is_empty());
+
+    let run = place.run(&["--json", "backup", "restore", &id, "--yes"]);
+    assert_eq!(
+        (run.code, &run.error()["code"]),
+        (5, &json!("corrupt")),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(place.ok(&["get", "global", "k"]), "2\n");
+}
+
+#[test]
+fn a_planted_manifest_hides_no_backup_and_is_not_believed() {
+    let place = Place::new();
+    place.ok(&["set", "global", "k", "1"]);
+    let id = create(&place);
+    let man = "state/backups/man";
+    let real = std::fs::read(place.path(man).join(&id)).unwrap();
+    let planted = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    place.write(&format!("{man}/{planted}"), &real);
+    place.write(&format!("{man}/letter.txt"), "Dear restorer,");
+    let run = place.run(&["backup", "list"]);
+    assert_eq!(run.code, 5);
+    assert_eq!(run.stdout.lines().count(), 1);
+    assert!(run.stdout.starts_with(&id));
+    assert!(
+        run.stderr.contains(planted) && run.stderr.contains("letter.txt"),
+        "{}",
+        run.stderr
+    );
+    let run = place.run(&["--json", "backup", "list"]);
+    let lines: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| line.get("problem").is_some())
+            .count(),
+        2
+    );
+    place.fails(5, &["backup", "restore", planted, "--yes"]);
+    assert_eq!(place.run(&["backup", "verify", "--all"]).code, 5);
+    assert_eq!(place.ok(&["get", "global", "k"]), "1\n");
+}
+
+#[test]
+fn backups_are_readable_with_every_codec_and_backend() {
+    for backend in ["fjall", "sled"] {
+        let place = Place::new();
+        place.ok(&["--backend", backend, "set", "global", "k", "1"]);
+        for codec in ["zstd", "lz4", "gzip", "brotli"] {
+            place.ok(&["backup", "create", "--codec", codec]);
+        }
+        assert_eq!(place.ok(&["backup", "verify", "--all"]).lines().count(), 4);
+        place.ok(&["set", "global", "k", "2"]);
+        let first = place.json_lines(&["backup", "list"])[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        place.ok(&["backup", "restore", &first, "--yes"]);
+        assert_eq!(place.ok(&["get", "global", "k"]), "1\n", "{backend}");
+    }
+}
+
+#[test]
+fn ctrl_c_stops_a_backup_and_leaves_none_behind() {
+    let place = Place::new();
+    let value = format!("\"{}\"", "0123456789abcdef".repeat(64 * 1024));
+    place.write("value.json", &value);
+    for key in 0..48 {
+        place.ok(&["set", "global", &key.to_string(), "--file", "value.json"]);
+    }
+    // brotli at its highest level takes far longer than a signal needs to arrive.
+    let args = ["backup", "create", "--codec", "brotli", "--level", "11"];
+    let mut command = place.command(&args);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !place.path("state/backups/FORMAT").exists() {
+        std::thread::yield_now();
+    }
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let run = support::Run::of(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.stdout.as_str()), (130, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("cancelled"), "{}", run.stderr);
+    assert_eq!(place.ok(&["backup", "list"]), "");
+}
