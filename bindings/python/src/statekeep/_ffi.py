@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from . import errors
-from ._native import ffi, lib
+from ._native import ffi as ffi, lib as lib
 
 JSON = 1
 BYTES = 2
@@ -22,7 +22,8 @@ def new_err() -> Any:
 
 def fail(status: int, err: Any) -> errors.Error:
     """The exception for a status and the error object behind it, which is freed."""
-    message, detail = "", {}
+    message = ""
+    detail: dict[str, Any] = {}
     if err is not None and err[0] != ffi.NULL:
         text, size = ffi.new("const char **"), ffi.new("size_t *")
         lib.statekeep_error_message(err[0], text, size)

@@ -37,8 +37,8 @@ class Backup:
         return cls(
             id=row["id"],
             kind=row["kind"],
-            created=datetime.fromtimestamp(row["created_unix_ms"] / 1000, timezone.utc),
-            sequence=row["sequence"],
+            created=datetime.fromtimestamp(row["time_unix_ms"] / 1000, timezone.utc),
+            sequence=row["sequence_to"] if "sequence_to" in row else row["sequence"],
             records=row["records"],
             raw_bytes=row["raw_bytes"],
             stored_bytes=row["stored_bytes"],
@@ -51,7 +51,7 @@ class Backup:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What a verify found."""
+    """What a verify found; each error and warning names the object and what is wrong with it."""
 
     is_valid: bool
     checksum_valid: bool
@@ -63,11 +63,12 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restore did."""
+    """What a restore did: `sequence` is the state's now, `backup_sequence` the backup's."""
 
-    backup: str
+    id: str
     records: int
     sequence: int
+    backup_sequence: int
 
 
 class Backups:
@@ -86,7 +87,9 @@ class Backups:
         progress: ProgressCallback | None = None,
     ) -> Backup:
         """A full backup of one instant; writers go on. `progress` is called on this thread."""
-        options: dict[str, Any] = {"label": label, "tags": list(tags)}
+        options: dict[str, Any] = {"tags": list(tags)}
+        if label:
+            options["label"] = label
         if codec is not None:
             options["codec"] = codec
         if level is not None:
@@ -122,7 +125,14 @@ class Backups:
             lib.statekeep_backup_verify_start(self._state.handle, raw, len(raw), level, op, err), err
         )
         row = finish(op[0], progress)
-        return VerifyReport(**{name: row[name] for name in VerifyReport.__dataclass_fields__})
+        return VerifyReport(
+            is_valid=row["is_valid"],
+            checksum_valid=row["checksum_valid"],
+            integrity_valid=row["integrity_valid"],
+            errors=[_problem(problem) for problem in row["errors"]],
+            warnings=[_problem(problem) for problem in row["warnings"]],
+            records=row["records"],
+        )
 
     def restore(
         self, backup: str | Backup, *, progress: ProgressCallback | None = None
@@ -137,6 +147,10 @@ class Backups:
         )
         row = finish(op[0], progress)
         return RestoreReport(**{name: row[name] for name in RestoreReport.__dataclass_fields__})
+
+
+def _problem(row: dict[str, Any]) -> str:
+    return f"{row['object']}: {row['what']}" if row.get("object") else str(row["what"])
 
 
 def _id(backup: str | Backup) -> bytes:
