@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{CreateOptions, RestoreOptions, VerifyLevel, to_json};
+use crate::engine::{BackupId, CreateOptions, RestoreOptions, VerifyLevel, to_json};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::input::{self, TEXT_BYTES_MAX};
@@ -25,31 +25,35 @@ pub const VERIFY_FULL: u32 = 2;
 ///
 /// # Safety
 /// As `input::bytes`.
-unsafe fn id(ptr: *const c_char, len: usize) -> Result<String, Failure> {
+unsafe fn id(ptr: *const c_char, len: usize) -> Result<BackupId, Failure> {
     // SAFETY: the caller's promise.
-    let id = unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "id") }?;
-    if id.is_empty() {
-        return Err(Failure::invalid("id", "it is empty"));
-    }
-    Ok(id.to_owned())
+    Ok(BackupId::parse(unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "id") }?)?)
 }
 
-fn create_options(options: &mut Map<String, Value>) -> Result<CreateOptions, Failure> {
-    let mut take = |name: &str| options.remove(name).unwrap_or(Value::Null);
-    let wrong = |name| move |error: serde_json::Error| Failure::invalid(name, &error.to_string());
+const CREATE_OPTIONS: &[&str] = &["label", "tags", "codec", "level", "pin"];
+
+fn create_options(mut options: Map<String, Value>) -> Result<CreateOptions, Failure> {
+    fn take<T: serde::de::DeserializeOwned + Default>(
+        options: &mut Map<String, Value>,
+        name: &str,
+    ) -> Result<T, Failure> {
+        let value = options.remove(name).unwrap_or(Value::Null);
+        let value: Option<T> = serde_json::from_value(value)
+            .map_err(|error| Failure::invalid(name, &error.to_string()))?;
+        Ok(value.unwrap_or_default())
+    }
     Ok(CreateOptions {
-        label: serde_json::from_value(take("label")).map_err(wrong("label"))?,
-        tags: serde_json::from_value::<Option<_>>(take("tags"))
-            .map_err(wrong("tags"))?
-            .unwrap_or_default(),
-        codec: serde_json::from_value(take("codec")).map_err(wrong("codec"))?,
-        level: serde_json::from_value(take("level")).map_err(wrong("level"))?,
+        label: take(&mut options, "label")?,
+        tags: take(&mut options, "tags")?,
+        codec: take(&mut options, "codec")?,
+        level: take(&mut options, "level")?,
+        pin: take(&mut options, "pin")?,
     })
 }
 
 /// Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
-/// empty: `label` (text), `tags` (object of texts), `codec` (such as `"zstd"`), `level` (number). The result is
-/// the manifest. `[any-thread]` Since: 0.1
+/// empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
+/// (boolean). The result is the manifest. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_create_start(
     manager: *const Manager,
@@ -63,11 +67,10 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
         let manager = self::manager(manager)?;
         let lease = manager.whole("a backup")?;
         // SAFETY: the header's contract for inputs.
-        let mut options =
-            unsafe { input::options(options, options_len, &["label", "tags", "codec", "level"]) }?;
-        let options = create_options(&mut options)?;
+        let options = unsafe { input::options(options, options_len, CREATE_OPTIONS) }?;
+        let options = create_options(options)?;
         let op = op::start(lease.share(), move |host, progress| {
-            to_json(host.backups.create(options, progress)?)
+            to_json(host.backups.create(&options, progress)?)
         })?;
         // SAFETY: the header's contract for outputs.
         unsafe { put(out, op) };
@@ -75,7 +78,7 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
     })
 }
 
-/// All backups as a JSON array, oldest first. `[any-thread]` Since: 0.1
+/// All backups as a JSON object: `backups`, oldest first, and `problems`, what is wrong in the repository. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_list_json(
     manager: *const Manager,
@@ -107,7 +110,7 @@ pub unsafe extern "C" fn statekeep_backup_show_json(
         let manager = self::manager(manager)?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe { id(backup_id, backup_id_len) }?;
-        let manifest = to_json(manager.whole("a backup")?.host().backups.show(&id)?)?;
+        let manifest = to_json(manager.whole("a backup")?.host().backups.show(id)?)?;
         // SAFETY: the header's contract for outputs.
         unsafe { give(out, manifest.to_string()) };
         Ok(())
@@ -142,7 +145,7 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
             }
         };
         let op = op::start(lease.share(), move |host, progress| {
-            to_json(host.backups.verify(&id, level, progress)?)
+            to_json(host.backups.verify(id, level, progress)?)
         })?;
         // SAFETY: the header's contract for outputs.
         unsafe { put(out, op) };
@@ -175,7 +178,7 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
         let op = op::start(lease.share(), move |host, progress| {
             to_json(
                 host.backups
-                    .restore(&id, RestoreOptions::default(), progress)?,
+                    .restore(id, &RestoreOptions::default(), progress)?,
             )
         })?;
         // SAFETY: the header's contract for outputs.

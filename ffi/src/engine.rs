@@ -5,7 +5,7 @@ use statekeep_plugin_api::Status;
 
 pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{
-    Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host, Key,
+    BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host, Key,
     ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions, SetOptions, Value, ValueKind,
     VerifyLevel, open,
 };

@@ -149,8 +149,10 @@ pub unsafe extern "C" fn statekeep_manager_flush(
         .flush()?))
 }
 
-/// Facts about the open state as one JSON object: `path`, `backend`, `state_id`, `head` (the newest
-/// sequence), `references` (open handles and running operations). `[any-thread]` Since: 0.1
+/// Facts about the open state as one JSON object: `path`, `backend`, `format`, `state_id`,
+/// `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `poisoned` (why it
+/// takes no more writes, else null), `references` (handles, scans and running operations), `tenant`
+/// (that of the handle). `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_manager_info_json(
     manager: *const Manager,
@@ -160,12 +162,17 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let reference = self::manager(manager)?;
-        let state = &reference.lease.host().manager;
+        let state = reference.lease.host().manager.info()?;
         let info = json!({
-            "path": state.path().to_string_lossy(),
-            "backend": state.backend_name(),
-            "state_id": state.state_id().to_string(),
-            "head": state.head().0,
+            "path": state.path.to_string_lossy(),
+            "backend": state.backend,
+            "format": state.format,
+            "state_id": state.state_id,
+            "timeline": state.timeline,
+            "created_unix_ms": state.created.0,
+            "head": state.head.0,
+            "head_unix_ms": state.head_time.0,
+            "poisoned": state.poisoned,
             "references": reference.lease.count(),
             "tenant": reference.bound_to.as_deref().unwrap_or(""),
         });

@@ -202,7 +202,7 @@ impl Lease {
             if inner.leases == 0 {
                 // Closed under the state's lock: whoever opens it now waits and opens it anew.
                 inner.open = None;
-                outcome = self.host.manager.close().map_err(Failure::from);
+                outcome = self.host.close().map_err(Failure::from);
             }
         }
         forget(&self.state);

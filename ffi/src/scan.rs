@@ -187,7 +187,7 @@ impl Walk {
                 found.next,
             )
         } else {
-            let found = tenant.list_entries(&self.scope, &wish.list)?;
+            let found = tenant.scan_page(&self.scope, &wish.list)?;
             let rows = found.entries.into_iter();
             (
                 rows.map(|(key, value)| (key, Some(value))).collect(),
