@@ -61,12 +61,10 @@ fn check_key(key: &[u8], namespace: &Namespace) -> Result<()> {
     ))
 }
 
+type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 /// All rows of a space, in order.
-fn rows(
-    backend: &dyn Backend,
-    space: Space,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
+fn rows(backend: &dyn Backend, space: Space, visit: &mut Visitor<'_>) -> Result<()> {
     let mut cursor = backend.scan(space, KeyRange::default())?;
     let mut last: Option<Vec<u8>> = None;
     loop {

@@ -131,11 +131,11 @@ pub(crate) fn read_journal(row: &[u8]) -> Result<JournalRow<'_>> {
         return Err(reader.corrupt("its checksum does not fit its bytes"));
     }
     let kind = CommitKind::from_number(kind)
-        .ok_or_else(|| incompatible("journal row", format!("commit kind {kind}")))?;
+        .ok_or_else(|| incompatible("journal row", &format!("commit kind {kind}")))?;
     if flags & !DETAIL != 0 {
         return Err(incompatible(
             "journal row",
-            format!("flags {:#06x}", flags & !DETAIL),
+            &format!("flags {:#06x}", flags & !DETAIL),
         ));
     }
     let time = UnixMs(reader.i64()?);
@@ -188,10 +188,10 @@ pub(crate) fn known(what: &str, field: &str, found: u8, expected: u8) -> Result<
     if found == expected {
         return Ok(());
     }
-    Err(incompatible(what, format!("{field} {found}")))
+    Err(incompatible(what, &format!("{field} {found}")))
 }
 
-fn incompatible(what: &str, found: String) -> Error {
+fn incompatible(what: &str, found: &str) -> Error {
     let reason = format!("{found} is not known to this version; use a newer one");
     Error::Incompatible {
         what: what.to_owned(),

@@ -126,6 +126,9 @@ impl StateManager {
     /// Ends the use of the state: commits that wait are done, everything is flushed, and the lock is
     /// released as soon as the last snapshot and read in progress is gone. Later calls answer
     /// `Closed`; closing again does nothing.
+    ///
+    /// # Errors
+    /// `Poisoned` when writing had failed or the last flush does; the state is closed even so.
     pub fn close(&self) -> Result<()> {
         self.committer.close()
     }

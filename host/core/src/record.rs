@@ -217,7 +217,7 @@ impl<'a> RecordView<'a> {
         if flags & CLASS != 0 {
             let number = reader.u8()?;
             header.class = Class::from_number(number)
-                .ok_or_else(|| incompatible(format!("class {number} is not known")))?;
+                .ok_or_else(|| incompatible(&format!("class {number} is not known")))?;
         }
         if flags & SCHEMA != 0 {
             header.schema_version = Some([reader.u32()?, reader.u32()?, reader.u32()?]);
@@ -316,7 +316,7 @@ fn check_format(bytes: &[u8]) -> Result<()> {
             "record",
             format!("{} bytes are too few", bytes.len()),
         )),
-        Some(other) => Err(incompatible(format!("format {other} is not known"))),
+        Some(other) => Err(incompatible(&format!("format {other} is not known"))),
     }
 }
 
@@ -333,7 +333,7 @@ fn check(bytes: &[u8]) -> Result<u16> {
     let flags = u16::from_le_bytes([bytes[2], bytes[3]]);
     match flags & !KNOWN {
         0 => Ok(flags),
-        unknown => Err(incompatible(format!("flags {unknown:#06x} are not known"))),
+        unknown => Err(incompatible(&format!("flags {unknown:#06x} are not known"))),
     }
 }
 
@@ -342,11 +342,11 @@ fn kind_of(bytes: &[u8]) -> Result<RecordKind> {
         1 => Ok(RecordKind::Json),
         2 => Ok(RecordKind::Bytes),
         3 => Ok(RecordKind::Tombstone),
-        other => Err(incompatible(format!("kind {other} is not known"))),
+        other => Err(incompatible(&format!("kind {other} is not known"))),
     }
 }
 
-fn incompatible(found: String) -> Error {
+fn incompatible(found: &str) -> Error {
     let reason = format!("{found} to this version; use a newer one");
     Error::Incompatible {
         what: "record".to_owned(),

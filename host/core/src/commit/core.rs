@@ -72,7 +72,7 @@ impl Core {
         committer.check_poison()?;
         match work {
             Work::Commit(changes) => self.commit_one(committer, changes),
-            Work::Scope(scope) => self.scope_command(committer, scope),
+            Work::Scope(scope) => self.scope_command(committer, &scope),
             Work::Restore(restore) => self.switch(committer, *restore),
             Work::Flush => {
                 self.flush(committer)?;

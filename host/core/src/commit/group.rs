@@ -72,6 +72,9 @@ pub(crate) struct Plan {
 /// An arena above this size is not kept for the next group.
 const ARENA_KEEP_BYTES: usize = 8 << 20;
 
+/// The record that a key has by an earlier commit of the group; `Some(None)` when it is deleted there.
+type Overlay<'f, 'r> = dyn Fn(&[u8]) -> Option<Option<&'r [u8]>> + 'f;
+
 /// The newest change of each key within the group: commit and change.
 type Latest<'g> = HashMap<&'g [u8], (usize, usize)>;
 
@@ -170,7 +173,7 @@ impl Rows {
         keys: &[Vec<u8>],
         records: &mut [Option<Vec<u8>>],
         (sequence, time): (Sequence, UnixMs),
-        in_group: &dyn Fn(&[u8]) -> Option<Option<&'r [u8]>>,
+        in_group: &Overlay<'_, 'r>,
     ) -> Result<()> {
         self.effective.clear();
         for (change, (key, record)) in keys.iter().zip(records).enumerate() {

@@ -267,7 +267,7 @@ impl Committer {
         while self.run_thread_step() {}
         let mut error = None;
         self.with_core(|core| {
-            error = core.flush(self).err();
+            error = core.flush(self).and_then(|()| self.check_poison()).err();
             false
         });
         *self.close_error.lock() = error;

@@ -18,7 +18,11 @@ struct ScopeRows {
 }
 
 impl Core {
-    pub(crate) fn scope_command(&mut self, committer: &Committer, work: ScopeWork) -> Result<Done> {
+    pub(crate) fn scope_command(
+        &mut self,
+        committer: &Committer,
+        work: &ScopeWork,
+    ) -> Result<Done> {
         let nothing = Done {
             sequence: None,
             count: 0,

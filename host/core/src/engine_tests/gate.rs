@@ -57,7 +57,7 @@ pub(super) struct GatePlugins {
 }
 
 impl GatePlugins {
-    pub(super) fn new(vfs: Arc<dyn Vfs>) -> (Arc<Gate>, Arc<dyn Plugins>) {
+    pub(super) fn over(vfs: Arc<dyn Vfs>) -> (Arc<Gate>, Arc<dyn Plugins>) {
         let gate = Arc::new(Gate::default());
         (
             gate.clone(),

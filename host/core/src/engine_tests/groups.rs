@@ -9,7 +9,7 @@ use crate::{Batch, Durability, ErrorKind, Sequence};
 
 fn gated(change: impl FnOnce(&mut OpenOptions)) -> (Arc<Gate>, Arc<StateManager>) {
     let disk = SimDisk::new();
-    let (gate, plugins) = GatePlugins::new(disk.vfs());
+    let (gate, plugins) = GatePlugins::over(disk.vfs());
     let mut options = options(disk.vfs());
     change(&mut options);
     (gate, StateManager::open(options, plugins).unwrap())
@@ -99,7 +99,7 @@ fn a_commit_that_is_refused_fails_no_other() {
 #[test]
 fn groups_that_exceed_the_backend_are_split_and_single_commits_refused() {
     let disk = SimDisk::new();
-    let (gate, plugins) = GatePlugins::new(disk.vfs());
+    let (gate, plugins) = GatePlugins::over(disk.vfs());
     gate.order(|orders| orders.ops_max = Some(5));
     let manager = StateManager::open(options(disk.vfs()), plugins).unwrap();
     let outcomes = as_one_group(&gate, &manager, &["a", "b", "c", "d"]);
@@ -315,7 +315,7 @@ fn closing_does_what_waits() {
 #[tokio::test]
 async fn blocking_reads_leave_the_executor() {
     let disk = SimDisk::new();
-    let (gate, plugins) = GatePlugins::new(disk.vfs());
+    let (gate, plugins) = GatePlugins::over(disk.vfs());
     gate.order(|orders| orders.blocking_reads = true);
     let manager = StateManager::open(options(disk.vfs()), plugins).unwrap();
     let tenant = manager.default_tenant();
