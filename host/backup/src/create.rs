@@ -44,7 +44,7 @@ pub(crate) struct Source {
     pub(crate) state: String,
     pub(crate) timeline: Timeline,
     pub(crate) sequence: u64,
-    pub(crate) time_ms: i64,
+    pub(crate) time_unix_ms: i64,
     pub(crate) backend: String,
     pub(crate) tenants: Vec<TenantRow>,
 }
@@ -64,7 +64,7 @@ struct Lease {
     backup: BackupId,
     session: String,
     process: u32,
-    started_ms: i64,
+    started_unix_ms: i64,
 }
 
 /// The objects of a backup that is not committed. Dropped so, it removes them, the lease last;
@@ -151,13 +151,13 @@ fn write_objects(
     id: BackupId,
     previous: Option<ManifestRef>,
 ) -> Result<Manifest> {
-    let started_ms = now_ms();
+    let started_unix_ms = now_ms();
     let lease = Lease {
         format: FORMAT_VERSION,
         backup: id,
         session: draft.store.session()?,
         process: std::process::id(),
-        started_ms,
+        started_unix_ms,
     };
     draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
     task.progress.enter(Phase::Copying);
@@ -183,7 +183,7 @@ fn write_objects(
         task,
         Made {
             id,
-            started_ms,
+            started_unix_ms,
             previous,
             row,
             run: &run,
@@ -221,7 +221,7 @@ fn commit(draft: &mut Draft<'_>, name: &ObjectName, bytes: &[u8]) -> Result<()> 
 
 struct Made<'a> {
     id: BackupId,
-    started_ms: i64,
+    started_unix_ms: i64,
     previous: Option<ManifestRef>,
     row: RunRow,
     run: &'a Run,
@@ -247,8 +247,8 @@ fn describe(task: &CreateTask<'_>, made: Made<'_>) -> Manifest {
         timeline: source.timeline.clone(),
         sequence_from: 0,
         sequence_to: source.sequence,
-        time_ms: source.time_ms,
-        started_ms: made.started_ms,
+        time_unix_ms: source.time_unix_ms,
+        started_unix_ms: made.started_unix_ms,
         backend: source.backend.clone(),
         tool: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
         codec: codec.name.clone(),

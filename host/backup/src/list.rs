@@ -21,7 +21,7 @@ pub struct BackupSummary {
     /// The series that retention counts it in.
     pub series: String,
     /// The moment that it shows, milliseconds since 1970-01-01 UTC.
-    pub time_ms: i64,
+    pub time_unix_ms: i64,
     /// The sequence that it shows.
     pub sequence: u64,
     /// The engine that it was read from.
@@ -50,7 +50,7 @@ impl From<&Manifest> for BackupSummary {
             id: manifest.id,
             kind: manifest.kind.name(),
             series: manifest.series.clone(),
-            time_ms: manifest.time_ms,
+            time_unix_ms: manifest.time_unix_ms,
             sequence: manifest.sequence_to,
             backend: manifest.backend.clone(),
             codec: manifest.codec.clone(),

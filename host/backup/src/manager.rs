@@ -247,7 +247,7 @@ impl BackupManager {
                 fork_sequence: None,
             },
             sequence: snapshot.sequence().0,
-            time_ms: snapshot.time().0,
+            time_unix_ms: snapshot.time().0,
             backend: self.manager.backend_name(),
             tenants: tenants
                 .map(|(number, name)| TenantRow {

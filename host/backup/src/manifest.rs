@@ -109,9 +109,9 @@ pub struct Manifest {
     /// It is the state as of this sequence.
     pub sequence_to: u64,
     /// The moment that it shows.
-    pub time_ms: i64,
+    pub time_unix_ms: i64,
     /// When making it began.
-    pub started_ms: i64,
+    pub started_unix_ms: i64,
     /// The storage engine that it was read from.
     pub backend: String,
     /// The program that wrote it.

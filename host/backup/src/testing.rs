@@ -167,7 +167,7 @@ pub(crate) fn backup(
             fork_sequence: None,
         },
         sequence: 1_000_000,
-        time_ms: 5,
+        time_unix_ms: 5,
         backend: "memory".to_owned(),
         tenants: vec![TenantRow {
             number: 1,

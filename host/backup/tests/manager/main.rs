@@ -1,97 +1,20 @@
 //! Backups of a state that is in use: one instant, all or nothing, and a restore that gives back
 //! exactly what was there.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use std::collections::BTreeMap;
+mod faults;
+mod support;
+
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use statekeep_backup::{
     BackupConfig, BackupManager, CreateOptions, Progress, RestoreOptions, VerifyLevel,
 };
-use statekeep_core::testing::TestPlugins;
-use statekeep_core::vfs::sim::{SimDisk, Times};
-use statekeep_core::{
-    Batch, Durability, ErrorKind, Key, ListOptions, OpenOptions, Result, Scope, SetOptions,
-    StateManager, Value,
-};
+use statekeep_core::vfs::sim::SimDisk;
+use statekeep_core::{Batch, Durability, ErrorKind, Scope, SetOptions, Value};
 
-type State = BTreeMap<String, String>;
-
-fn open(disk: &SimDisk) -> Result<(Arc<StateManager>, BackupManager)> {
-    let mut options = OpenOptions::new("/state", "log");
-    options.vfs = disk.vfs();
-    options.durability = Durability::Sync;
-    let manager = StateManager::open(options, TestPlugins::shared(disk.vfs()))?;
-    let config = BackupConfig {
-        dir: "/state/backups".into(),
-        codec: "store".to_owned(),
-        level: None,
-        threads: 2,
-    };
-    let backups = BackupManager::open(Arc::clone(&manager), config)?;
-    Ok((manager, backups))
-}
-
-fn key(text: &str) -> Key {
-    Key::new(text).unwrap()
-}
-
-fn set(
-    manager: &Arc<StateManager>,
-    tenant: &str,
-    scope: &str,
-    name: &str,
-    value: &str,
-) -> Result<()> {
-    let tenant = manager.tenant(tenant)?.blocking();
-    let value = Value::bytes(value.as_bytes());
-    tenant
-        .set(&scope.parse()?, &key(name), value, SetOptions::default())
-        .map(drop)
-}
-
-/// Everything that can be read, by tenant, scope and key.
-fn read(manager: &Arc<StateManager>) -> State {
-    let mut state = State::new();
-    for tenant in ["", "acme"] {
-        let handle = manager.tenant(tenant).unwrap().blocking();
-        for scope in ["global", "user:1", "custom:a:b"] {
-            let scope: Scope = scope.parse().unwrap();
-            let page = handle.list(&scope, &ListOptions::default()).unwrap();
-            for name in page.keys {
-                let value = handle.get(&scope, &key(&name)).unwrap().unwrap();
-                let text = String::from_utf8(value.as_bytes().to_vec()).unwrap();
-                state.insert(format!("{tenant}/{scope}/{name}"), text);
-            }
-        }
-    }
-    state
-}
-
-fn fill(manager: &Arc<StateManager>) -> State {
-    for n in 0..40 {
-        let tenant = if n % 3 == 0 { "acme" } else { "" };
-        let scope = ["global", "user:1", "custom:a:b"][n % 3 + usize::from(n % 6 == 0)];
-        set(
-            manager,
-            tenant,
-            scope,
-            &format!("k{n}"),
-            &format!("value {n}"),
-        )
-        .unwrap();
-    }
-    let tenant = manager.tenant("acme").unwrap().blocking();
-    tenant
-        .delete(
-            &"global".parse().unwrap(),
-            &key("k3"),
-            SetOptions::default(),
-        )
-        .unwrap();
-    read(manager)
-}
+use support::{fill, key, open, read, set};
 
 #[test]
 fn a_restore_gives_back_what_was_there_and_the_state_goes_on() {
@@ -345,72 +268,4 @@ fn a_damaged_backup_leaves_the_state_alone() {
             .restore(id, &RestoreOptions::default(), &Progress::new())
             .is_ok()
     );
-}
-
-/// A state with a backup of `old`, that shows `new` now.
-fn start() -> (SimDisk, State, State, statekeep_backup::BackupId) {
-    let disk = SimDisk::new();
-    let (manager, backups) = open(&disk).unwrap();
-    let old = fill(&manager);
-    let id = backups
-        .create(&CreateOptions::default(), &Progress::new())
-        .unwrap()
-        .id;
-    set(&manager, "", "user:1", "k1", "newer").unwrap();
-    set(&manager, "", "user:1", "more", "x").unwrap();
-    let new = read(&manager);
-    manager.close().unwrap();
-    (disk.restart(), old, new, id)
-}
-
-fn attempt(disk: &SimDisk, id: statekeep_backup::BackupId) -> Result<()> {
-    let (manager, backups) = open(disk)?;
-    let outcome = backups.restore(id, &RestoreOptions::default(), &Progress::new());
-    drop(backups);
-    let closed = manager.close();
-    outcome.map(drop).and(closed)
-}
-
-/// Wherever a restore stops, the state is the old one or the restored one, whole, and the backup is
-/// still there.
-#[test]
-fn a_restore_that_stops_anywhere_leaves_one_of_the_two_states() {
-    let (start, old, new, id) = start();
-    let check = |disk: &SimDisk, acknowledged: bool, story: &str| {
-        let (manager, backups) = open(disk).unwrap_or_else(|error| panic!("{story}: {error}"));
-        let found = read(&manager);
-        assert!(
-            found == old || (!acknowledged && found == new),
-            "{story}: {found:?}"
-        );
-        let report = backups
-            .verify(id, VerifyLevel::Full, &Progress::new())
-            .unwrap();
-        assert!(report.is_valid, "{story}: {report:?}");
-        set(&manager, "", "user:1", "after", "writes go on").unwrap();
-    };
-    for fault in ["fail", "full", "kill"] {
-        for n in 1.. {
-            let disk = start.restart();
-            match fault {
-                "fail" => disk.fail_at(n, std::io::ErrorKind::Other, Times::Once),
-                "full" => disk.fail_at(n, std::io::ErrorKind::StorageFull, Times::Forever),
-                _ => disk.kill_at(n),
-            }
-            let done = attempt(&disk, id).is_ok();
-            let struck = disk.fault_struck();
-            check(&disk.restart(), done, &format!("{fault} at call {n}"));
-            for seed in 0..4 {
-                check(
-                    &disk.crash(seed),
-                    done,
-                    &format!("{fault} at call {n}, power cut {seed}"),
-                );
-            }
-            if !struck {
-                assert!(n > 40, "only {n} calls");
-                break;
-            }
-        }
-    }
 }

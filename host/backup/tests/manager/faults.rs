@@ -1,0 +1,75 @@
+//! Restores that meet a fault or a kill at any call of the file layer.
+
+use statekeep_backup::{BackupId, CreateOptions, Progress, RestoreOptions, VerifyLevel};
+use statekeep_core::Result;
+use statekeep_core::vfs::sim::{SimDisk, Times};
+
+use crate::support::{State, fill, open, read, set};
+
+/// A state with a backup of `old`, that shows `new` now.
+fn start() -> (SimDisk, State, State, BackupId) {
+    let disk = SimDisk::new();
+    let (manager, backups) = open(&disk).unwrap();
+    let old = fill(&manager);
+    let id = backups
+        .create(&CreateOptions::default(), &Progress::new())
+        .unwrap()
+        .id;
+    set(&manager, "", "user:1", "k1", "newer").unwrap();
+    set(&manager, "", "user:1", "more", "x").unwrap();
+    let new = read(&manager);
+    manager.close().unwrap();
+    (disk.restart(), old, new, id)
+}
+
+fn attempt(disk: &SimDisk, id: BackupId) -> Result<()> {
+    let (manager, backups) = open(disk)?;
+    let outcome = backups.restore(id, &RestoreOptions::default(), &Progress::new());
+    drop(backups);
+    let closed = manager.close();
+    outcome.map(drop).and(closed)
+}
+
+/// Wherever a restore stops, the state is the old one or the restored one, whole, and the backup is
+/// still there.
+#[test]
+fn a_restore_that_stops_anywhere_leaves_one_of_the_two_states() {
+    let (start, old, new, id) = start();
+    let check = |disk: &SimDisk, acknowledged: bool, story: &str| {
+        let (manager, backups) = open(disk).unwrap_or_else(|error| panic!("{story}: {error}"));
+        let found = read(&manager);
+        assert!(
+            found == old || (!acknowledged && found == new),
+            "{story}: {found:?}"
+        );
+        let report = backups
+            .verify(id, VerifyLevel::Full, &Progress::new())
+            .unwrap();
+        assert!(report.is_valid, "{story}: {report:?}");
+        set(&manager, "", "user:1", "after", "writes go on").unwrap();
+    };
+    for fault in ["fail", "full", "kill"] {
+        for n in 1.. {
+            let disk = start.restart();
+            match fault {
+                "fail" => disk.fail_at(n, std::io::ErrorKind::Other, Times::Once),
+                "full" => disk.fail_at(n, std::io::ErrorKind::StorageFull, Times::Forever),
+                _ => disk.kill_at(n),
+            }
+            let done = attempt(&disk, id).is_ok();
+            let struck = disk.fault_struck();
+            check(&disk.restart(), done, &format!("{fault} at call {n}"));
+            for seed in 0..4 {
+                check(
+                    &disk.crash(seed),
+                    done,
+                    &format!("{fault} at call {n}, power cut {seed}"),
+                );
+            }
+            if !struck {
+                assert!(n > 40, "only {n} calls");
+                break;
+            }
+        }
+    }
+}

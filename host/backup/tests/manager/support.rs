@@ -1,0 +1,88 @@
+//! A state on a simulated disk with backups beside it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use statekeep_backup::{BackupConfig, BackupManager};
+use statekeep_core::testing::TestPlugins;
+use statekeep_core::vfs::sim::SimDisk;
+use statekeep_core::{
+    Durability, Key, ListOptions, OpenOptions, Result, Scope, SetOptions, StateManager, Value,
+};
+
+pub(crate) type State = BTreeMap<String, String>;
+
+pub(crate) fn open(disk: &SimDisk) -> Result<(Arc<StateManager>, BackupManager)> {
+    let mut options = OpenOptions::new("/state", "log");
+    options.vfs = disk.vfs();
+    options.durability = Durability::Sync;
+    let manager = StateManager::open(options, TestPlugins::shared(disk.vfs()))?;
+    let config = BackupConfig {
+        dir: "/state/backups".into(),
+        codec: "store".to_owned(),
+        level: None,
+        threads: 2,
+    };
+    let backups = BackupManager::open(Arc::clone(&manager), config)?;
+    Ok((manager, backups))
+}
+
+pub(crate) fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+pub(crate) fn set(
+    manager: &Arc<StateManager>,
+    tenant: &str,
+    scope: &str,
+    name: &str,
+    value: &str,
+) -> Result<()> {
+    let tenant = manager.tenant(tenant)?.blocking();
+    let value = Value::bytes(value.as_bytes());
+    tenant
+        .set(&scope.parse()?, &key(name), value, SetOptions::default())
+        .map(drop)
+}
+
+/// Everything that can be read, by tenant, scope and key.
+pub(crate) fn read(manager: &Arc<StateManager>) -> State {
+    let mut state = State::new();
+    for tenant in ["", "acme"] {
+        let handle = manager.tenant(tenant).unwrap().blocking();
+        for scope in ["global", "user:1", "custom:a:b"] {
+            let scope: Scope = scope.parse().unwrap();
+            let page = handle.list(&scope, &ListOptions::default()).unwrap();
+            for name in page.keys {
+                let value = handle.get(&scope, &key(&name)).unwrap().unwrap();
+                let text = String::from_utf8(value.as_bytes().to_vec()).unwrap();
+                state.insert(format!("{tenant}/{scope}/{name}"), text);
+            }
+        }
+    }
+    state
+}
+
+pub(crate) fn fill(manager: &Arc<StateManager>) -> State {
+    for n in 0..40 {
+        let tenant = if n % 3 == 0 { "acme" } else { "" };
+        let scope = ["global", "user:1", "custom:a:b"][n % 3 + usize::from(n % 6 == 0)];
+        set(
+            manager,
+            tenant,
+            scope,
+            &format!("k{n}"),
+            &format!("value {n}"),
+        )
+        .unwrap();
+    }
+    let tenant = manager.tenant("acme").unwrap().blocking();
+    tenant
+        .delete(
+            &"global".parse().unwrap(),
+            &key("k3"),
+            SetOptions::default(),
+        )
+        .unwrap();
+    read(manager)
+}
