@@ -277,8 +277,9 @@ typedef struct statekeep_bytes {
 /**
  * Memory of the caller that the callee fills: at most `cap` bytes, and `len` says how many.
  *
- * When the bytes do not fit, the callee leaves the memory alone, sets `len` to the size that is
- * needed and answers `BUFFER_TOO_SMALL`; error texts and reasons are cut at `cap` instead.
+ * When the bytes do not fit, the callee sets `len` to the size that is needed, or to 0 when it does
+ * not know it, and answers `BUFFER_TOO_SMALL`; what the memory holds is then of no meaning, and
+ * nothing beyond `cap` was touched. Error texts and reasons are cut at `cap` instead.
  */
 typedef struct statekeep_out_buf {
   /** First byte; may be NULL when `cap` is 0. */
@@ -309,7 +310,8 @@ typedef struct statekeep_sink {
   statekeep_status (*put)(void *ctx, struct statekeep_bytes value);
   /**
    * Memory of exactly `len` bytes for the backend to write the value into before it returns
-   * from `get`; NULL when the host refuses the size: answer TOO_LARGE then.
+   * from `get`; NULL when the host refuses the size: answer TOO_LARGE then. An empty value goes
+   * through `put`.
    */
   uint8_t *(*reserve)(void *ctx, size_t len);
 } statekeep_sink;
@@ -451,7 +453,9 @@ typedef struct statekeep_backend_capabilities {
 typedef struct statekeep_commit_op {
   /** `STATEKEEP_OP_*`; an unknown kind is UNSUPPORTED and nothing of the commit is applied. */
   uint32_t kind;
-  /** `STATEKEEP_SPACE_*`. */
+  /**
+   * `STATEKEEP_SPACE_*`; a number of `STATEKEEP_SPACE_COUNT` or more is INVALID_ARGUMENT, here and everywhere.
+   */
   uint32_t space;
   /** The row's key, 1 byte or more. */
   struct statekeep_bytes key;
@@ -706,7 +710,8 @@ typedef struct statekeep_hook_v1 {
   uint32_t (*phase)(const statekeep_instance *instance);
   /**
    * `[any-thread]` Called at a point. It may read the state it guards; writing into it answers
-   * REENTRANT. An error stops the change in the mutate and validate phases.
+   * REENTRANT. OK also after a veto, which is told through the reply. An error stops the change
+   * in the mutate and validate phases.
    */
   statekeep_status (*call)(const statekeep_instance *instance,
                            const struct statekeep_hook_event *event,

@@ -76,7 +76,7 @@ pub struct BackendCapabilities {
 pub struct Op {
     /// `OP_*`; an unknown kind is UNSUPPORTED and nothing of the commit is applied.
     pub kind: u32,
-    /// `SPACE_*`.
+    /// `SPACE_*`; a number of `SPACE_COUNT` or more is INVALID_ARGUMENT, here and everywhere.
     pub space: u32,
     /// The row's key, 1 byte or more.
     pub key: Bytes,

@@ -118,7 +118,8 @@ pub struct HookV1 {
     /// `[any-thread]` Its `PHASE_*`; the same for its life.
     pub phase: unsafe extern "C" fn(instance: *const Instance) -> u32,
     /// `[any-thread]` Called at a point. It may read the state it guards; writing into it answers
-    /// REENTRANT. An error stops the change in the mutate and validate phases.
+    /// REENTRANT. OK also after a veto, which is told through the reply. An error stops the change
+    /// in the mutate and validate phases.
     pub call: unsafe extern "C" fn(
         instance: *const Instance,
         event: *const HookEvent,

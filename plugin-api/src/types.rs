@@ -49,8 +49,9 @@ impl Bytes {
 
 /// Memory of the caller that the callee fills: at most `cap` bytes, and `len` says how many.
 ///
-/// When the bytes do not fit, the callee leaves the memory alone, sets `len` to the size that is
-/// needed and answers `BUFFER_TOO_SMALL`; error texts and reasons are cut at `cap` instead.
+/// When the bytes do not fit, the callee sets `len` to the size that is needed, or to 0 when it does
+/// not know it, and answers `BUFFER_TOO_SMALL`; what the memory holds is then of no meaning, and
+/// nothing beyond `cap` was touched. Error texts and reasons are cut at `cap` instead.
 #[repr(C)]
 #[derive(Copy, Clone, Debug, StableAbi)]
 pub struct OutBuf {
@@ -83,7 +84,8 @@ pub struct Sink {
     /// Copies the bytes; a status other than OK must be returned from `get` unchanged.
     pub put: unsafe extern "C" fn(ctx: *mut c_void, value: Bytes) -> Status,
     /// Memory of exactly `len` bytes for the backend to write the value into before it returns
-    /// from `get`; NULL when the host refuses the size: answer TOO_LARGE then.
+    /// from `get`; NULL when the host refuses the size: answer TOO_LARGE then. An empty value goes
+    /// through `put`.
     pub reserve: unsafe extern "C" fn(ctx: *mut c_void, len: usize) -> *mut u8,
 }
 
