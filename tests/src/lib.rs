@@ -1,1 +1,3 @@
 //! Tests across crates: plugins, crash, formats, C, interop, command line.
+
+pub mod fixtures;

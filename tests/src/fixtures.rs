@@ -1,0 +1,177 @@
+//! Builds real plugin libraries for tests: C sources by the C compiler, Rust crates by cargo.
+//!
+//! Libraries lie in `<target>/plugins`, built once per process and under a file lock, so that tests
+//! of several processes can ask for them at once. A test loads copies in a folder of its own, whose
+//! owner and mode are what the loader asks for whatever the umask is.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot build its plugins ends"
+)]
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// The plugin crates of the standard distribution.
+pub const RUST_PLUGINS: &[&str] = &[
+    "statekeep-backend-memory",
+    "statekeep-backend-fjall",
+    "statekeep-backend-sled",
+    "statekeep-compression-zstd",
+    "statekeep-compression-brotli",
+    "statekeep-compression-gzip",
+    "statekeep-compression-lz4",
+    "statekeep-template-rust",
+];
+
+/// The top folder of the repository.
+pub fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .expect("the tests lie in the repository")
+        .to_owned()
+}
+
+/// A folder that a loader accepts, below the system's folder for temporary files.
+pub fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    set_mode(folder.path(), 0o700);
+    folder
+}
+
+/// Sets the permission bits of a file or folder.
+pub fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+}
+
+/// Copies a library into a folder, as a file that a loader accepts.
+pub fn install(library: &Path, folder: &Path) -> PathBuf {
+    let target = folder.join(library.file_name().expect("a library has a name"));
+    fs::copy(library, &target).expect("copy the library");
+    set_mode(&target, 0o644);
+    target
+}
+
+/// Where the libraries are built: beside the tests' own binaries.
+fn plugins_target() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    // <target>/<profile>/deps/<test>
+    test.ancestors()
+        .nth(3)
+        .expect("a target folder")
+        .join("plugins")
+}
+
+/// The library of a Rust plugin crate, built with its entry points.
+pub fn rust_plugin(package: &str) -> PathBuf {
+    assert!(
+        RUST_PLUGINS.contains(&package),
+        "{package} is not in RUST_PLUGINS"
+    );
+    let name = format!("lib{}.so", package.replace('-', "_"));
+    rust_libraries().join(name)
+}
+
+/// The library of an example in `tests/fixtures`.
+pub fn rust_fixture(example: &str) -> PathBuf {
+    rust_libraries()
+        .join("examples")
+        .join(format!("lib{example}.so"))
+}
+
+fn rust_libraries() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = plugins_target();
+        let _guard = lock(&target);
+        let features: Vec<String> = RUST_PLUGINS
+            .iter()
+            .map(|package| format!("{package}/export"))
+            .collect();
+        let plugins = RUST_PLUGINS
+            .iter()
+            .flat_map(|package| ["--package", package]);
+        cargo(
+            &target,
+            plugins.chain(["--lib", "--features", &features.join(",")]),
+        );
+        cargo(
+            &target,
+            ["--package", "statekeep-fixtures", "--examples"].into_iter(),
+        );
+        target.join("debug")
+    })
+}
+
+fn cargo<'a>(target: &Path, arguments: impl Iterator<Item = &'a str>) {
+    let output = Command::new(env!("CARGO"))
+        .arg("build")
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(root())
+        .output()
+        .expect("run cargo");
+    assert!(
+        output.status.success(),
+        "cargo: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A plugin of `plugins/template-c`: `backend` or `codec`.
+pub fn template_c(name: &str) -> PathBuf {
+    let source = root().join("plugins/template-c").join(format!("{name}.c"));
+    compile(&source, &format!("libstatekeep_template_{name}.so"), &[])
+}
+
+/// The C fixture with one fault, given as compiler flags; see `tests/fixtures/misbehaving.c`.
+pub fn c_fixture(name: &str, flags: &[&str]) -> PathBuf {
+    let trace = format!("-DTRACE=\"{name}\"");
+    let mut all = vec![trace.as_str()];
+    all.extend(flags);
+    let source = root().join("tests/fixtures/misbehaving.c");
+    compile(&source, &format!("lib{name}.so"), &all)
+}
+
+fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
+    let folder = plugins_target().join("c");
+    let _guard = lock(&plugins_target());
+    fs::create_dir_all(&folder).expect("a folder for C plugins");
+    let library = folder.join(name);
+    // Another process may be copying the library of this name: it is replaced, not overwritten.
+    let fresh = folder.join(format!("{name}.new"));
+    let output = Command::new("gcc")
+        .args([
+            "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fPIC", "-shared", "-pthread",
+        ])
+        .args(["-fvisibility=hidden", "-Wl,-z,noexecstack", "-o"])
+        .arg(&fresh)
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg(source)
+        .args(flags)
+        .output()
+        .expect("run gcc");
+    assert!(
+        output.status.success(),
+        "gcc: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::rename(&fresh, &library).expect("rename the library");
+    library
+}
+
+/// Waits until no other process builds libraries.
+fn lock(target: &Path) -> File {
+    fs::create_dir_all(target).expect("a target folder for plugins");
+    let file = File::create(target.join("build.lock")).expect("a lock file");
+    file.lock().expect("lock");
+    file
+}
