@@ -12,7 +12,7 @@ use crate::verbs::{backup, config, delete, get, list, plugin, set};
 #[command(
     name = "statekeep",
     version,
-    about,
+    about = "Durable state for applications: get, set, back up and restore",
     after_help = exit::HELP,
     subcommand_required = true,
     arg_required_else_help = true

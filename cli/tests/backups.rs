@@ -1,5 +1,10 @@
 //! backup create, list, show, verify and restore, on good repositories and on damaged ones.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes the helpers of tests for no test"
+)]
+
 mod support;
 
 use std::path::PathBuf;

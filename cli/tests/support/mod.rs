@@ -1,5 +1,9 @@
 //! Runs the built command in a folder of its own and shows what a user would see.
 #![allow(dead_code, reason = "each test program uses its part of this module")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes a module of tests for no test"
+)]
 
 use std::io::Write;
 use std::path::PathBuf;

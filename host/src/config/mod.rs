@@ -81,7 +81,7 @@ impl Config {
     }
 
     /// Sets one key from a JSON value.
-    pub fn set_json(&mut self, key: &str, value: Value) -> Result<()> {
+    pub fn set_json(&mut self, key: &str, value: &Value) -> Result<()> {
         self.put(
             key,
             |row| value::check(row, value.clone()),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
-use statekeep::Result;
+use statekeep::{Result, UnixMs};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -29,9 +29,13 @@ impl Show {
             out.document(&document)?;
         } else if let Value::Object(fields) = document {
             for (name, field) in fields.iter().filter(|(_, field)| !field.is_null()) {
-                let field = field
-                    .as_str()
-                    .map_or_else(|| field.to_string(), text::shown);
+                let field = match (field.as_str(), field.as_i64()) {
+                    (Some(word), _) => text::shown(word),
+                    (_, Some(ms)) if name.ends_with("_unix_ms") => {
+                        format!("{ms} ({})", text::time(UnixMs(ms)))
+                    }
+                    _ => field.to_string(),
+                };
                 out.line(format_args!("{name:<16} {field}"))?;
             }
         }

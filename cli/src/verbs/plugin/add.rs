@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use statekeep::{Error, Result, plugins};
+use statekeep::{Error, ErrorKind, Result, plugins};
 
+use super::check::try_in_child;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -20,7 +21,7 @@ pub struct Add {
 }
 
 impl Add {
-    /// Checks owner, mode, ELF rules and manifest, then lists the hash in `plugins.lock`.
+    /// Checks the file, tries it in a child process, then lists its hash in `plugins.lock`.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
         let config = session::settings(globals)?.config;
         let lock = config.plugins_lock().ok_or_else(|| {
@@ -28,7 +29,16 @@ impl Add {
                           such as --set plugins.lock=plugins.lock";
             Error::invalid("configuration", reason)
         })?;
+        let trial = try_in_child(&self.file, out)?;
         let entry = plugins::lock_add(&self.file, &lock)?;
+        if entry.sha256 != trial.sha256() {
+            let path = text::shown(&self.file.display().to_string());
+            let message = format!(
+                "{path} changed while it was checked, and what is listed now was not tried; add it \
+                 again"
+            );
+            return Err(Error::other(ErrorKind::Conflict, message));
+        }
         if out.json() {
             out.document(&json!({
                 "id": entry.id,
@@ -37,7 +47,7 @@ impl Add {
                 "epoch": entry.epoch,
                 "interfaces": entry.interfaces,
                 "lock": lock,
-                "ran_in_child_process": false,
+                "tried": trial.tried,
             }))?;
         } else {
             let lock = text::shown(&lock.display().to_string());
@@ -45,10 +55,7 @@ impl Add {
                 "{} {} sha256 {}",
                 entry.id, entry.version, entry.sha256
             ))?;
-            out.remark(format_args!(
-                "Listed in {lock}. Checked: owner, permissions, ELF rules and manifest. Its code \
-                 was not run; a trial in a child process is not built yet."
-            ));
+            out.remark(format_args!("Listed in {lock}."));
         }
         Ok(Exit::Ok)
     }

@@ -1,8 +1,10 @@
 //! `plugin`: what may be loaded, and what is.
 
 mod add;
+mod check;
 mod info;
 mod list;
+mod probe;
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -20,8 +22,13 @@ pub enum Plugin {
     List(list::List),
     /// Show a plugin by name, or what a library file says of itself without running it
     Info(info::Info),
+    /// Check a library file, also by running it in a child process
+    Check(check::Check),
     /// Check a library file and list it in plugins.lock, so that it may be loaded
     Add(add::Add),
+    /// The child process of `check`
+    #[command(hide = true)]
+    Probe(probe::Probe),
 }
 
 impl Plugin {
@@ -30,7 +37,9 @@ impl Plugin {
         match self {
             Plugin::List(verb) => verb.run(globals, out),
             Plugin::Info(verb) => verb.run(globals, out),
+            Plugin::Check(verb) => verb.run(globals, out),
             Plugin::Add(verb) => verb.run(globals, out),
+            Plugin::Probe(verb) => verb.run(out),
         }
     }
 }
