@@ -27,7 +27,9 @@ pub const VERIFY_FULL: u32 = 2;
 /// As `input::bytes`.
 unsafe fn id(ptr: *const c_char, len: usize) -> Result<BackupId, Failure> {
     // SAFETY: the caller's promise.
-    Ok(BackupId::parse(unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "id") }?)?)
+    Ok(BackupId::parse(unsafe {
+        input::text(ptr, len, TEXT_BYTES_MAX, "id")
+    }?)?)
 }
 
 const CREATE_OPTIONS: &[&str] = &["label", "tags", "codec", "level", "pin"];

@@ -5,9 +5,9 @@ use statekeep_plugin_api::Status;
 
 pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{
-    BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host, Key,
-    ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions, SetOptions, Value, ValueKind,
-    VerifyLevel, open,
+    BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host,
+    Key, ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions, SetOptions, Value,
+    ValueKind, VerifyLevel, open,
 };
 
 /// Most bytes of a value that the boundary reads; the configured limit is the core's to check.

@@ -205,3 +205,64 @@ pub unsafe extern "C" fn statekeep_manager_close(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+    use crate::config::{statekeep_config_free, statekeep_config_new, statekeep_config_set};
+    use crate::kv::{statekeep_exists, statekeep_set};
+
+    fn open(folder: &std::path::Path) -> *mut Manager {
+        let (mut config, mut out) = (ptr::null_mut(), ptr::null_mut());
+        let none = ptr::null_mut();
+        let path = folder.join("state").to_str().unwrap().to_owned();
+        // SAFETY: every pointer refers to a local that outlives the call.
+        unsafe {
+            assert!(statekeep_config_new(&raw mut config, none).is_ok());
+            for (key, value) in [("path", path.as_str()), ("backend", "memory")] {
+                let (key_ptr, value_ptr) = (key.as_ptr().cast(), value.as_ptr().cast());
+                let set = statekeep_config_set;
+                assert!(set(config, key_ptr, key.len(), value_ptr, value.len(), none).is_ok());
+            }
+            assert!(statekeep_manager_open(config, &raw mut out, none).is_ok());
+            assert!(statekeep_config_free(config).is_ok());
+        }
+        out
+    }
+
+    fn set(manager: *const Manager) -> Status {
+        let (scope, key, value) = (c"global".as_ptr(), c"k".as_ptr(), b"1".as_ptr());
+        let (sequence, err) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: static texts with their lengths.
+        unsafe { statekeep_set(manager, scope, 6, key, 1, 1, value, 1, 0, sequence, err) }
+    }
+
+    #[test]
+    fn a_panic_in_a_call_poisons_its_manager_until_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, other) = (open(folder.path()), open(folder.path()));
+        assert_eq!(set(handle), Status::OK);
+        let status = guard!(ptr::null_mut(), zero(), || {
+            let _in_use = manager(handle)?;
+            panic!("planted")
+        });
+        assert_eq!(status, Status::PANIC);
+        assert_eq!(
+            (set(handle), set(other)),
+            (Status::POISONED, Status::POISONED)
+        );
+        // SAFETY: static texts with their lengths; handles may be closed once.
+        unsafe {
+            let (scope, key, none) = (c"global".as_ptr(), c"k".as_ptr(), ptr::null_mut());
+            assert_eq!(statekeep_exists(other, scope, 6, key, 1, none), Status::OK);
+            assert_eq!(statekeep_manager_close(handle, none), Status::OK);
+            assert_eq!(set(other), Status::POISONED);
+            assert_eq!(statekeep_manager_close(other, none), Status::OK);
+            let again = open(folder.path());
+            assert_eq!(set(again), Status::OK);
+            assert_eq!(statekeep_manager_close(again, none), Status::OK);
+        }
+    }
+}
