@@ -1,3 +1,5 @@
+//! What users rely on when they write settings: names, ranges, sources, and that nothing is ignored.
+
 use super::*;
 
 fn message(result: Result<impl std::fmt::Debug>) -> String {

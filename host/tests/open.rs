@@ -1,0 +1,147 @@
+//! The facade: what `open` promises about backends, sharing, closing and backups.
+
+use std::sync::Arc;
+
+use statekeep::{
+    Config, CreateOptions, ErrorKind, Key, Progress, RestoreOptions, Scope, SetOptions, Value,
+    VerifyLevel,
+};
+
+fn one() -> (Scope, Key) {
+    (Scope::global(), Key::new("k").unwrap())
+}
+
+fn value(text: &str) -> Value {
+    Value::json(text).unwrap()
+}
+
+#[test]
+fn a_state_keeps_its_backend_and_another_one_is_a_conflict() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::new(dir.path().join("state"));
+    config.set("backend", "sled").unwrap();
+    statekeep::open(&config).unwrap().close().unwrap();
+
+    // Nobody names a backend: the state knows its own, whatever the default is.
+    let host = statekeep::open(&Config::new(dir.path().join("state"))).unwrap();
+    assert_eq!(host.manager.backend_name(), "sled");
+    host.close().unwrap();
+    drop(host);
+
+    config.set("backend", "fjall").unwrap();
+    let error = statekeep::open(&config).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("`sled`"), "{error}");
+}
+
+#[test]
+fn a_state_is_open_once_and_free_when_it_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::new(dir.path().join("state"));
+    let host = statekeep::open(&config).unwrap();
+    let error = statekeep::open(&config).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(
+        error.to_string().contains(&std::process::id().to_string()),
+        "{error}"
+    );
+
+    let (scope, key) = one();
+    let tenant = host.manager.default_tenant().blocking();
+    tenant
+        .set(&scope, &key, value("1"), SetOptions::default())
+        .unwrap();
+    host.close().unwrap();
+    host.close().unwrap();
+    assert_eq!(
+        tenant.get(&scope, &key).unwrap_err().kind(),
+        ErrorKind::Closed
+    );
+    let again = statekeep::open(&config).unwrap();
+    let tenant = again.manager.default_tenant().blocking();
+    assert_eq!(tenant.get(&scope, &key).unwrap(), Some(value("1")));
+}
+
+#[test]
+fn opening_without_create_or_path_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::new(dir.path().join("state"));
+    config.set("create", "false").unwrap();
+    assert_eq!(
+        statekeep::open(&config).err().unwrap().kind(),
+        ErrorKind::NotFound
+    );
+    assert!(!dir.path().join("state").exists());
+    let error = statekeep::open(&Config::default()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+/// The backup manager works on the very manager that the application writes through: a handle from
+/// before a restore sees what was restored, and writes after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_are_of_the_manager_that_everybody_uses() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = statekeep::open(&Config::new(dir.path().join("state"))).unwrap();
+    let (scope, key) = one();
+    let tenant = host.manager.default_tenant();
+    let before = tenant
+        .set(&scope, &key, value("1"), SetOptions::default())
+        .await
+        .unwrap();
+    assert!(!dir.path().join("state/backups").exists());
+    let backup = host
+        .backups
+        .create(&CreateOptions::default(), &Progress::new())
+        .unwrap();
+    assert_eq!((backup.records, backup.sequence_to), (1, before.0));
+
+    tenant
+        .set(&scope, &key, value("2"), SetOptions::default())
+        .await
+        .unwrap();
+    let report = host
+        .backups
+        .verify(backup.id, VerifyLevel::Full, &Progress::new())
+        .unwrap();
+    assert!(report.is_valid, "{report:?}");
+    host.backups
+        .restore(backup.id, &RestoreOptions::default(), &Progress::new())
+        .unwrap();
+    assert_eq!(tenant.get(&scope, &key).await.unwrap(), Some(value("1")));
+    let after = tenant
+        .set(&scope, &key, value("3"), SetOptions::default())
+        .await
+        .unwrap();
+    assert!(after > before);
+}
+
+#[test]
+fn many_threads_share_one_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = statekeep::open(&Config::new(dir.path().join("state"))).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let host = Arc::clone(&host);
+            scope.spawn(move || {
+                let tenant = host.manager.default_tenant().blocking();
+                for turn in 0..16 {
+                    let key = Key::new(&format!("{thread}/{turn}")).unwrap();
+                    let value = value(&turn.to_string());
+                    tenant
+                        .set(&Scope::global(), &key, value, SetOptions::default())
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let tenant = host.manager.default_tenant().blocking();
+    let page = tenant
+        .list(&Scope::global(), &statekeep::ListOptions::default())
+        .unwrap();
+    assert_eq!(page.keys.len(), 8 * 16);
+    let backup = host
+        .backups
+        .create(&CreateOptions::default(), &Progress::new())
+        .unwrap();
+    assert_eq!(backup.records, 8 * 16);
+}
