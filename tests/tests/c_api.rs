@@ -372,7 +372,7 @@ fn an_installed_library_is_found_by_pkg_config() {
     }
     let folder = TempDir::new().unwrap();
     let (first, moved) = (folder.path().join("first"), folder.path().join("moved"));
-    let mut install = Command::new(root().join("scripts/install.sh"));
+    let mut install = Command::new(root().join("scripts/install"));
     run(install
         .arg(&first)
         .arg("lib/x")
