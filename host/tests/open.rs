@@ -1,5 +1,10 @@
 //! The facade: what `open` promises about backends, sharing, closing and backups.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy takes the helpers of tests for no test"
+)]
+
 use std::sync::Arc;
 
 use statekeep::{

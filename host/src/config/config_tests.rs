@@ -163,6 +163,12 @@ fn relative_paths_in_a_file_are_relative_to_it_and_a_bad_file_changes_nothing() 
         "{error}"
     );
     assert!(config.create());
+    let endless = Config::load("/dev/zero").unwrap_err();
+    assert_eq!(endless.kind(), ErrorKind::TooLarge);
+    std::fs::write(&file, format!("a = {}", "[".repeat(100_000))).unwrap();
+    assert!(Config::load(&file).is_err());
+    std::fs::write(&file, format!("{}a = 1", "a.".repeat(100_000))).unwrap();
+    assert!(Config::load(&file).is_err());
     let missing = Config::load(dir.path().join("none.toml")).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 }

@@ -4,6 +4,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -87,16 +89,19 @@ impl Config {
             source,
         };
         let path = std::path::absolute(path).map_err(file)?;
-        let bytes = std::fs::metadata(&path).map_err(file)?.len();
-        if bytes > FILE_BYTES_MAX {
+        let mut text = String::new();
+        // Devices have no length, so the limit is on what is read.
+        File::open(&path)
+            .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
+            .map_err(file)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
             return Err(Error::TooLarge {
                 what: "configuration file",
-                actual: bytes,
+                actual: text.len() as u64,
                 limit_name: "FILE_BYTES_MAX",
                 limit: FILE_BYTES_MAX,
             });
         }
-        let text = std::fs::read_to_string(&path).map_err(file)?;
         let is_json = path
             .extension()
             .is_some_and(|extension| extension == "json");
