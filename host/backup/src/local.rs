@@ -97,10 +97,12 @@ impl LocalStore {
         }
         // The process that renamed the repository into place may have died before it synced the
         // folder above; what we acknowledge stands on that name.
+        // Where we may not even read that folder, we have not made the name either.
         if let Some(parent) = self.root.parent() {
-            self.vfs
-                .sync_dir(parent)
-                .map_err(file_error("sync", parent))?;
+            match self.vfs.sync_dir(parent) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                answer => answer.map_err(file_error("sync", parent))?,
+            }
         }
         self.vfs
             .sync_dir(&self.root)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use statekeep_core::vfs::{LockOutcome, Vfs};
+use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
 use statekeep_core::{Error, Result};
 use ulid::Ulid;
 
@@ -69,7 +69,7 @@ impl Repository {
             return Ok(repository);
         }
         if let Some(parent) = root.parent() {
-            create_folders(vfs.as_ref(), parent)?;
+            create_dir_all(vfs.as_ref(), parent)?;
             sweep_creations(vfs.as_ref(), root)?;
         }
         create(vfs.as_ref(), root)?;
@@ -80,27 +80,6 @@ impl Repository {
             )
         })
     }
-}
-
-/// Makes a folder and those above it, each synced into its parent.
-fn create_folders(vfs: &dyn Vfs, path: &Path) -> Result<()> {
-    let mut missing = Vec::new();
-    for folder in path.ancestors() {
-        if vfs.exists(folder).map_err(file_error("look up", folder))? {
-            break;
-        }
-        missing.push(folder);
-    }
-    for folder in missing.into_iter().rev() {
-        match vfs.create_dir(folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(file_error("create", folder))?,
-        }
-        if let Some(parent) = folder.parent() {
-            vfs.sync_dir(parent).map_err(file_error("sync", parent))?;
-        }
-    }
-    Ok(())
 }
 
 fn create(vfs: &dyn Vfs, root: &Path) -> Result<()> {

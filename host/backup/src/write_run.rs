@@ -17,8 +17,8 @@ use crate::name::{BackupId, ObjectName};
 use crate::progress::Progress;
 use crate::run::SegmentRow;
 use crate::segment::{
-    BLOCK_BYTES_MAX, BlockBuilder, BlockCodec, EncodedBlock, Entry, RawBlock, SegmentWriter,
-    encode_block,
+    BLOCK_BYTES_MAX, BlockBuilder, BlockCodec, EncodedBlock, Entry, RawBlock, Scratch,
+    SegmentWriter, encode_block,
 };
 use crate::store::Store;
 
@@ -187,7 +187,7 @@ fn encode<'a>(
     jobs: &Receiver<Job<'a>>,
     blocks: &Sender<Encoded<'a>>,
 ) {
-    let mut check = Vec::new();
+    let mut scratch = Scratch::default();
     for Job { index, raw, permit } in jobs {
         // After a failure the queue is only emptied.
         if budget.is_stopped() {
@@ -196,7 +196,7 @@ fn encode<'a>(
         let outcome = task.progress.check().and_then(|()| {
             let facts = inspect(&raw.bytes)?;
             let read = raw.bytes.len() as u64;
-            let block = encode_block(raw, task.codec.as_ref(), &mut check)?;
+            let block = encode_block(raw, task.codec.as_ref(), &mut scratch)?;
             task.progress.add(u64::from(facts.entries), read, 0);
             Ok(Encoded {
                 index,
@@ -209,9 +209,7 @@ fn encode<'a>(
             Ok(encoded) => drop(blocks.send(encoded)),
             Err(error) => budget.fail(error),
         }
-        // What one large record needed is not kept.
-        check.clear();
-        check.shrink_to(BLOCK_BYTES_MAX);
+        scratch.trim();
     }
 }
 

@@ -40,20 +40,38 @@ fn check_codec_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Working memory of an encoder, used again for every block.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    stored: Vec<u8>,
+    check: Vec<u8>,
+}
+
+impl Scratch {
+    /// Gives back what one large record needed.
+    pub(crate) fn trim(&mut self) {
+        for buffer in [&mut self.stored, &mut self.check] {
+            buffer.clear();
+            buffer.shrink_to(2 * BLOCK_BYTES_MAX);
+        }
+    }
+}
+
 /// Packs a block, and unpacks it again to see that nothing was lost. Raw bytes that do not shrink
-/// are stored as they are. `check` is working memory.
+/// are stored as they are.
 pub(crate) fn encode_block(
     raw: RawBlock,
     codec: Option<&BlockCodec>,
-    check: &mut Vec<u8>,
+    scratch: &mut Scratch,
 ) -> Result<EncodedBlock> {
     let mut name = "";
-    let mut stored = Vec::new();
+    let Scratch { stored, check } = scratch;
+    stored.clear();
     if let Some(BlockCodec { codec, level }) = codec {
         check_codec_name(codec.name())?;
-        codec.compress(*level, &raw.bytes, &mut stored)?;
+        codec.compress(*level, &raw.bytes, stored)?;
         if stored.len() < raw.bytes.len() {
-            codec.decompress(&stored, raw.bytes.len(), check)?;
+            codec.decompress(stored, raw.bytes.len(), check)?;
             if *check != raw.bytes {
                 let message = format!(
                     "codec {} does not give back what it packed; the backup was not made",
@@ -64,7 +82,7 @@ pub(crate) fn encode_block(
             name = codec.name();
         }
     }
-    let payload = if name.is_empty() { &raw.bytes } else { &stored };
+    let payload: &[u8] = if name.is_empty() { &raw.bytes } else { stored };
     let too_large = |_| Error::other(ErrorKind::Internal, "a block outgrew its length field");
     let raw_len = u32::try_from(raw.bytes.len()).map_err(too_large)?;
     let stored_len = u32::try_from(payload.len()).map_err(too_large)?;

@@ -1,7 +1,7 @@
 //! Reading a segment: header, footer and block index, then any block.
 
 use sha2::{Digest as _, Sha256};
-use statekeep_core::{Error, Result};
+use statekeep_core::{Error, Plugins, Result};
 
 use super::{
     Cursor, ENTRY_KEY_BYTES_MAX, FOOTER_BYTES, FOOTER_HASHED, FOOTER_MAGIC, HEADER_BYTES,
@@ -102,6 +102,19 @@ impl SegmentReader {
         })
     }
 
+    /// Reads one of its blocks, checks its hash and unpacks it into `raw`, for [`super::Entries`].
+    /// Memory is bounded by the object's length and [`super::ENTRY_BYTES_MAX`].
+    pub fn entries(
+        object: &dyn Object,
+        block: &BlockRef,
+        plugins: &dyn Plugins,
+        raw: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut bytes = Vec::new();
+        SegmentReader::read_block(object, block, &mut bytes)?;
+        super::decode_block(&bytes, block, &|name| plugins.codec(name), raw)
+    }
+
     /// Reads the bytes of a block into `bytes`; they are not checked yet.
     pub(crate) fn read_block(
         object: &dyn Object,
@@ -187,7 +200,6 @@ impl Footer {
         if end != Some(len) || index_offset < HEADER_BYTES as u64 || zero != 0 {
             return Err(corrupt("its footer does not fit its length"));
         }
-        // A single entry beyond the limit is legal: the first block always fits.
         let index_len = usize::try_from(index_bytes)
             .ok()
             .filter(|len| *len <= INDEX_BYTES_MAX)

@@ -68,7 +68,7 @@ mod index;
 mod tests;
 mod write;
 
-pub(crate) use block::{BlockCodec, EncodedBlock, decode_block, encode_block};
+pub(crate) use block::{BlockCodec, EncodedBlock, Scratch, decode_block, encode_block};
 pub(crate) use build::{BlockBuilder, RawBlock};
 pub use entry::{Entries, Entry};
 pub use index::{BlockRef, SegmentReader};

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
-use statekeep_core::{Codec, Plugins as _, Result};
+use statekeep_core::Result;
 
 use super::*;
 use crate::name::BackupId;
@@ -18,7 +16,8 @@ fn segment(rows: &Rows, codec: &str, cut: &dyn Fn(usize) -> bool) -> Vec<u8> {
     let mut flush = |builder: &mut BlockBuilder| {
         if !builder.is_empty() {
             let codec = block_codec(codec);
-            let block = encode_block(builder.take(), codec.as_ref(), &mut Vec::new()).unwrap();
+            let block =
+                encode_block(builder.take(), codec.as_ref(), &mut Scratch::default()).unwrap();
             writer.append(&block, (1, 1)).unwrap();
         }
     };
@@ -46,18 +45,13 @@ fn segment(rows: &Rows, codec: &str, cut: &dyn Fn(usize) -> bool) -> Vec<u8> {
     bytes
 }
 
-fn codecs(name: &str) -> Result<Arc<dyn Codec>> {
-    TestCodecs.codec(name)
-}
-
 /// Each block's rows, or its error.
 fn read(bytes: &[u8]) -> Result<Vec<Result<Rows>>> {
     let reader = SegmentReader::open(&bytes, None)?;
     assert_eq!(reader.number, 3);
     let block = |block: &BlockRef| {
-        let (mut stored, mut raw) = (Vec::new(), Vec::new());
-        SegmentReader::read_block(&bytes, block, &mut stored)?;
-        decode_block(&stored, block, &codecs, &mut raw)?;
+        let mut raw = Vec::new();
+        SegmentReader::entries(&bytes, block, &TestCodecs, &mut raw)?;
         Entries::new(&raw)
             .map(|entry| entry.map(|e| (e.key.to_vec(), e.record.to_vec(), e.tombstone)))
             .collect()
@@ -222,4 +216,59 @@ fn an_entry_that_no_block_can_hold_is_refused() {
     })
     .unwrap_err();
     assert!(error.to_string().contains("ENTRY_KEY_BYTES_MAX"), "{error}");
+}
+
+/// The byte map, written down a second time: what this build writes is what the map says.
+#[test]
+fn a_segment_has_the_bytes_of_its_map() {
+    let rows: Rows = vec![
+        (b"a".to_vec(), vec![7; 200], false),
+        (b"bc".to_vec(), vec![8], true),
+    ];
+    let bytes = segment(&rows, "rle", &|_| false);
+    let raw = [
+        &[0, 1, b'a', 200, 1],
+        vec![7; 200].as_slice(),
+        &[1, 2, b'b', b'c', 1, 8],
+    ]
+    .concat();
+    let runs = [
+        (1, 0),
+        (1, 1),
+        (1, b'a'),
+        (1, 200),
+        (1, 1),
+        (200, 7),
+        (1, 1),
+        (1, 2),
+        (1, b'b'),
+        (1, b'c'),
+        (1, 1),
+        (1, 8),
+    ];
+    let stored: Vec<u8> = runs
+        .iter()
+        .flat_map(|(count, byte)| [*count, *byte])
+        .collect();
+    let u32s = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
+    let u64s = |n: usize| (n as u64).to_le_bytes();
+
+    let id = &bytes[16..32];
+    let header = [b"SKSEG\0".as_slice(), &[1, 0], &[0; 4], &[3, 0, 0, 0], id].concat();
+    let mut block = [b"SKBK".as_slice(), &[3, 0, 0, 0]].concat();
+    block.extend([u32s(raw.len()), u32s(stored.len()), u32s(2)].concat());
+    block.extend(b"rle");
+    let hash = *blake3::hash(&[block.as_slice(), &stored].concat()).as_bytes();
+    block.extend([hash.as_slice(), &stored].concat());
+    let mut index = [u64s(32).as_slice(), &u32s(block.len())].concat();
+    index.extend([u32s(raw.len()).as_slice(), &u32s(2), &hash, &[1, 0], b"a"].concat());
+    let offset = header.len() + block.len();
+    let mut footer = [u64s(offset), u64s(index.len())].concat();
+    footer.extend([u32s(1), [0; 4]].concat());
+    footer.extend([u64s(2), u64s(1), u64s(raw.len())].concat());
+    let hashed = [header.as_slice(), &index, &footer].concat();
+    footer.extend(crate::hex::sha256(&hashed).0);
+    footer.extend(b"\x01\0SKEND\0");
+    assert_eq!(footer.len(), 88);
+    assert_eq!(bytes, [header, block, index, footer].concat());
 }
