@@ -25,6 +25,11 @@ pub(crate) use self::restore::RestoreWork;
 use crate::namespace::Namespace;
 use crate::{Clock, Error, ErrorKind, Limits, Result, TenantNumber};
 
+/// How often the committer lets other threads run before it takes a group that is smaller than the
+/// last one. Those who were in the last group are waking up and about to come again; a group without
+/// them would cost them a whole sync. A lone caller never waits.
+const GATHER_YIELDS_MAX: usize = 32;
+
 pub(crate) struct Committer {
     queue: Mutex<Queue>,
     wake: Condvar,
@@ -46,6 +51,8 @@ struct Queue {
     bytes: u64,
     /// The role of the committer is taken.
     busy: bool,
+    /// How many requests were taken from the queue the last time.
+    taken: usize,
     closed: bool,
     /// When the oldest relaxed commit must be flushed.
     flush_at: Option<Instant>,
@@ -118,7 +125,8 @@ impl Committer {
         let request = Request { work, ack };
         let mut queue = self.queue.lock();
         self.check_open(&queue)?;
-        if !queue.busy && queue.waiting.is_empty() {
+        // After a group of several the thread gathers the next one, whose members come at once.
+        if !queue.busy && queue.waiting.is_empty() && queue.taken <= 1 {
             queue.busy = true;
             drop(queue);
             self.work(&mut VecDeque::from([request]));
@@ -230,6 +238,14 @@ impl Committer {
             if !queue.busy {
                 if !queue.waiting.is_empty() {
                     queue.busy = true;
+                    let expected = queue.taken;
+                    for _ in 0..GATHER_YIELDS_MAX {
+                        if queue.waiting.len() >= expected || queue.closed {
+                            break;
+                        }
+                        MutexGuard::unlocked(&mut queue, std::thread::yield_now);
+                    }
+                    queue.taken = queue.waiting.len();
                     queue.bytes = 0;
                     let mut requests = std::mem::take(&mut queue.waiting);
                     drop(queue);

@@ -21,6 +21,8 @@ pub(super) struct Orders {
     /// The next commit is applied and answered with "unknown".
     pub(super) lie_once: bool,
     pub(super) fail_flush: bool,
+    /// Commits become visible in two parts: `data` first, the rest a moment later.
+    pub(super) torn: bool,
     pub(super) panic_once: bool,
     pub(super) commits: Vec<(usize, Durability)>,
     pub(super) flushes: usize,
@@ -137,8 +139,30 @@ impl Backend for Gated {
         }
         orders.commits.push((ops.len(), durability));
         let lie = std::mem::take(&mut orders.lie_once);
+        let torn = orders.torn;
         drop(orders);
-        self.inner.commit(ops, durability)?;
+        if torn {
+            let is_data = |op: &&RowOp<'_>| {
+                matches!(
+                    op,
+                    RowOp::Put {
+                        space: Space::Data,
+                        ..
+                    } | RowOp::Delete {
+                        space: Space::Data,
+                        ..
+                    }
+                )
+            };
+            let (data, rest): (Vec<_>, Vec<_>) = ops.iter().partition(is_data);
+            self.inner.commit(&data, durability)?;
+            for _ in 0..3 {
+                std::thread::yield_now();
+            }
+            self.inner.commit(&rest, durability)?;
+        } else {
+            self.inner.commit(ops, durability)?;
+        }
         if lie {
             return Err(CommitError::Unknown(Error::other(
                 ErrorKind::Io,

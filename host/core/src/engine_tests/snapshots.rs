@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 
+use super::gate::GatePlugins;
 use super::*;
 use crate::check::check_consistency;
 use crate::{Batch, Durability, Snapshot, inspect_record};
@@ -38,12 +39,14 @@ const ROUNDS: usize = 30;
 
 /// Writers, and a reader that takes snapshots meanwhile; each snapshot is then read once more, when
 /// nobody writes, and must be the same.
-fn stress(backend: &str, changed_bytes_max: usize) {
+fn stress(backend: &str, changed_bytes_max: usize, torn: bool) {
     let disk = SimDisk::new();
     let mut options = options(disk.vfs());
     options.backend = backend.to_owned();
     options.durability = Durability::Relaxed;
-    let manager = open_with(options).unwrap();
+    let (gate, plugins) = GatePlugins::over(disk.vfs());
+    let manager = StateManager::open(options, plugins).unwrap();
+    gate.order(|orders| orders.torn = torn);
     let stop = AtomicBool::new(false);
     // Writers go on as far as the reader lets them, so that the journal stays short.
     let (written, allowed) = (AtomicUsize::new(0), AtomicUsize::new(600));
@@ -159,10 +162,15 @@ fn replay(manager: &Arc<StateManager>, snapshot: &Snapshot, rows: &Rows) -> Rows
 
 #[test]
 fn a_snapshot_is_exact_while_writers_go_on() {
-    stress("log", usize::MAX);
+    stress("log", usize::MAX, false);
 }
 
 #[test]
 fn a_snapshot_is_exact_with_little_memory_for_changed_keys() {
-    stress("memory", 600);
+    stress("memory", 600, false);
+}
+
+#[test]
+fn a_snapshot_is_exact_although_a_commit_becomes_visible_row_by_row() {
+    stress("memory", usize::MAX, true);
 }
