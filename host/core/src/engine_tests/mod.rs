@@ -5,6 +5,8 @@ mod crash;
 mod gate;
 mod groups;
 mod history;
+mod model;
+mod restores;
 mod snapshots;
 
 use std::sync::Arc;
