@@ -140,6 +140,16 @@ pub fn c_fixture(name: &str, flags: &[&str]) -> PathBuf {
     compile(&source, &format!("lib{name}.so"), &all)
 }
 
+/// Whether the constructor of a C fixture ran in this process, which is to say: it was opened.
+pub fn ran(name: &str) -> bool {
+    let trace = format!("/memfd:ran-{name} (deleted)");
+    let open_files = fs::read_dir("/proc/self/fd").expect("/proc is there");
+    // A file that was closed meanwhile has no link any more.
+    open_files
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .any(|link| link.to_str() == Some(&trace))
+}
+
 fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let folder = plugins_target().join("c");
     let _guard = lock(&plugins_target());

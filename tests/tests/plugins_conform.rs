@@ -25,7 +25,11 @@ fn load(library: &Path, door: Door, kind: &str) -> &'static Descriptor {
 }
 
 fn rust_codec(package: &str) -> codec::Subject {
-    codec::Subject::new(load(&fixtures::rust_plugin(package), Door::Rust, "compression"))
+    codec::Subject::new(load(
+        &fixtures::rust_plugin(package),
+        Door::Rust,
+        "compression",
+    ))
 }
 
 fn rust_backend(package: &str) -> backend::Subject {
@@ -85,7 +89,15 @@ fn memory() {
 #[test]
 fn every_kind_of_the_rust_template() {
     let library = fixtures::rust_plugin("statekeep-template-rust");
-    backend::run(&backend::Subject::new(load(&library, Door::Rust, "backend")));
-    retention::run(&retention::Subject::new(load(&library, Door::Rust, "retention")));
+    backend::run(&backend::Subject::new(load(
+        &library,
+        Door::Rust,
+        "backend",
+    )));
+    retention::run(&retention::Subject::new(load(
+        &library,
+        Door::Rust,
+        "retention",
+    )));
     hook::run(&hook::Subject::new(load(&library, Door::Rust, "hook")));
 }

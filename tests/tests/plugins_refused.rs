@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use statekeep_core::{Error, ErrorKind};
 use statekeep_loader::{LoadError, Policy, Registry, inspect, lock_add};
-use statekeep_tests::fixtures;
+use statekeep_tests::fixtures::{self, ran};
 
 const NOBODY: u32 = 65534;
 
@@ -38,10 +38,6 @@ fn c_refused(name: &str, flags: &[&str], kind: ErrorKind, texts: &[&str]) {
     let file = format!("lib{name}.so");
     refused(&path, kind, texts);
     refused(&path, kind, &[file.as_str()]);
-}
-
-fn ran(name: &str) -> bool {
-    std::env::var_os(format!("STATEKEEP_FIXTURE_{name}")).is_some()
 }
 
 fn is_root(folder: &Path) -> bool {

@@ -31,7 +31,7 @@ fn inspect_tells_what_a_plugin_is_and_runs_none_of_it() {
     assert_eq!(manifest.license, "MIT");
     assert_eq!(manifest.epoch, 1);
     assert_eq!(manifest.kinds(), ["compression", "backend"]);
-    assert!(std::env::var_os("STATEKEEP_FIXTURE_inspected").is_none(), "its constructor ran");
+    assert!(!fixtures::ran("inspected"), "its constructor ran");
 }
 
 #[test]
@@ -42,10 +42,15 @@ fn a_second_library_with_the_same_id_is_refused_and_both_are_named() {
     let registry = registry(&[]);
     registry.load(&first).unwrap();
     let message = registry.load(&second).unwrap_err().to_string();
-    for text in ["libfirst.so", "libsecond.so", "org.example.twin", "remove one of the two"] {
+    for text in [
+        "libfirst.so",
+        "libsecond.so",
+        "org.example.twin",
+        "remove one of the two",
+    ] {
         assert!(message.contains(text), "{message}");
     }
-    assert!(std::env::var_os("STATEKEEP_FIXTURE_second").is_none(), "its constructor ran");
+    assert!(!fixtures::ran("second"), "its constructor ran");
     // The same bytes, from wherever, are the plugin that is loaded already.
     let copy = folder.path().join("libcopy.so");
     fs::copy(&first, &copy).unwrap();
@@ -89,21 +94,40 @@ fn names_are_found_in_the_configured_folders_only() {
     fs::write(folder.path().join("notes.txt"), "no library").unwrap();
 
     let with = registry(&[empty.path(), folder.path()]);
-    assert!(with.list().is_empty(), "nothing is loaded before it is asked for");
-    let config = BackendConfig { directory: empty.path().to_owned(), options: json!({}) };
-    with.open_backend("org.example.found", &config).expect("found by its name");
+    assert!(
+        with.list().is_empty(),
+        "nothing is loaded before it is asked for"
+    );
+    let config = BackendConfig {
+        directory: empty.path().to_owned(),
+        options: json!({}),
+    };
+    with.open_backend("org.example.found", &config)
+        .expect("found by its name");
     assert_eq!(with.list()[0].id, "org.example.found");
 
     let without = registry(&[empty.path()]);
-    let error = without.open_backend("org.example.found", &config).err().unwrap();
+    let error = without
+        .open_backend("org.example.found", &config)
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), ErrorKind::Plugin);
     let searched = format!("searched: {}", empty.path().display());
-    for text in ["there is no plugin org.example.found", "known: none", &searched] {
+    for text in [
+        "there is no plugin org.example.found",
+        "known: none",
+        &searched,
+    ] {
         assert!(error.to_string().contains(text), "{error}");
     }
     // A library that cannot be read might be the one: the message says so.
     let error = with.plugin("org.example.other").unwrap_err();
-    assert!(error.to_string().contains("libbroken.so is not a shared library"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("libbroken.so is not a shared library"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -112,9 +136,19 @@ fn a_name_is_never_a_path() {
     let path = fixtures::install(&named("by_path", "org.example.path"), folder.path());
     let registry = registry(&[folder.path()]);
     let full = path.display().to_string();
-    for name in [full.as_str(), "../libby_path.so", "libby_path.so/", "", "Zstd", "a\0b"] {
+    for name in [
+        full.as_str(),
+        "../libby_path.so",
+        "libby_path.so/",
+        "",
+        "Zstd",
+        "a\0b",
+    ] {
         let error = registry.plugin(name).unwrap_err();
-        assert!(matches!(error, LoadError::BadName { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, LoadError::BadName { .. }),
+            "{name}: {error}"
+        );
     }
     let error = Registry::new(Policy {
         paths: vec!["plugins".into()],
@@ -122,7 +156,12 @@ fn a_name_is_never_a_path() {
     })
     .plugin("zstd")
     .unwrap_err();
-    assert!(error.to_string().contains("plugin folder plugins is relative"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("plugin folder plugins is relative"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -134,10 +173,20 @@ fn discover_answers_for_every_library() {
     fixtures::set_mode(&folder.path().join("libgamma.so"), 0o644);
     let missing = folder.path().join("missing");
     let found = registry(&[folder.path(), &missing]).discover();
-    let names: Vec<_> = found.iter().map(|(path, _)| path.file_name().unwrap()).collect();
-    assert_eq!(names, ["libalpha.so", "libbeta.so", "libgamma.so", "missing"]);
+    let names: Vec<_> = found
+        .iter()
+        .map(|(path, _)| path.file_name().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["libalpha.so", "libbeta.so", "libgamma.so", "missing"]
+    );
     assert_eq!(found[0].1.as_ref().unwrap().id, "org.example.alpha");
-    for (index, text) in [(1, "which"), (2, "ELF magic"), (3, "cannot list")] {
+    for (index, text) in [
+        (1, "remove one of the two"),
+        (2, "ELF magic"),
+        (3, "cannot list"),
+    ] {
         let message = found[index].1.as_ref().unwrap_err().to_string();
         assert!(message.contains(text), "{message}");
     }
@@ -150,16 +199,25 @@ fn what_is_not_offered_is_an_error_that_lists_what_is() {
     let registry = registry(&[]);
     let info = registry.load(&library).unwrap();
     assert_eq!((info.door, info.kinds), (Door::C, vec!["compression"]));
-    let config = BackendConfig { directory: folder.path().to_owned(), options: json!({}) };
-    let error = registry.open_backend("org.example.template-codec", &config).err().unwrap();
-    for text in ["offers no statekeep.backend/1", "it offers: statekeep.compression/1"] {
+    let config = BackendConfig {
+        directory: folder.path().to_owned(),
+        options: json!({}),
+    };
+    let error = registry
+        .open_backend("org.example.template-codec", &config)
+        .err()
+        .unwrap();
+    for text in [
+        "offers no statekeep.backend/1",
+        "it offers: statekeep.compression/1",
+    ] {
         assert!(error.to_string().contains(text), "{error}");
     }
 }
 
 /// A table of an unsettled interface.
 #[repr(C)]
-#[derive(abi_stable::StableAbi)]
+#[derive(Debug, abi_stable::StableAbi)]
 struct Colour {
     struct_size: usize,
     abi_hash: u64,
@@ -175,19 +233,27 @@ fn a_draft_is_handed_out_only_when_asked_for() {
     let folder = fixtures::folder();
     let library = fixtures::c_fixture("draft", &["-DDRAFT"]);
     let path = fixtures::install(&library, folder.path());
-    let registry = registry(&[]);
-    registry.load(&path).unwrap();
-    let plugin = registry.plugin("org.example.misbehaving").unwrap();
+    let not_asked = registry(&[]);
+    not_asked.load(&path).unwrap();
+    let plugin = not_asked.plugin("org.example.misbehaving").unwrap();
     let message = plugin.interface::<Colour>().unwrap_err().to_string();
     assert!(message.contains("org.example.colour/1-draft"), "{message}");
-    assert!(message.contains("drafts are used only when asked"), "{message}");
-    let asked = registry.with_drafts();
-    // This fixture's draft table is no table; what matters is that it is looked at now.
-    let _ = asked.load(&path).unwrap();
+    assert!(
+        message.contains("drafts are used only when asked"),
+        "{message}"
+    );
+
+    let asked = registry(&[]).with_drafts();
+    asked.load(&path).unwrap();
+    let plugin = asked.plugin("org.example.misbehaving").unwrap();
+    assert_eq!(plugin.interface::<Colour>().unwrap().struct_size, 16);
 }
 
 fn statics() -> [&'static Descriptor; 2] {
-    [statekeep_compression_lz4::descriptor(), statekeep_backend_memory::descriptor()]
+    [
+        statekeep_compression_lz4::descriptor(),
+        statekeep_backend_memory::descriptor(),
+    ]
 }
 
 #[test]
@@ -195,18 +261,27 @@ fn built_in_plugins_go_through_the_same_door_and_come_first() {
     let registry = registry(&[]);
     for descriptor in statics() {
         registry.register_static(descriptor).unwrap();
-        registry.register_static(descriptor).expect("the same once more is no second plugin");
+        registry
+            .register_static(descriptor)
+            .expect("the same once more is no second plugin");
     }
     let list = registry.list();
     let ids: Vec<_> = list.iter().map(|info| info.id.as_str()).collect();
     assert_eq!(ids, ["statekeep.lz4", "statekeep.memory"]);
-    assert!(list.iter().all(|info| info.door == Door::Static && info.path.is_none()));
+    assert!(
+        list.iter()
+            .all(|info| info.door == Door::Static && info.path.is_none())
+    );
     let codec = registry.codec("lz4").unwrap();
     assert_eq!(codec.name(), "lz4");
     let mut frame = Vec::new();
     codec.compress(None, &[7; 5000], &mut frame).unwrap();
     let mut raw = Vec::new();
-    registry.codec("statekeep.lz4").unwrap().decompress(&frame, 5000, &mut raw).unwrap();
+    registry
+        .codec("statekeep.lz4")
+        .unwrap()
+        .decompress(&frame, 5000, &mut raw)
+        .unwrap();
     assert_eq!(raw, [7; 5000]);
     let counters = registry.list()[0].counters;
     assert!(counters.calls >= 3 && counters.errors == 0, "{counters:?}");
@@ -217,5 +292,8 @@ fn built_in_plugins_go_through_the_same_door_and_come_first() {
     let library = fixtures::rust_plugin("statekeep-compression-lz4");
     let path = fixtures::install(&library, folder.path());
     let message = registry.load(&path).unwrap_err().to_string();
-    assert!(message.contains("statekeep.lz4, which the built-in plugin has already"), "{message}");
+    assert!(
+        message.contains("statekeep.lz4, which the built-in plugin has already"),
+        "{message}"
+    );
 }

@@ -37,23 +37,24 @@ impl PluginCodec {
         self.instance.is_poisoned()
     }
 
-    /// Room for the compressed form of `len` bytes.
-    fn bound(&self, len: usize) -> Result<usize> {
+    /// Room for the compressed form of `len` bytes; `None` when the codec does not take as many.
+    fn bound(&self, len: usize) -> Result<Option<usize>> {
+        self.instance
+            .check("bound")
+            .map_err(|failure| failure.error)?;
         // SAFETY: the table and the instance belong together.
         let bound = unsafe { (self.table.bound)(self.instance.as_ptr(), len) };
         if bound == usize::MAX {
-            let message = format!("codec {}: {len} bytes are more than it takes", self.name);
-            return Err(Error::other(ErrorKind::TooLarge, message));
+            return Ok(None);
         }
-        if bound
-            > len
-                .saturating_mul(BOUND_FACTOR_MAX)
-                .saturating_add(BOUND_BYTES_SPARE)
-        {
+        let most = len
+            .saturating_mul(BOUND_FACTOR_MAX)
+            .saturating_add(BOUND_BYTES_SPARE);
+        if bound > most {
             let how = format!("answered {bound} for {len} bytes");
             return Err(self.instance.misbehaved("bound", &how));
         }
-        Ok(bound)
+        Ok(Some(bound))
     }
 
     /// Runs `function` on `out` with room for `cap` bytes, and keeps what it wrote.
@@ -96,14 +97,23 @@ impl Codec for PluginCodec {
 
     fn compress(&self, level: Option<i32>, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let level = level.unwrap_or(COMPRESSION_LEVEL_DEFAULT);
-        let cap = self.bound(src.len())?;
-        self.fill("compress", src, cap, out, |src, dst, instance| {
+        let bound = self.bound(src.len())?;
+        let compress = |src: Bytes, dst: *mut OutBuf, instance: &Instance| {
             instance.call("compress", src.len, |raw, err| {
                 // SAFETY: the table and the instance belong together; src and the buffer behind
                 // dst live for the call.
                 unsafe { (self.table.compress)(raw, level, src, dst, err) }
             })
-        })
+        };
+        match bound {
+            Some(cap) => self.fill("compress", src, cap, out, compress),
+            // A codec that panicked cannot say so in `bound`, but here, without room, it does.
+            None => self.fill("compress", src, 0, out, |src, dst, instance| {
+                compress(src, dst, instance)?;
+                let message = format!("codec {}: {} bytes are too many", self.name, src.len);
+                Err(Error::other(ErrorKind::TooLarge, message))
+            }),
+        }
         .inspect_err(|_| out.clear())
     }
 

@@ -102,9 +102,7 @@ impl Instance {
         bytes: usize,
         function: impl FnOnce(*const abi::Instance, *mut ErrorOut) -> Status,
     ) -> Result<Status, Failure> {
-        if let Some(panic) = self.poison.get() {
-            return Err(self.poisoned(what, panic));
-        }
+        self.check(what)?;
         let result = run(&self.plugin, what, bytes, |err| function(self.raw, err));
         if let Err(Failure {
             status: Status::PANIC | Status::POISONED,
@@ -115,6 +113,15 @@ impl Instance {
             let _ = self.poison.set(error.to_string());
         }
         result
+    }
+
+    /// An error if the instance panicked; for functions that answer no status.
+    #[inline]
+    pub(crate) fn check(&self, what: &'static str) -> Result<(), Failure> {
+        match self.poison.get() {
+            None => Ok(()),
+            Some(panic) => Err(self.poisoned(what, panic)),
+        }
     }
 
     /// An error for an answer that the ABI forbids.

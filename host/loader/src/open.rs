@@ -52,9 +52,10 @@ pub(crate) fn open(
     // SAFETY: the bytes passed the trust checks, so running their constructors is what the operator
     // allowed; the library is leaked, so its destructors do not run before the process ends.
     let library = unsafe { Library::open(Some(&target), flags) }.map_err(|error| {
-        let reason = error
-            .to_string()
-            .replace(&target, &path.display().to_string());
+        // The words are in the source; the outer error only says which function failed.
+        let words = std::error::Error::source(&error)
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        let reason = words.replace(&target, &path.display().to_string());
         LoadError::Open {
             path: path.to_owned(),
             reason,
