@@ -379,8 +379,10 @@ statekeep_status statekeep_manager_tenant(const statekeep_manager *manager,
 statekeep_status statekeep_manager_flush(const statekeep_manager *manager, statekeep_error **err);
 
 /**
- * Facts about the open state as one JSON object: `path`, `backend`, `state_id`, `head` (the newest
- * sequence), `references` (open handles and running operations). `[any-thread]` Since: 0.1
+ * Facts about the open state as one JSON object: `path`, `backend`, `format`, `state_id`,
+ * `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `poisoned` (why it
+ * takes no more writes, else null), `references` (handles, scans and running operations), `tenant`
+ * (that of the handle). `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
                                              struct statekeep_buf *out,
@@ -389,7 +391,8 @@ statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
 /**
  * Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
  * says how that went; whatever the status, the handle is closed. Calls that are running on other
- * threads end first. CLOSED when it was closed before. `[any-thread]` Since: 0.1
+ * threads end first. CLOSED when it was closed before. Not from a log callback, whose thread it may
+ * have to wait for. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_manager_close(statekeep_manager *manager, statekeep_error **err);
 
@@ -647,8 +650,8 @@ statekeep_status statekeep_op_free(statekeep_op *op);
 
 /**
  * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
- * empty: `label` (text), `tags` (object of texts), `codec` (such as `"zstd"`), `level` (number). The result is
- * the manifest. `[any-thread]` Since: 0.1
+ * empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
+ * (boolean). The result is the manifest. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
                                                const char *options,
@@ -656,7 +659,9 @@ statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
                                                statekeep_op **out,
                                                statekeep_error **err);
 
-/** All backups as a JSON array, oldest first. `[any-thread]` Since: 0.1 */
+/**
+ * All backups as a JSON object: `backups`, oldest first, and `problems`, what is wrong in the repository. `[any-thread]` Since: 0.1
+ */
 statekeep_status statekeep_backup_list_json(const statekeep_manager *manager,
                                             struct statekeep_buf *out,
                                             statekeep_error **err);

@@ -10,9 +10,6 @@ pub(crate) use statekeep_host::{
     ValueKind, VerifyLevel, open,
 };
 
-/// Most bytes of a value that the boundary reads; the configured limit is the core's to check.
-pub(crate) const VALUE_BYTES_CAP: usize = 1 << 30;
-
 /// The status code of an error.
 pub(crate) fn status_of(error: &Error) -> Status {
     match error.kind() {

@@ -4,13 +4,19 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::engine::{Durability, Key, Scope, VALUE_BYTES_CAP, Value};
+use crate::engine::{Durability, Key, Scope, Value};
 use crate::error::Failure;
 
+/// The name and the number of bytes of a limit of the boundary.
+#[derive(Copy, Clone)]
+pub(crate) struct Limit(&'static str, usize);
+
 /// Longest path, option document or configuration text.
-pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
+pub(crate) const TEXT_BYTES_MAX: Limit = Limit("TEXT_BYTES_MAX", 1 << 20);
 /// Longest scope in its text form: `step:` with two ids, every byte escaped.
-const SCOPE_BYTES_MAX: usize = 1100;
+const SCOPE_BYTES_MAX: Limit = Limit("SCOPE_BYTES_MAX", 1100);
+/// Longest value that the boundary reads; the configured limit is the core's to check.
+const VALUE_BYTES_CAP: Limit = Limit("VALUE_BYTES_CAP", 1 << 30);
 /// Longest struct of a newer caller.
 const STRUCT_BYTES_MAX: usize = 4096;
 
@@ -26,7 +32,7 @@ pub(crate) const VALUE_BYTES: u32 = statekeep_plugin_api::VALUE_BYTES;
 pub(crate) unsafe fn bytes<'a>(
     ptr: *const u8,
     len: usize,
-    bytes_max: usize,
+    limit: Limit,
     what: &'static str,
 ) -> Result<&'a [u8], Failure> {
     if len > isize::MAX as usize {
@@ -41,11 +47,13 @@ pub(crate) unsafe fn bytes<'a>(
     if ptr.is_null() {
         return Err(Failure::null(what));
     }
-    if len > bytes_max {
-        let message = format!("{what} of {len} bytes exceeds the limit of {bytes_max} bytes");
+    let Limit(name, most) = limit;
+    if len > most {
+        let message = format!("{what} of {len} bytes exceeds the limit {name} = {most}");
         return Err(Failure::new(Status::TOO_LARGE, message)
             .with("actual", len)
-            .with("limit", bytes_max));
+            .with("limit_name", name)
+            .with("limit", most));
     }
     // SAFETY: not NULL, at most isize::MAX, and readable by the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(ptr, len) })
@@ -58,11 +66,11 @@ pub(crate) unsafe fn bytes<'a>(
 pub(crate) unsafe fn text<'a>(
     ptr: *const c_char,
     len: usize,
-    bytes_max: usize,
+    limit: Limit,
     what: &'static str,
 ) -> Result<&'a str, Failure> {
     // SAFETY: the caller's promise.
-    let bytes = unsafe { bytes(ptr.cast(), len, bytes_max, what) }?;
+    let bytes = unsafe { bytes(ptr.cast(), len, limit, what) }?;
     std::str::from_utf8(bytes).map_err(|error| {
         let reason = format!("it is not UTF-8 at byte {}", error.valid_up_to());
         Failure::invalid(what, &reason)

@@ -68,15 +68,9 @@ pub(crate) fn emit(level: u32, message: &str) {
         Arc::clone(sink)
     };
     INSIDE.set(true);
+    let (text, len) = (message.as_ptr().cast(), message.len());
     // SAFETY: the caller's function and data, alive until `sink` is dropped; the text for the call.
-    unsafe {
-        (sink.function)(
-            sink.user.data,
-            level,
-            message.as_ptr().cast(),
-            message.len(),
-        )
-    };
+    unsafe { (sink.function)(sink.user.data, level, text, len) };
     INSIDE.set(false);
     *sink.running.lock() -= 1;
     sink.idle.notify_all();

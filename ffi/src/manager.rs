@@ -184,7 +184,8 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
 
 /// Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
 /// says how that went; whatever the status, the handle is closed. Calls that are running on other
-/// threads end first. CLOSED when it was closed before. `[any-thread]` Since: 0.1
+/// threads end first. CLOSED when it was closed before. Not from a log callback, whose thread it may
+/// have to wait for. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_manager_close(
     manager: *mut Manager,

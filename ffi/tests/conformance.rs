@@ -294,7 +294,10 @@ impl Story<'_> {
             scan::statekeep_scan_open(m, p(&scope), scope.len(), options, &raw mut handle, err)
         });
         let mut entries = Vec::new();
-        while is_open {
+        if !is_open {
+            return;
+        }
+        loop {
             let (mut key, mut key_len, mut kind) = (ptr::null(), 0, 0);
             let (mut at, mut len) = (ptr::null(), 0);
             let is_row = call(a, |err| unsafe {
@@ -312,12 +315,10 @@ impl Story<'_> {
                 entries.push(json!([std::str::from_utf8(key).unwrap(), value]));
             }
         }
-        if is_open {
-            // NOT_FOUND is how a scan ends.
-            assert_eq!(a.status, Some(Status::NOT_FOUND), "{}", a.message);
-            a.status = Some(unsafe { scan::statekeep_scan_close(handle) });
-            a.found.push(("entries", entries.into()));
-        }
+        // NOT_FOUND is how a scan ends.
+        assert_eq!(a.status, Some(Status::NOT_FOUND), "{}", a.message);
+        a.status = Some(unsafe { scan::statekeep_scan_close(handle) });
+        a.found.push(("entries", entries.into()));
     }
 
     fn whole_scope(&self, step: &Value, scope: &str, a: &mut Answer) {
