@@ -67,7 +67,8 @@ fn has(tool: &str) -> bool {
     let must = std::env::var_os("STATEKEEP_NO_SKIP").is_some_and(|value| value == "1");
     assert!(!must, "{tool} is absent");
     // Not by a macro, whose output the test harness keeps to itself.
-    writeln!(std::io::stderr(), "SKIPPED: {tool} is absent").unwrap();
+    let mut terminal = std::io::stderr();
+    writeln!(terminal, "SKIPPED: {tool} is absent").unwrap();
     false
 }
 
