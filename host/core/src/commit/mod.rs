@@ -133,7 +133,7 @@ impl Committer {
         } else {
             self.enqueue(queue, request)?;
         }
-        outcome.recv().unwrap_or_else(|_| Err(lost()))
+        outcome.wait()
     }
 
     /// Hands a request to the committer's thread. Dropping the future does not take it back.

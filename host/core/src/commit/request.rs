@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::restore::RestoreWork;
@@ -63,14 +63,64 @@ pub(crate) struct Done {
 
 /// Where the outcome goes. Dropped without one, the caller gets an error, never a success.
 pub(crate) enum Ack {
-    Blocking(Sender<Result<Done>>),
+    Blocking(Slot),
     Async(oneshot::Sender<Result<Done>>),
 }
 
+/// The committer's end of a blocking wait.
+pub(crate) struct Slot {
+    shared: Arc<Shared>,
+    filled: bool,
+}
+
+/// The caller's end of a blocking wait. It sleeps at once: with many callers on few cores, spinning
+/// would take the time that the committer needs.
+pub(crate) struct Waiter(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    outcome: Mutex<Option<Result<Done>>>,
+    ready: Condvar,
+}
+
+impl Waiter {
+    pub(crate) fn wait(self) -> Result<Done> {
+        let mut outcome = self.0.outcome.lock();
+        loop {
+            match outcome.take() {
+                Some(outcome) => return outcome,
+                None => self.0.ready.wait(&mut outcome),
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn fill(&mut self, outcome: Result<Done>) {
+        self.filled = true;
+        *self.shared.outcome.lock() = Some(outcome);
+        self.shared.ready.notify_one();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.filled {
+            self.fill(Err(lost()));
+        }
+    }
+}
+
 impl Ack {
-    pub(crate) fn blocking() -> (Ack, Receiver<Result<Done>>) {
-        let (sender, receiver) = bounded(1);
-        (Ack::Blocking(sender), receiver)
+    pub(crate) fn blocking() -> (Ack, Waiter) {
+        let shared = Arc::new(Shared::default());
+        (
+            Ack::Blocking(Slot {
+                shared: shared.clone(),
+                filled: false,
+            }),
+            Waiter(shared),
+        )
     }
 
     pub(crate) fn future() -> (Ack, oneshot::Receiver<Result<Done>>) {
@@ -81,7 +131,7 @@ impl Ack {
     /// Tells the caller; one that no longer listens is no fault.
     pub(crate) fn send(self, outcome: Result<Done>) {
         match self {
-            Ack::Blocking(sender) => drop(sender.send(outcome)),
+            Ack::Blocking(mut slot) => slot.fill(outcome),
             Ack::Async(sender) => drop(sender.send(outcome)),
         }
     }
