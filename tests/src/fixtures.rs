@@ -4,11 +4,6 @@
 //! of several processes can ask for them at once. A test loads copies in a folder of its own, whose
 //! owner and mode are what the loader asks for whatever the umask is.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a test that cannot build its plugins ends"
-)]
-
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

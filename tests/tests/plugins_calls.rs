@@ -58,7 +58,9 @@ fn is_error<T>(result: Result<T, Error>, kind: ErrorKind, texts: &[&str]) {
     }
 }
 
-fn rows(backend: &dyn Backend, reverse: bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn rows(backend: &dyn Backend, reverse: bool) -> Result<Rows, Error> {
     let range = KeyRange {
         reverse,
         ..KeyRange::default()
@@ -66,7 +68,7 @@ fn rows(backend: &dyn Backend, reverse: bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>,
     let mut cursor = backend.scan(Space::Data, range)?;
     let mut rows = Vec::new();
     while cursor.next_batch(10, &mut |key, value| {
-        rows.push((key.to_vec(), value.to_vec()))
+        rows.push((key.to_vec(), value.to_vec()));
     })? > 0
     {}
     Ok(rows)
@@ -349,7 +351,8 @@ fn panicking() -> Loaded {
 fn a_panic_in_a_backend_is_an_error_and_poisons_the_instance() {
     let loaded = panicking();
     let get = |backend: &dyn Backend| backend.get(Space::Data, b"k", &mut Vec::new()).map(drop);
-    let calls: [(&str, fn(&dyn Backend) -> Result<(), Error>); 5] = [
+    type Call = fn(&dyn Backend) -> Result<(), Error>;
+    let calls: [(&str, Call); 5] = [
         ("get", |backend| {
             backend.get(Space::Data, b"k", &mut Vec::new()).map(drop)
         }),

@@ -55,7 +55,7 @@ codecs! {
     gzip: rust_codec("statekeep-compression-gzip");
     lz4: rust_codec("statekeep-compression-lz4");
     codec_of_the_c_template: codec::Subject::new(template_c("codec", "compression"));
-    codec_of_the_rust_template: rust_codec("statekeep-template-rust");
+    codec_of_the_rust_template: rust_codec("statekeep-template-rust").without_checksum();
 }
 
 macro_rules! backends {
