@@ -103,6 +103,9 @@ pub trait Backend: Send + Sync {
     fn get(&self, space: Space, key: &[u8], out: &mut Vec<u8>) -> Result<bool>;
 
     /// Applies all operations or none, at the durability asked for.
+    ///
+    /// What a power cut leaves is a prefix of the commits in the order in which they were made, so a
+    /// commit with [`Durability::Sync`] makes every commit before it durable too.
     fn commit(&self, ops: &[RowOp<'_>], durability: Durability) -> Result<(), CommitError>;
 
     /// Opens a cursor. A row that stays unchanged is delivered exactly once, in order; a row
