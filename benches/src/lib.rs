@@ -3,6 +3,8 @@
 //! Every program measures its peer in the same run, interleaved, and prints ratios of medians: the
 //! machines have few and noisy cores.
 
+pub mod raw;
+
 /// The median; sorts in place.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -20,7 +22,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -29,15 +31,51 @@ impl Random {
 
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+        self.number() % end.max(1)
     }
 }
 
 const WORDS: &[&str] = &[
-    "plan", "search", "result", "agent", "memory", "the", "a", "to", "of", "file", "test", "error",
-    "retry", "summary", "user", "asks", "deploy", "branch", "review", "table", "column", "index",
-    "query", "cache", "token", "budget", "step", "tool", "call", "returns", "invoice", "ticket",
-    "customer", "meeting", "draft", "translate", "compare", "schedule", "report", "weather",
+    "plan",
+    "search",
+    "result",
+    "agent",
+    "memory",
+    "the",
+    "a",
+    "to",
+    "of",
+    "file",
+    "test",
+    "error",
+    "retry",
+    "summary",
+    "user",
+    "asks",
+    "deploy",
+    "branch",
+    "review",
+    "table",
+    "column",
+    "index",
+    "query",
+    "cache",
+    "token",
+    "budget",
+    "step",
+    "tool",
+    "call",
+    "returns",
+    "invoice",
+    "ticket",
+    "customer",
+    "meeting",
+    "draft",
+    "translate",
+    "compare",
+    "schedule",
+    "report",
+    "weather",
 ];
 
 /// One JSON message of an agent: about 100 B, 1 KiB or 16 KiB in the mix 70/25/5.
@@ -47,7 +85,10 @@ pub fn message(random: &mut Random, turn: u64) -> String {
         70..95 => 700 + random.below(700),
         _ => 12_000 + random.below(8_000),
     };
-    let mut text = format!("{{\"turn\":{turn},\"role\":\"assistant\",\"id\":{},\"content\":\"", random.next());
+    let mut text = format!(
+        "{{\"turn\":{turn},\"role\":\"assistant\",\"id\":{},\"content\":\"",
+        random.number()
+    );
     while (text.len() as u64) < bytes {
         let word = WORDS[random.below(WORDS.len() as u64) as usize];
         text.push_str(word);

@@ -9,7 +9,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use statekeep_benches::median;
-use statekeep_plugin_sdk::api::{self, Bytes, CompressionV1, ErrorOut, Host, Interface, OutBuf, Status};
+use statekeep_plugin_sdk::api::{
+    self, Bytes, CompressionV1, ErrorOut, Host, Interface, OutBuf, Status,
+};
 use statekeep_plugin_sdk::{Compression, Config, Output, Plugin, Result, export_plugin};
 
 const ROUNDS: usize = 301;
@@ -102,7 +104,12 @@ fn main() {
     let mut instance = std::ptr::null_mut();
     // SAFETY: host and configuration are valid for the call, and the host outlives the instance.
     let status = unsafe {
-        (plugin.create)(&raw const host, Bytes::new(b"{}"), &raw mut instance, std::ptr::null_mut())
+        (plugin.create)(
+            &raw const host,
+            Bytes::new(b"{}"),
+            &raw mut instance,
+            std::ptr::null_mut(),
+        )
     };
     assert!(status.is_ok());
     // SAFETY: the id is valid for the call; the table is static and of the type that its id says.
@@ -129,10 +136,18 @@ fn main() {
     unsafe { (plugin.destroy)(instance) };
 
     println!("boundary: ns a call, median of {ROUNDS} interleaved rounds of {CALLS} calls");
-    let names = ["direct call", "trait object", "C table", "C table + panic guard (SDK)"];
+    let names = [
+        "direct call",
+        "trait object",
+        "C table",
+        "C table + panic guard (SDK)",
+    ];
     let medians = nanos.map(|mut round| median(&mut round));
     for (name, nanos) in names.iter().zip(medians) {
-        println!("  {name:<28} {nanos:6.2} ns   {:5.2} x direct", nanos / medians[0]);
+        println!(
+            "  {name:<28} {nanos:6.2} ns   {:5.2} x direct",
+            nanos / medians[0]
+        );
     }
     let boundary = medians[3] - medians[0];
     println!("  the boundary costs {boundary:.2} ns a call (aim: under 5)");

@@ -1,9 +1,11 @@
 //! The state digest: one number for all records, whatever order they come in.
 //!
-//! The sum modulo 2^256 of `BLAKE3(length of the key, u64 little-endian ‖ key ‖ record bytes)`,
+//! The sum modulo 2^256 of `SHA-256(length of the key, u64 little-endian ‖ key ‖ record bytes)`,
 //! each hash read as a little-endian number, written as 64 hexadecimal digits of the little-endian
 //! bytes. A restore or a synthetic full must reproduce it. It proves that nothing was lost or
 //! mixed up by accident; it is no defence against an attacker.
+
+use sha2::{Digest, Sha256};
 
 use crate::hex::Hash256;
 
@@ -14,13 +16,12 @@ pub struct StateDigest([u64; 4]);
 impl StateDigest {
     /// Adds one record.
     pub fn add(&mut self, key: &[u8], record: &[u8]) {
-        let mut hasher = blake3::Hasher::new();
-        hasher
-            .update(&(key.len() as u64).to_le_bytes())
-            .update(key)
-            .update(record);
-        let hash = hasher.finalize();
-        let (words, _) = hash.as_bytes().as_chunks::<8>();
+        let hash = Sha256::new()
+            .chain_update((key.len() as u64).to_le_bytes())
+            .chain_update(key)
+            .chain_update(record)
+            .finalize();
+        let (words, _) = hash.as_chunks::<8>();
         let mut term = StateDigest::default();
         for (limb, word) in term.0.iter_mut().zip(words) {
             *limb = u64::from_le_bytes(*word);

@@ -3,7 +3,7 @@
 //! A [`BackupManager`] works on the very state manager that the application writes through, so a
 //! backup shows one instant while writers go on. A repository is a manifest a backup over
 //! immutable sorted runs of segments; nothing in it is ever overwritten, and each file says by
-//! itself what it is. Every byte is described in `docs/backup-format.md`.
+//! itself what it is. Every byte is described in `docs/format.md`.
 #![forbid(unsafe_code)]
 
 mod budget;

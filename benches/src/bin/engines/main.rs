@@ -12,7 +12,6 @@
 )]
 
 mod disk;
-mod raw;
 mod work;
 
 use std::fs;
@@ -20,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use disk::Disk;
-use raw::Backend;
+use statekeep_benches::Random;
+use statekeep_benches::raw::Backend;
 use statekeep_plugin_api::{DURABILITY_RELAXED, DURABILITY_SYNC, Descriptor};
-use work::{Random, Rows, bytes_on_disk, key, quantile};
+use work::{Rows, bytes_on_disk, key, quantile};
 
 const ROUNDS: usize = 7;
 const SINGLES: usize = 100;

@@ -4,43 +4,22 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A small generator, so that a run can be repeated.
-pub struct Random(u64);
+use statekeep_benches::Random;
 
-impl Random {
-    /// From a seed that is not 0.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
+/// A JSON value of 100 B, 1 KiB or 16 KiB in the mix 70/25/5.
+pub fn value(random: &mut Random) -> Vec<u8> {
+    let len = match random.below(100) {
+        0..70 => 100,
+        70..95 => 1 << 10,
+        _ => 16 << 10,
+    };
+    let mut value = b"{\"role\":\"assistant\",\"text\":\"".to_vec();
+    while value.len() < len - 2 {
+        value.extend_from_slice(format!("{:x} step ", random.number()).as_bytes());
     }
-
-    /// The next number (xorshift64).
-    pub fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.number() % end
-    }
-
-    /// A JSON value of 100 B, 1 KiB or 16 KiB in the mix 70/25/5.
-    pub fn value(&mut self) -> Vec<u8> {
-        let len = match self.below(100) {
-            0..70 => 100,
-            70..95 => 1 << 10,
-            _ => 16 << 10,
-        };
-        let mut value = b"{\"role\":\"assistant\",\"text\":\"".to_vec();
-        while value.len() < len - 2 {
-            value.extend_from_slice(format!("{:x} step ", self.number()).as_bytes());
-        }
-        value.truncate(len - 2);
-        value.extend_from_slice(b"\"}");
-        value
-    }
+    value.truncate(len - 2);
+    value.extend_from_slice(b"\"}");
+    value
 }
 
 /// The key of item `i`, 41 bytes.
@@ -75,13 +54,13 @@ pub struct Rows(Vec<(u32, Vec<u8>, Vec<u8>)>);
 impl Rows {
     /// `count` items of a state with `entries` of them, replaced by new values.
     pub fn replaced(random: &mut Random, entries: u64, count: usize) -> Rows {
-        let row = |_| (0, key(random.below(entries)), random.value());
+        let row = |_| (0, key(random.below(entries)), value(random));
         Rows((0..count).map(row).collect())
     }
 
     /// The items `from..to`.
     pub fn loaded(random: &mut Random, from: u64, to: u64) -> Rows {
-        Rows((from..to).map(|i| (0, key(i), random.value())).collect())
+        Rows((from..to).map(|i| (0, key(i), value(random))).collect())
     }
 
     /// What one change of one item is for the host: its record, the superseded one in the history,
@@ -91,8 +70,8 @@ impl Rows {
         let mut superseded = item.clone();
         superseded.extend_from_slice(&sequence.to_be_bytes());
         Rows(vec![
-            (0, item.clone(), random.value()),
-            (1, superseded, random.value()),
+            (0, item.clone(), value(random)),
+            (1, superseded, value(random)),
             (2, sequence.to_be_bytes().to_vec(), item),
         ])
     }
