@@ -1,3 +1,4 @@
 //! Tests across crates: plugins, crash, formats, C, interop, command line.
 
 pub mod fixtures;
+pub mod states;

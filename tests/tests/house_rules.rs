@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Files of the repository: tracked ones and new ones that are not ignored.
@@ -36,9 +39,15 @@ fn dependencies_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("statekeep-plugin-api", &[][..]),
         ("statekeep-plugin-sdk", &["statekeep-plugin-api"][..]),
-        ("statekeep-plugin-testkit", &["statekeep-plugin-api", "statekeep-plugin-sdk"][..]),
+        (
+            "statekeep-plugin-testkit",
+            &["statekeep-plugin-api", "statekeep-plugin-sdk"][..],
+        ),
         ("statekeep-core", &[][..]),
-        ("statekeep-loader", &["statekeep-plugin-api", "statekeep-core"][..]),
+        (
+            "statekeep-loader",
+            &["statekeep-plugin-api", "statekeep-core"][..],
+        ),
         ("statekeep-backup", &["statekeep-core"][..]),
         ("statekeep-ffi", &["statekeep", "statekeep-plugin-api"][..]),
         ("statekeep-cli", &["statekeep"][..]),
@@ -52,7 +61,10 @@ fn dependencies_point_one_way() {
     let mut checked = 0;
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
-        let is_plugin = package["manifest_path"].as_str().unwrap().contains("/plugins/");
+        let is_plugin = package["manifest_path"]
+            .as_str()
+            .unwrap()
+            .contains("/plugins/");
         let may: &[&str] = match allowed.get(name) {
             Some(may) => may,
             None if is_plugin => &["statekeep-plugin-sdk"],
@@ -104,7 +116,10 @@ fn every_rust_file_says_what_it_owns() {
             silent.push(shown(&path));
         }
     }
-    assert!(silent.is_empty(), "these files do not open with `//!`: {silent:#?}");
+    assert!(
+        silent.is_empty(),
+        "these files do not open with `//!`: {silent:#?}"
+    );
 }
 
 /// Most files are short; none is a drawer.
@@ -112,11 +127,19 @@ fn every_rust_file_says_what_it_owns() {
 fn files_stay_short() {
     let mut lines: Vec<(usize, String)> = files(".rs")
         .iter()
-        .map(|path| (std::fs::read_to_string(path).unwrap().lines().count(), shown(path)))
+        .map(|path| {
+            (
+                std::fs::read_to_string(path).unwrap().lines().count(),
+                shown(path),
+            )
+        })
         .collect();
     lines.sort();
     let long = lines.iter().filter(|(count, _)| *count > 400).count();
-    assert!(long * 10 <= lines.len(), "more than one file in ten is over 400 lines");
+    assert!(
+        long * 10 <= lines.len(),
+        "more than one file in ten is over 400 lines"
+    );
     let (longest, path) = lines.last().unwrap();
     assert!(*longest <= 800, "{path} has {longest} lines");
 }
@@ -124,7 +147,11 @@ fn files_stay_short() {
 /// What is not built answers `unsupported`; nothing pretends.
 #[test]
 fn nothing_is_left_to_do() {
-    let marks = [concat!("to", "do!("), concat!("unimplemented", "!("), concat!("FIX", "ME")];
+    let marks = [
+        concat!("to", "do!("),
+        concat!("unimplemented", "!("),
+        concat!("FIX", "ME"),
+    ];
     for ending in [".rs", ".py", ".c", ".h"] {
         for path in files(ending) {
             let text = std::fs::read_to_string(&path).unwrap();
@@ -140,13 +167,21 @@ fn nothing_is_left_to_do() {
 fn documents_link_to_what_exists() {
     for path in files(".md") {
         let text = std::fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = link.split('#').next().unwrap_or_default();
             if target.is_empty() || target.contains("://") {
                 continue;
             }
             let target = path.parent().unwrap().join(target);
-            assert!(target.exists(), "{} links to {link}, which is not there", shown(&path));
+            assert!(
+                target.exists(),
+                "{} links to {link}, which is not there",
+                shown(&path)
+            );
         }
     }
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();

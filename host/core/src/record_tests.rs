@@ -1,3 +1,5 @@
+//! Records: round trips of every envelope, and bytes that are no record.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Stored keys: their order is that of the names, and no scope holds the keys of another.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Segments: round trips over codecs, the golden byte map, and bits that flip in every region.
+
 use proptest::prelude::*;
 use statekeep_core::Result;
 

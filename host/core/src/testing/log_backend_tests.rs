@@ -1,3 +1,5 @@
+//! The log backend: whole commits after a cut, and nothing after damage.
+
 use super::*;
 use crate::vfs::sim::SimDisk;
 

@@ -1,3 +1,5 @@
+//! The simulated disk: what survives a power cut, and what a fault leaves.
+
 use super::*;
 
 fn write(disk: &SimDisk, path: &str, bytes: &[u8], sync: bool) {
