@@ -1,0 +1,141 @@
+//! Open states as tests see them: their whole content by name, their folders file by file.
+//!
+//! Content is read through the API that users have, page by page.
+
+#![expect(clippy::expect_used, reason = "a test that cannot read its state ends")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use statekeep::{
+    Config, Durability, Host, Key, ListOptions, Scope, ScopeListOptions, SetOptions, StateManager,
+    Value,
+};
+
+/// Tenant, scope and key.
+pub type Name = (String, String, String);
+
+/// Everything that a state holds.
+pub type Rows = BTreeMap<Name, String>;
+
+/// A configuration for a state in `path` on a backend.
+pub fn config(path: &Path, backend: &str) -> Config {
+    let mut config = Config::new(path);
+    config.set("backend", backend).expect("a backend's name");
+    config
+}
+
+/// Opens a state.
+pub fn open(config: &Config) -> Arc<Host> {
+    statekeep::open(config).expect("the state opens")
+}
+
+/// A scope from its text.
+pub fn scope(text: &str) -> Scope {
+    text.parse().expect("a scope")
+}
+
+/// A key from its text.
+pub fn key(text: &str) -> Key {
+    Key::new(text).expect("a key")
+}
+
+/// Writes a value without waiting for the disk.
+pub fn put(manager: &Arc<StateManager>, name: (&str, &str, &str), value: &str) {
+    let relaxed = SetOptions {
+        durability: Some(Durability::Relaxed),
+    };
+    let tenant = manager.tenant(name.0).expect("a tenant").blocking();
+    tenant
+        .set(&scope(name.1), &key(name.2), Value::bytes(value), relaxed)
+        .expect("set");
+}
+
+/// Everything that a state holds, of all tenants.
+pub fn rows(manager: &Arc<StateManager>) -> Rows {
+    let facts = manager.snapshot().expect("a snapshot").facts();
+    let mut names: Vec<String> = facts.tenants.into_iter().map(|(_, name)| name).collect();
+    if !names.iter().any(String::is_empty) {
+        names.push(String::new());
+    }
+    let mut rows = Rows::new();
+    for name in names {
+        let tenant = manager.tenant(&name).expect("a tenant").blocking();
+        let mut scopes = ScopeListOptions::default();
+        loop {
+            let page = tenant.list_scopes(&scopes).expect("scopes");
+            for scope in &page.scopes {
+                let mut options = ListOptions::default();
+                loop {
+                    let page = tenant.scan_page(scope, &options).expect("a page");
+                    for (key, value) in page.entries {
+                        let value = String::from_utf8(value.into_bytes()).expect("text");
+                        rows.insert((name.clone(), scope.to_string(), key), value);
+                    }
+                    options.after = page.next;
+                    if options.after.is_none() {
+                        break;
+                    }
+                }
+            }
+            scopes.after = page.next;
+            if scopes.after.is_none() {
+                break;
+            }
+        }
+    }
+    rows
+}
+
+/// Every file, folder and link below a folder with a hash of what it holds, but for those that
+/// `skip` takes out by their path below the folder.
+pub fn tree(folder: &Path, skip: &dyn Fn(&Path) -> bool) -> BTreeMap<PathBuf, u64> {
+    let mut found = BTreeMap::new();
+    walk(folder, folder, skip, &mut found);
+    found
+}
+
+fn walk(
+    top: &Path,
+    folder: &Path,
+    skip: &dyn Fn(&Path) -> bool,
+    found: &mut BTreeMap<PathBuf, u64>,
+) {
+    for entry in fs::read_dir(folder).expect("list a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.strip_prefix(top).expect("below the top").to_owned();
+        if skip(&name) {
+            continue;
+        }
+        let kind = fs::symlink_metadata(&path).expect("metadata").file_type();
+        let mut hasher = DefaultHasher::new();
+        if kind.is_dir() {
+            walk(top, &path, skip, found);
+        } else if kind.is_file() {
+            hasher.write(&fs::read(&path).expect("read a file"));
+        }
+        found.insert(name, hasher.finish());
+    }
+}
+
+/// Numbers that look random and are the same in every run (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// The next number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+}
