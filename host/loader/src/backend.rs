@@ -3,8 +3,6 @@
 //! Nothing that a plugin answers is believed unseen: counts, lengths, NULL pointers, the order of a
 //! scan, the use of the sink. What it may have written after a failed commit is unknown, and said so.
 
-use std::ops::Range;
-
 use statekeep_core::{
     Backend, Capabilities, CommitError, Cursor, Durability, Error, KeyRange, RowOp, Space,
 };
@@ -264,20 +262,17 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    /// Makes room for the one value, zeroed; `None` when it is refused.
-    fn room(&mut self, len: usize) -> Option<Range<usize>> {
+    /// Allocates for the one value; false when it is refused.
+    fn accept(&mut self, len: usize) -> bool {
         self.calls = self.calls.saturating_add(1);
         if self.calls > 1 {
             self.fault = Some("delivered two values for one key");
-            return None;
-        }
-        let end = self.start.checked_add(len).filter(|_| len <= ROW_BYTES_MAX);
-        let Some(end) = end.filter(|_| self.out.try_reserve(len).is_ok()) else {
+        } else if len > ROW_BYTES_MAX || self.out.try_reserve(len).is_err() {
             self.fault = Some("delivered a value that is larger than any row");
-            return None;
-        };
-        self.out.resize(end, 0);
-        Some(self.start..end)
+        } else {
+            return true;
+        }
+        false
     }
 }
 
@@ -288,26 +283,25 @@ unsafe extern "C" fn put(ctx: *mut core::ffi::c_void, value: Bytes) -> Status {
         delivery.fault = Some("delivered NULL with a length");
         return Status::INVALID_ARGUMENT;
     }
-    let Some(room) = delivery.room(value.len) else {
+    if !delivery.accept(value.len) {
         return Status::TOO_LARGE;
-    };
-    // SAFETY: inputs are valid for the call; the value is not NULL.
-    let bytes = unsafe { value.as_slice() };
-    if let Some(target) = delivery.out.get_mut(room) {
-        target.copy_from_slice(bytes);
     }
+    // SAFETY: inputs are valid for the call; the value is not NULL.
+    delivery.out.extend_from_slice(unsafe { value.as_slice() });
     Status::OK
 }
 
 unsafe extern "C" fn reserve(ctx: *mut core::ffi::c_void, len: usize) -> *mut u8 {
     // SAFETY: as in `put`.
     let delivery = unsafe { &mut *ctx.cast::<Delivery<'_>>() };
-    let Some(room) = delivery.room(len) else {
+    if !delivery.accept(len) {
         return core::ptr::null_mut();
-    };
-    // The vector does not grow again before `get` returns: a second delivery is refused.
+    }
+    // Zeroed, so that a plugin which writes less than it asked for shows no old memory. The vector
+    // does not grow again before `get` returns: a second delivery is refused.
+    delivery.out.resize(delivery.start + len, 0);
     delivery
         .out
-        .get_mut(room)
+        .get_mut(delivery.start..)
         .map_or(core::ptr::null_mut(), <[u8]>::as_mut_ptr)
 }

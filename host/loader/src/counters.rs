@@ -40,6 +40,13 @@ struct Cells {
     timed_ns: AtomicU64,
 }
 
+/// A call that is running.
+#[derive(Copy, Clone)]
+pub(crate) struct Entered {
+    slot: usize,
+    started: Option<Instant>,
+}
+
 /// The cells behind [`Counters`].
 pub(crate) struct Sharded {
     slots: [Cells; SLOTS + 1],
@@ -58,20 +65,21 @@ impl Sharded {
 
     /// Counts a call; the answer is handed to [`Sharded::leave`].
     #[inline]
-    pub fn enter(&self) -> Option<Instant> {
+    pub fn enter(&self) -> Entered {
         let slot = slot();
         let calls = add(&self.slots[slot].calls, 1, slot);
-        calls.is_multiple_of(TIMED_ONE_IN).then(Instant::now)
+        let started = calls.is_multiple_of(TIMED_ONE_IN).then(Instant::now);
+        Entered { slot, started }
     }
 
-    /// Counts the end of a call and its bytes.
+    /// Counts the end of a call, on the thread that made it, and its bytes.
     #[inline]
-    pub fn leave(&self, entered: Option<Instant>, bytes: usize) {
-        let slot = slot();
+    pub fn leave(&self, entered: Entered, bytes: usize) {
+        let Entered { slot, started } = entered;
         let cells = &self.slots[slot];
         add(&cells.bytes, bytes as u64, slot);
-        if let Some(entered) = entered {
-            let ns = u64::try_from(entered.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(started) = started {
+            let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
             add(&cells.timed_calls, 1, slot);
             add(&cells.timed_ns, ns, slot);
         }
