@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use fjall::{
     Database, Error as Engine, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+    Readable,
 };
 use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
@@ -161,7 +162,10 @@ impl Backend for Fjall {
 
     fn scan(&self, range: &ScanRange<'_>) -> Result<Rows> {
         let (lo, hi) = key::bounds(range);
-        Ok(Rows::new(self.rows.range(lo..hi), range.reverse))
+        // A range of the keyspace itself would show commits that come while it is read.
+        let snapshot = self.database.snapshot();
+        let rows = snapshot.range(&self.rows, lo..hi);
+        Ok(Rows::new(rows, range.reverse))
     }
 
     fn flush(&self) -> Result<()> {

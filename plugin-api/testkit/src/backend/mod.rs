@@ -46,7 +46,8 @@ pub use rows::{
 };
 pub use scans::{
     batch_sizes, cursor_survives_commits, empty_ranges, entries_stay_until_the_next_call,
-    half_open_ranges, key_order, reverse_order, spaces_are_separate, unbounded_ranges,
+    half_open_ranges, key_order, reverse_order, snapshot_scans_see_one_instant,
+    spaces_are_separate, unbounded_ranges,
 };
 pub use threads::readers_beside_a_writer;
 
@@ -132,6 +133,7 @@ pub const CHECKS: &[Check<Subject>] = checks![
     batch_sizes,
     entries_stay_until_the_next_call,
     cursor_survives_commits,
+    snapshot_scans_see_one_instant,
     last_operation_wins,
     atomic_over_spaces,
     large_commit,

@@ -1,6 +1,6 @@
 //! Scans: order, ranges, batches, and what a cursor sees of commits beside it.
 
-use statekeep_plugin_api::{DURABILITY_SYNC, SPACE_COUNT};
+use statekeep_plugin_api::{CAPABILITY_SNAPSHOT_SCANS, DURABILITY_SYNC, SPACE_COUNT};
 
 use super::raw::{copy, delete_op, put_op};
 use super::rows::short;
@@ -260,6 +260,52 @@ pub fn cursor_survives_commits(subject: &Subject) -> Outcome {
                 short(Some(value))
             );
         }
+    }
+    Ok(())
+}
+
+/// Where the capability is declared: a cursor shows exactly the rows of the instant of its opening,
+/// whatever commits come before its first call and between its calls. The host's backups rest on
+/// this: a row that was deleted meanwhile and is not delivered would be missing from them.
+pub fn snapshot_scans_see_one_instant(subject: &Subject) -> Outcome {
+    for reverse in [false, true] {
+        let backend = subject.fresh()?;
+        if !backend.can(CAPABILITY_SNAPSHOT_SCANS) {
+            return Ok(());
+        }
+        let written: Vec<_> = (0..3000).filter(|i| i % 10 != 9).map(number_key).collect();
+        fill(&backend, 0, &written)?;
+        let range = Range {
+            reverse,
+            ..Range::all(0)
+        };
+        let mut scan = backend.scan(&range)?;
+        let mut rows = Vec::new();
+        for ten in 0..300 {
+            churn(&backend, if reverse { 299 - ten } else { ten })?;
+            if ten % 30 == 0 {
+                rows.extend(scan.next(13)?);
+            }
+        }
+        loop {
+            let batch = scan.next(64)?;
+            if batch.is_empty() {
+                break;
+            }
+            rows.extend(batch);
+        }
+        if reverse {
+            rows.reverse();
+        }
+        let wanted: Vec<Row> = written.into_iter().map(|key| (key.clone(), key)).collect();
+        let differs = rows.iter().zip(&wanted).find(|(row, wanted)| row != wanted);
+        ensure!(
+            rows == wanted,
+            "a cursor shows {} rows of {} at its opening; the first that differs is {}",
+            rows.len(),
+            wanted.len(),
+            differs.map_or("at the end".to_owned(), |(row, _)| short(Some(&row.0)))
+        );
     }
     Ok(())
 }
