@@ -53,14 +53,17 @@ pub fn install(library: &Path, folder: &Path) -> PathBuf {
     target
 }
 
-/// Where the libraries are built: beside the tests' own binaries.
-fn plugins_target() -> PathBuf {
+/// The folder that cargo builds this test in: dependencies are shared with the plugins.
+fn target() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     // <target>/<profile>/deps/<test>
-    test.ancestors()
-        .nth(3)
-        .expect("a target folder")
-        .join("plugins")
+    let target = test.ancestors().nth(3).expect("a target folder");
+    target.to_owned()
+}
+
+/// Where the libraries lie once they are built.
+fn plugins_target() -> PathBuf {
+    target().join("plugins")
 }
 
 /// The library of a Rust plugin crate, built with its entry points.
@@ -75,16 +78,14 @@ pub fn rust_plugin(package: &str) -> PathBuf {
 
 /// The library of an example in `tests/fixtures`.
 pub fn rust_fixture(example: &str) -> PathBuf {
-    rust_libraries()
-        .join("examples")
-        .join(format!("lib{example}.so"))
+    rust_libraries().join(format!("lib{example}.so"))
 }
 
 fn rust_libraries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let target = plugins_target();
-        let _guard = lock(&target);
+        let plugins_target = plugins_target();
+        let _guard = lock(&plugins_target);
         let features: Vec<String> = RUST_PLUGINS
             .iter()
             .map(|package| format!("{package}/export"))
@@ -92,24 +93,38 @@ fn rust_libraries() -> &'static Path {
         let plugins = RUST_PLUGINS
             .iter()
             .flat_map(|package| ["--package", package]);
-        cargo(
-            &target,
-            plugins.chain(["--lib", "--features", &features.join(",")]),
-        );
-        cargo(
-            &target,
-            ["--package", "statekeep-fixtures", "--examples"].into_iter(),
-        );
-        target.join("debug")
+        cargo(plugins.chain(["--lib", "--features", &features.join(",")]));
+        // A build without the entry points would put its libraries in the same place.
+        for package in RUST_PLUGINS {
+            let name = format!("lib{}.so", package.replace('-', "_"));
+            keep(
+                &target().join("debug").join(&name),
+                &plugins_target.join(&name),
+            );
+        }
+        cargo(["--package", "statekeep-fixtures", "--examples"].into_iter());
+        for example in ["panicking", "other_layout", "unchecked"] {
+            let name = format!("lib{example}.so");
+            let built = target().join("debug/examples").join(&name);
+            keep(&built, &plugins_target.join(&name));
+        }
+        plugins_target
     })
 }
 
-fn cargo<'a>(target: &Path, arguments: impl Iterator<Item = &'a str>) {
+/// Copies a built library to its place, whole or not at all: others may be reading there.
+fn keep(built: &Path, place: &Path) {
+    let fresh = place.with_extension("new");
+    fs::copy(built, &fresh).expect("copy a built library");
+    fs::rename(&fresh, place).expect("rename a built library");
+}
+
+fn cargo<'a>(arguments: impl Iterator<Item = &'a str>) {
     let output = Command::new(env!("CARGO"))
         .arg("build")
         .args(arguments)
         .arg("--target-dir")
-        .arg(target)
+        .arg(target())
         .current_dir(root())
         .output()
         .expect("run cargo");

@@ -187,3 +187,21 @@ fn documents_link_to_what_exists() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.lines().count() < 200);
 }
+
+/// docs/abi.md says of every function who may call it from where, and who owns what.
+#[test]
+fn the_abi_guide_names_every_function() {
+    let guide = std::fs::read_to_string(root().join("docs/abi.md")).unwrap();
+    let names = std::fs::read_to_string(root().join("include/statekeep.symbols")).unwrap();
+    let names: Vec<&str> = names
+        .lines()
+        .filter(|line| line.starts_with("statekeep_"))
+        .collect();
+    assert!(names.len() > 50, "only {} functions", names.len());
+    for name in names {
+        assert!(
+            guide.contains(&format!("`{name}`")),
+            "docs/abi.md does not name {name}"
+        );
+    }
+}
