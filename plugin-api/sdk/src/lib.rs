@@ -59,6 +59,7 @@ mod guard;
 mod hook;
 mod host;
 mod memory;
+pub mod one_keyspace;
 mod plugin;
 mod retention;
 

@@ -4,9 +4,10 @@
 //! lives, rows that it may still need stay on disk and in memory.
 
 use fjall::{Iter, Slice};
+use statekeep_plugin_sdk::one_keyspace::RowBytes;
 use statekeep_plugin_sdk::{Cursor, Result};
 
-use crate::{fault, key::PREFIX_BYTES};
+use crate::fault;
 
 /// The rows of a range, in one direction.
 pub struct Rows {
@@ -20,40 +21,16 @@ impl Rows {
     }
 }
 
-/// Bytes that share the engine's memory.
-pub struct Shared {
-    bytes: Slice,
-    skip: usize,
-}
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes.get(self.skip..).unwrap_or_default()
-    }
-}
-
 impl Cursor for Rows {
-    type Bytes = Shared;
+    type Bytes = RowBytes<Slice>;
 
-    fn next(&mut self) -> Option<Result<(Shared, Shared)>> {
+    fn next(&mut self) -> Option<Result<(RowBytes<Slice>, RowBytes<Slice>)>> {
         let row = if self.reverse {
             self.iter.next_back()
         } else {
             self.iter.next()
         }?;
         let row = row.into_inner().map_err(|error| fault::of(error, "scan"));
-        Some(row.map(|(key, value)| {
-            let key = Shared {
-                bytes: key,
-                skip: PREFIX_BYTES,
-            };
-            (
-                key,
-                Shared {
-                    bytes: value,
-                    skip: 0,
-                },
-            )
-        }))
+        Some(row.map(|(key, value)| (RowBytes::key(key), RowBytes::value(value))))
     }
 }

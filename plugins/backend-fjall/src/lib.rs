@@ -10,7 +10,6 @@
 mod cursor;
 mod fault;
 mod journal;
-mod key;
 mod options;
 mod room;
 
@@ -26,7 +25,7 @@ use fjall::{
 use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
     Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
-    Precondition, Result, ScanRange, Sink, export_plugin,
+    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace,
 };
 
 pub use cursor::Rows;
@@ -36,7 +35,7 @@ use room::Room;
 const KEYSPACE: &str = "rows";
 const FILES_OPEN_MAX: usize = 256;
 /// fjall's journal holds lengths of keys in 16 bits; one byte of it is the space.
-const KEY_BYTES_MAX: u64 = u16::MAX as u64 - key::PREFIX_BYTES as u64;
+const KEY_BYTES_MAX: u64 = u16::MAX as u64 - one_keyspace::PREFIX_BYTES as u64;
 const COMMIT_BYTES_MAX: u64 = 1 << 30;
 /// Commits up to this size look for repeated rows by comparison, larger ones by hashing.
 const FEW: usize = 8;
@@ -161,7 +160,7 @@ impl Backend for Fjall {
     }
 
     fn scan(&self, range: &ScanRange<'_>) -> Result<Rows> {
-        let (lo, hi) = key::bounds(range);
+        let (lo, hi) = one_keyspace::bounds(range);
         // A range of the keyspace itself would show commits that come while it is read.
         let snapshot = self.database.snapshot();
         let rows = snapshot.range(&self.rows, lo..hi);
@@ -177,7 +176,7 @@ impl Backend for Fjall {
 
 impl Fjall {
     fn value(&self, space: u32, key: &[u8]) -> Result<Option<fjall::Slice>> {
-        key::with_stored(space, key, |stored| self.rows.get(stored))
+        one_keyspace::with_stored(space, key, |stored| self.rows.get(stored))
             .map_err(|error| fault::of(error, "get"))
     }
 
@@ -192,7 +191,7 @@ impl Fjall {
 
     fn add(&self, batch: &mut OwnedWriteBatch, op: &Op<'_>) {
         let (space, key) = row_of(op);
-        key::with_stored(space, key, |stored| match *op {
+        one_keyspace::with_stored(space, key, |stored| match *op {
             Op::Put { value, .. } => batch.insert(&self.rows, stored, value),
             Op::Delete { .. } => batch.remove(&self.rows, stored),
         });

@@ -10,7 +10,6 @@
 
 mod cursor;
 mod fault;
-mod key;
 mod options;
 mod stable;
 
@@ -22,7 +21,7 @@ use parking_lot::Mutex;
 use sled::{Batch, Db, IVec, Mode};
 use statekeep_plugin_sdk::{
     Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
-    Precondition, Result, ScanRange, Sink, export_plugin,
+    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace,
 };
 
 pub use cursor::Rows;
@@ -123,10 +122,10 @@ impl Backend for Sled {
         for op in commit.ops() {
             match op {
                 Op::Put { space, key, value } => {
-                    key::with_stored(space, key, |stored| batch.insert(stored, value));
+                    one_keyspace::with_stored(space, key, |stored| batch.insert(stored, value));
                 }
                 Op::Delete { space, key } => {
-                    key::with_stored(space, key, |stored| batch.remove(stored));
+                    one_keyspace::with_stored(space, key, |stored| batch.remove(stored));
                 }
             }
         }
@@ -138,7 +137,7 @@ impl Backend for Sled {
     }
 
     fn scan(&self, range: &ScanRange<'_>) -> Result<Rows> {
-        let (lo, hi) = key::bounds(range);
+        let (lo, hi) = one_keyspace::bounds(range);
         Ok(Rows::new(self.rows.range(lo..hi), range.reverse))
     }
 
@@ -164,7 +163,7 @@ impl Sled {
     }
 
     fn value(&self, space: u32, key: &[u8]) -> Result<Option<IVec>> {
-        key::with_stored(space, key, |stored| self.rows.get(stored))
+        one_keyspace::with_stored(space, key, |stored| self.rows.get(stored))
             .map_err(|error| fault::of(error, "get"))
     }
 

@@ -12,7 +12,8 @@ fn create(directory: &Path) -> Result<Sled> {
 }
 
 fn put(store: &Sled, key: &str, value: &[u8]) {
-    key::with_stored(0, key.as_bytes(), |stored| store.rows.insert(stored, value)).unwrap();
+    one_keyspace::with_stored(0, key.as_bytes(), |stored| store.rows.insert(stored, value))
+        .unwrap();
     store.flush().unwrap();
 }
 

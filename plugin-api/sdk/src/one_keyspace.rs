@@ -1,18 +1,18 @@
-//! Stored keys: one byte of space number, then the row's key.
+//! For engines that keep all spaces in one keyspace: one byte of space number, then the row's key.
 //!
-//! All spaces share one tree. Order within a space is that of the rows' keys, and the range of
-//! a space ends where the next number begins.
+//! Order within a space is that of the rows' keys, and the range of a space ends where the next
+//! number begins. One keyspace makes a commit over several spaces one entry of the engine's journal.
 
-use statekeep_plugin_sdk::ScanRange;
+use crate::ScanRange;
 
 /// Bytes that stand before a row's key.
-pub(crate) const PREFIX_BYTES: usize = 1;
+pub const PREFIX_BYTES: usize = 1;
 
 /// Keys up to this size are put together without an allocation.
 const SHORT: usize = 256;
 
 /// Hands the stored key of a row to `body`.
-pub(crate) fn with_stored<R>(space: u32, key: &[u8], body: impl FnOnce(&[u8]) -> R) -> R {
+pub fn with_stored<R>(space: u32, key: &[u8], body: impl FnOnce(&[u8]) -> R) -> R {
     let mut short = [0u8; SHORT];
     match short.get_mut(..PREFIX_BYTES + key.len()) {
         Some(stored) => {
@@ -25,13 +25,41 @@ pub(crate) fn with_stored<R>(space: u32, key: &[u8], body: impl FnOnce(&[u8]) ->
 }
 
 /// The stored bounds of a range, `lo <= key < hi`.
-pub(crate) fn bounds(range: &ScanRange<'_>) -> (Vec<u8>, Vec<u8>) {
+pub fn bounds(range: &ScanRange<'_>) -> (Vec<u8>, Vec<u8>) {
     let lo = stored(range.space, range.lo);
     let hi = match range.hi {
         Some(hi) => stored(range.space, hi),
         None => vec![prefix(range.space) + 1],
     };
     (lo, hi)
+}
+
+/// A stored key as a scan hands it out, without its prefix and without a copy.
+#[derive(Clone, Debug)]
+pub struct RowBytes<B> {
+    bytes: B,
+    skip: usize,
+}
+
+impl<B> RowBytes<B> {
+    /// A row's key from its stored key.
+    pub fn key(stored: B) -> RowBytes<B> {
+        RowBytes {
+            bytes: stored,
+            skip: PREFIX_BYTES,
+        }
+    }
+
+    /// A row's value, which has no prefix.
+    pub fn value(bytes: B) -> RowBytes<B> {
+        RowBytes { bytes, skip: 0 }
+    }
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for RowBytes<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref().get(self.skip..).unwrap_or_default()
+    }
 }
 
 fn stored(space: u32, key: &[u8]) -> Vec<u8> {
