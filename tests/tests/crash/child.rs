@@ -1,0 +1,101 @@
+//! The process that is killed: it opens the state, works, and says on standard output what was
+//! acknowledged, each time after the acknowledgement. It never ends by itself.
+
+use std::io::Write;
+use std::process::exit;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use statekeep::{BackupId, Config, CreateOptions, Host, Progress, RestoreOptions};
+
+use crate::work::{THREADS, Work};
+
+/// Name of the variable that holds the orders of a child, as JSON.
+pub const ORDERS: &str = "STATEKEEP_CRASH_CHILD";
+
+/// Does as it was ordered; returns at once when this process is no child.
+pub fn run() {
+    let Ok(orders) = std::env::var(ORDERS) else {
+        return;
+    };
+    let orders: serde_json::Value = serde_json::from_str(&orders).unwrap();
+    let text = |name: &str| orders[name].as_str().unwrap().to_owned();
+    // The test harness has begun a line.
+    say("\nstart");
+    let config = Config::from_toml(&text("config")).unwrap();
+    let host = done(statekeep::open(&config));
+    let seed = orders["seed"].as_u64().unwrap();
+    match text("mode").as_str() {
+        "write" => write(&host, seed),
+        "backup" => thread::scope(|scope| {
+            scope.spawn(|| back_up(&host));
+            write(&host, seed);
+        }),
+        "restore" => restore(&host, [text("a"), text("b")]),
+        mode => panic!("unknown mode {mode}"),
+    }
+}
+
+fn write(host: &Arc<Host>, seed: u64) {
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                for number in 0_u64.. {
+                    let sequence = done(Work::of(seed, thread, number).run(&host.manager));
+                    let sequence = sequence.map_or(0, |sequence| sequence.0);
+                    say(&format!("ack {thread} {number} {sequence}"));
+                }
+            });
+        }
+    });
+}
+
+fn back_up(host: &Arc<Host>) {
+    loop {
+        let manifest = done(
+            host.backups
+                .create(&CreateOptions::default(), &Progress::new()),
+        );
+        say(&format!("backup {} {}", manifest.id, manifest.sequence_to));
+    }
+}
+
+fn restore(host: &Arc<Host>, ids: [String; 2]) {
+    let ids = ids.map(|id| BackupId::parse(&id).unwrap());
+    for (at, id) in ids.iter().enumerate().cycle() {
+        say(&format!("begin {at}"));
+        let progress = Progress::new();
+        thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                done(
+                    host.backups
+                        .restore(*id, &RestoreOptions::default(), &progress),
+                )
+            });
+            while !work.is_finished() {
+                say("tick");
+                thread::sleep(Duration::from_micros(300));
+            }
+        });
+        say(&format!("restored {at}"));
+    }
+}
+
+fn done<T>(outcome: statekeep::Result<T>) -> T {
+    outcome.unwrap_or_else(|error| {
+        say(&format!("error {error}"));
+        exit(1)
+    })
+}
+
+/// One line, by one write. Nobody to read it means that the parent is gone.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
+        exit(2);
+    }
+}

@@ -1,0 +1,394 @@
+//! kill -9 of a process that uses the whole host, on real backends, again and again on one state:
+//! what was acknowledged is there, what was not is there wholly or not at all, backups that were
+//! acknowledged verify, and a restore leaves the old state or the new one.
+//!
+//! `STATEKEEP_SOAK_ROUNDS` sets the number of rounds. This proves nothing about power loss: the
+//! crash tests of the engine on a simulated disk do.
+
+mod child;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use statekeep::{
+    BackupId, Config, CreateOptions, Host, Progress, RestoreOptions, Sequence, VerifyLevel,
+};
+use statekeep_core::check::check_consistency;
+use statekeep_core::oracle::Oracle;
+use statekeep_tests::fixtures;
+use statekeep_tests::states::{self, Name, Random, Rows};
+use tempfile::TempDir;
+
+use work::{THREADS, Work};
+
+/// Not a test of its own: what the other tests start and kill.
+#[test]
+fn child_process() {
+    child::run();
+}
+
+fn rounds() -> u64 {
+    std::env::var("STATEKEEP_SOAK_ROUNDS").map_or(8, |text| text.parse().unwrap())
+}
+
+/// What a child said before it died.
+#[derive(Default)]
+struct Said {
+    /// Per thread, the sequences of its acknowledged commits; 0 where it was not told.
+    acks: BTreeMap<u64, Vec<u64>>,
+    backups: Vec<(BackupId, u64)>,
+    /// The backup whose restore was begun last, and the one that was restored last.
+    begun: Option<usize>,
+    restored: Option<usize>,
+}
+
+/// Starts a child and kills it when it has said so many things; 0 is before it opens the state.
+fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "child_process",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(child::ORDERS, orders.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut said = Said::default();
+    let (mut count, mut line) = (0, String::new());
+    let number = |word: Option<&str>| -> u64 { word.unwrap().parse().unwrap() };
+    loop {
+        line.clear();
+        if lines.read_line(&mut line).unwrap() == 0 {
+            break;
+        }
+        // A line that was cut by the kill acknowledges nothing.
+        let Some(whole) = line.strip_suffix('\n') else {
+            break;
+        };
+        let mut words = whole.split(' ');
+        match words.next() {
+            Some("start" | "tick") => {}
+            Some("ack") => {
+                let acks = said.acks.entry(number(words.next())).or_default();
+                assert_eq!(number(words.next()), acks.len() as u64);
+                acks.push(number(words.next()));
+            }
+            Some("backup") => {
+                let id = BackupId::parse(words.next().unwrap()).unwrap();
+                said.backups.push((id, number(words.next())));
+            }
+            Some("begin") => said.begun = Some(number(words.next()) as usize),
+            Some("restored") => said.restored = Some(number(words.next()) as usize),
+            Some("error") => panic!("the child failed: {whole}"),
+            _ => continue,
+        }
+        count += 1;
+        if count == lines_max + 1 {
+            child.kill().unwrap();
+        }
+    }
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(9), "it was not killed: {status}");
+    said
+}
+
+/// The commits of a round over what was there before. With `until`, the verdict is about the state
+/// at that sequence.
+fn judge(before: &Rows, seed: u64, said: &Said, until: Option<u64>) -> Oracle<Name, String> {
+    let mut oracle = Oracle::new();
+    let base = oracle.begin(before.iter().map(|(k, v)| (k.clone(), Some(v.clone()))));
+    oracle.acknowledge(base);
+    for thread in 0..THREADS {
+        let acks = said.acks.get(&thread).map_or(&[][..], Vec::as_slice);
+        for (number, sequence) in acks.iter().enumerate() {
+            let id = oracle.begin(Work::of(seed, thread, number as u64).writes());
+            match until {
+                // Where it stands is not known.
+                Some(_) if *sequence == 0 => {}
+                Some(until) if *sequence > until => oracle.refuse(id),
+                _ => oracle.acknowledge(id),
+            }
+        }
+        // The one in flight.
+        oracle.begin(Work::of(seed, thread, acks.len() as u64).writes());
+    }
+    oracle
+}
+
+/// Checks an opened state against the judge, key by key and as a whole; answers its content.
+fn check(host: &Host, oracle: &Oracle<Name, String>, what: &str) -> Rows {
+    check_consistency(&host.manager).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let rows = states::rows(&host.manager);
+    let mut asked = BTreeSet::new();
+    let verdict = oracle.check(|name| {
+        asked.insert(name.clone());
+        let tenant = host.manager.tenant(&name.0).unwrap().blocking();
+        let value = tenant
+            .get(&states::scope(&name.1), &states::key(&name.2))
+            .unwrap();
+        value.map(|value| String::from_utf8(value.into_bytes()).unwrap())
+    });
+    if let Err(faults) = verdict {
+        panic!("{what}:\n{faults}");
+    }
+    // What a scan shows is what single reads show, and nothing that nobody wrote.
+    let verdict = oracle.check(|name| rows.get(name).cloned());
+    assert_eq!(verdict, Ok(()), "{what}: by scan");
+    let stranger = rows.keys().find(|name| !asked.contains(*name));
+    assert_eq!(stranger, None, "{what}");
+    rows
+}
+
+/// Sequences are given once, rise for each writer, and the head is not below any of them.
+fn check_sequences(host: &Host, said: &Said, before: Sequence, what: &str) {
+    let mut seen = BTreeSet::new();
+    for acks in said.acks.values() {
+        let told: Vec<u64> = acks
+            .iter()
+            .copied()
+            .filter(|sequence| *sequence > 0)
+            .collect();
+        assert!(told.windows(2).all(|pair| pair[0] < pair[1]), "{what}");
+        for sequence in told {
+            assert!(
+                seen.insert(sequence),
+                "{what}: {sequence} was given to two commits"
+            );
+        }
+    }
+    assert!(seen.first().is_none_or(|first| *first > before.0), "{what}");
+    let last = seen.last().copied().unwrap_or(before.0);
+    assert!(
+        host.manager.head().0 >= last,
+        "{what}: the head is below {last}"
+    );
+}
+
+/// Nothing unfinished is left in the state directory once it has been opened.
+fn check_leftovers(folder: &Path, what: &str) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let unfinished = [".creating-", ".removing-", ".tmp-"]
+            .iter()
+            .any(|mark| name.contains(mark));
+        assert!(!unfinished, "{what}: {name} was not swept");
+    }
+}
+
+struct Subject {
+    folder: TempDir,
+    config: Config,
+}
+
+impl Subject {
+    fn new(backend: &str) -> Subject {
+        let folder = fixtures::folder();
+        let mut config = states::config(&folder.path().join("state"), backend);
+        if backend.starts_with("org.example.") {
+            let plugins = folder.path().join("plugins");
+            std::fs::create_dir(&plugins).unwrap();
+            fixtures::set_mode(&plugins, 0o700);
+            let library = fixtures::install(&fixtures::template_c("backend"), &plugins);
+            let lock_file = folder.path().join("plugins.lock");
+            statekeep::plugins::lock_add(&library, &lock_file).unwrap();
+            config
+                .set("plugins.paths", plugins.to_str().unwrap())
+                .unwrap();
+            config
+                .set("plugins.lock", lock_file.to_str().unwrap())
+                .unwrap();
+        }
+        Subject { folder, config }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn open(&self) -> Arc<Host> {
+        states::open(&self.config)
+    }
+
+    fn orders(&self, mode: &str, seed: u64) -> serde_json::Value {
+        serde_json::json!({ "config": self.config.to_toml().unwrap(), "mode": mode, "seed": seed })
+    }
+}
+
+/// Writers are killed; every other round acknowledges at `relaxed`, which survives a kill too.
+fn kill_writers(backend: &str) {
+    let mut subject = Subject::new(backend);
+    let mut random = Random(0x5eed);
+    let (mut rows, mut head) = (Rows::new(), Sequence(0));
+    let mut acknowledged = 0;
+    for round in 0..rounds() {
+        let durability = ["sync", "relaxed"][round as usize % 2];
+        subject.config.set("durability", durability).unwrap();
+        let lines = random.below(if round % 4 == 0 { 4 } else { 300 });
+        let seed = random.number() >> 32;
+        let what = format!("{backend}, round {round}, {durability}, killed after {lines} lines");
+        let said = kill_after(&subject.orders("write", seed), lines);
+        let host = subject.open();
+        rows = check(&host, &judge(&rows, seed, &said, None), &what);
+        check_sequences(&host, &said, head, &what);
+        check_leftovers(&subject.path(), &what);
+        head = host.manager.head();
+        acknowledged += said.acks.values().map(Vec::len).sum::<usize>();
+        host.close().unwrap();
+    }
+    assert!(acknowledged > 0, "{backend}: nothing was ever acknowledged");
+}
+
+/// Writers and a maker of backups are killed. What the last acknowledged backup restores is what
+/// the judge says of its sequence.
+fn kill_backups(backend: &str) {
+    let subject = Subject::new(backend);
+    let host = subject.open();
+    for n in 0..1_500 {
+        states::put(
+            &host.manager,
+            ("", "tool:fill", &format!("{n:05}")),
+            &format!("{n}").repeat(40),
+        );
+    }
+    let (mut rows, mut head) = (states::rows(&host.manager), host.manager.head());
+    host.close().unwrap();
+    let mut random = Random(0xbac);
+    let mut backups = BTreeSet::new();
+    for round in 0..rounds() {
+        let lines = random.below(250);
+        let seed = random.number() >> 32;
+        let what = format!("{backend}, round {round}, killed after {lines} lines");
+        let said = kill_after(&subject.orders("backup", seed), lines);
+        let host = subject.open();
+        let before = rows;
+        rows = check(&host, &judge(&before, seed, &said, None), &what);
+        check_sequences(&host, &said, head, &what);
+        let list = host.backups.list().unwrap();
+        assert_eq!(list.problems, [], "{what}");
+        let listed: BTreeSet<BackupId> = list.backups.iter().map(|backup| backup.id).collect();
+        backups.extend(said.backups.iter().map(|(id, _)| *id));
+        assert!(backups.is_subset(&listed), "{what}: a backup is gone");
+        // Also one whose maker was killed before it could say so.
+        for id in listed.difference(&verified(&backups, &said)) {
+            let report = host
+                .backups
+                .verify(*id, VerifyLevel::Full, &Progress::new())
+                .unwrap();
+            assert!(report.is_valid, "{what}: {report:?}");
+        }
+        backups = listed;
+        if let Some((id, sequence)) = said.backups.last() {
+            let what = format!("{what}, backup {id} of {sequence}");
+            host.backups
+                .restore(*id, &RestoreOptions::default(), &Progress::new())
+                .unwrap();
+            rows = check(&host, &judge(&before, seed, &said, Some(*sequence)), &what);
+        }
+        head = host.manager.head();
+        host.close().unwrap();
+    }
+    assert!(!backups.is_empty(), "{backend}: no backup was ever made");
+}
+
+/// Those that an earlier round has verified.
+fn verified(all: &BTreeSet<BackupId>, said: &Said) -> BTreeSet<BackupId> {
+    let fresh: BTreeSet<BackupId> = said.backups.iter().map(|(id, _)| *id).collect();
+    all.difference(&fresh).copied().collect()
+}
+
+/// Restores of two backups in turn are killed: the state is one of the two, and never behind what
+/// was acknowledged.
+fn kill_restores(backend: &str) {
+    let subject = Subject::new(backend);
+    let host = subject.open();
+    let mut contents = Vec::new();
+    let mut ids = Vec::new();
+    for version in ["a", "b"] {
+        for n in 0..1_200 {
+            // Some keys are only in one of them.
+            let key = if n % 3 == 0 {
+                format!("{version}{n}")
+            } else {
+                format!("{n}")
+            };
+            states::put(
+                &host.manager,
+                ("acme", "tool:t", &key),
+                &version.repeat(100),
+            );
+        }
+        contents.push(states::rows(&host.manager));
+        let manifest = host
+            .backups
+            .create(&CreateOptions::default(), &Progress::new());
+        ids.push(manifest.unwrap().id);
+    }
+    host.close().unwrap();
+    let mut random = Random(0x7e57);
+    let mut current = 1;
+    let mut orders = subject.orders("restore", 0);
+    orders["a"] = ids[0].to_string().into();
+    orders["b"] = ids[1].to_string().into();
+    for round in 0..rounds() {
+        let lines = random.below(400);
+        let what = format!("{backend}, round {round}, killed after {lines} lines");
+        let said = kill_after(&orders, lines);
+        let last = said.restored.unwrap_or(current);
+        let next = said.begun.unwrap_or(last);
+        let host = subject.open();
+        check_consistency(&host.manager).unwrap_or_else(|error| panic!("{what}: {error}"));
+        check_leftovers(&subject.path(), &what);
+        let rows = states::rows(&host.manager);
+        let found = [last, next].into_iter().find(|at| contents[*at] == rows);
+        current = found
+            .unwrap_or_else(|| panic!("{what}: {} rows are neither {last} nor {next}", rows.len()));
+        assert_eq!(host.backups.list().unwrap().problems, [], "{what}");
+        for id in &ids {
+            let report = host
+                .backups
+                .verify(*id, VerifyLevel::Full, &Progress::new());
+            assert!(report.unwrap().is_valid, "{what}");
+        }
+        // The state that is left takes writes, and the next round restores over them.
+        states::put(&host.manager, ("", "global", "round"), &round.to_string());
+        host.backups
+            .restore(ids[current], &RestoreOptions::default(), &Progress::new())
+            .unwrap();
+        host.close().unwrap();
+    }
+}
+
+macro_rules! backends {
+    ($($module:ident: $backend:literal;)+) => {$(
+        mod $module {
+            #[test]
+            fn loses_no_acknowledged_commit() {
+                super::kill_writers($backend);
+            }
+
+            #[test]
+            fn loses_no_acknowledged_backup() {
+                super::kill_backups($backend);
+            }
+
+            #[test]
+            fn is_the_old_state_or_the_restored_one() {
+                super::kill_restores($backend);
+            }
+        }
+    )+};
+}
+
+backends! {
+    fjall: "fjall";
+    sled: "sled";
+    template_c: "org.example.template-backend";
+}
