@@ -119,6 +119,7 @@ impl Backend for Faulty {
         Capabilities {
             persistent: true,
             preconditions: true,
+            snapshot_scans: self.has("scans_go_on"),
             key_bytes_max: if self.has("short_keys") { 255 } else { 4096 },
             ..Capabilities::default()
         }
@@ -268,6 +269,7 @@ fn every_bug_is_found_by_its_check() {
         ("one_space", backend::spaces_are_separate),
         ("first_op_wins", backend::last_operation_wins),
         ("by_number", backend::cursor_survives_commits),
+        ("scans_go_on", backend::snapshot_scans_see_one_instant),
         ("forgets", backend::reopen_keeps_everything),
         ("conflict_applies", backend::preconditions),
         ("wrong_index", backend::preconditions),
