@@ -1,4 +1,4 @@
-//! Frames that are damaged, cut, followed by something or made to do harm.
+//! Frames that are damaged, cut or followed by something, and several frames at the same time.
 
 use std::thread;
 
@@ -8,11 +8,6 @@ use super::raw::is_fatal;
 use super::sizes::contents;
 use super::{RawCodec, Subject};
 use crate::{Outcome, Random, report::ensure};
-
-/// The bytes that a bomb expands to.
-const BOMB_BYTES: usize = 64 << 20;
-/// Most memory that unpacking a bomb into 1 KiB may take: what windows of common formats need.
-const BOMB_MEMORY_BYTES_MAX: u64 = 32 << 20;
 
 /// A frame that ends too early is CORRUPT at every length.
 pub fn truncated(subject: &Subject) -> Outcome {
@@ -129,49 +124,6 @@ pub fn trailing_garbage(subject: &Subject) -> Outcome {
         }
     }
     Ok(())
-}
-
-/// A small frame of 64 MiB into 1 KiB: an error, without the memory of the whole.
-pub fn bomb(subject: &Subject) -> Outcome {
-    let codec = subject.open()?;
-    let frame = codec.compress(None, &vec![0; BOMB_BYTES])?;
-    let mut grown_least = u64::MAX;
-    // Other threads of the process take memory too: the least of some tries is the codec's.
-    for _ in 0..5 {
-        let before = reset_peak();
-        let answer = codec.decompress_borrowed(&frame, 1024);
-        let after = peak();
-        match answer {
-            Ok(back) => return Err(format!("OK with {} bytes", back.len())),
-            Err((failure, _)) => ensure!(
-                matches!(failure.status, Status::BUFFER_TOO_SMALL | Status::CORRUPT),
-                "64 MiB into 1 KiB: {failure}"
-            ),
-        }
-        if let (Some(before), Some(after)) = (before, after) {
-            grown_least = grown_least.min(after.saturating_sub(before));
-        }
-    }
-    ensure!(
-        grown_least == u64::MAX || grown_least <= BOMB_MEMORY_BYTES_MAX,
-        "unpacking into 1 KiB took {grown_least} bytes of memory"
-    );
-    Ok(())
-}
-
-/// Sets the process's peak of memory to what it uses now; the peak in bytes where that is possible.
-fn reset_peak() -> Option<u64> {
-    std::fs::write("/proc/self/clear_refs", "5").ok()?;
-    peak()
-}
-
-fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// One instance, several threads, at the same time.
