@@ -62,6 +62,7 @@ mod memory;
 pub mod one_keyspace;
 mod plugin;
 mod retention;
+pub mod room;
 
 pub use backend::{
     Backend, Capabilities, Commit, Cursor, Durability, Op, Outcome, Precondition, ScanRange, Sink,

@@ -2,7 +2,7 @@
 //!
 //! Never one that promises "nothing was applied": a write that failed may have reached the journal
 //! in part and be completed when the file is closed. ENOSPC therefore is IO here; NO_SPACE comes
-//! from the check before a commit starts (`room`).
+//! from the check before a commit starts (`Room` of the SDK).
 
 use fjall::{Error as Engine, LsmError};
 use statekeep_plugin_sdk::{Error, Status};

@@ -11,7 +11,6 @@ mod cursor;
 mod fault;
 mod journal;
 mod options;
-mod room;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -25,12 +24,11 @@ use fjall::{
 use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
     Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
-    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace,
+    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace, room::Room,
 };
 
 pub use cursor::Rows;
 use options::Options;
-use room::Room;
 
 const KEYSPACE: &str = "rows";
 const FILES_OPEN_MAX: usize = 256;
@@ -130,7 +128,7 @@ impl Backend for Fjall {
                 return Ok(Outcome::Conflict { index });
             }
         }
-        room.take(bytes_of(commit))?;
+        room.take(commit)?;
         let mode = match commit.durability() {
             Durability::Sync => PersistMode::SyncAll,
             Durability::Relaxed => PersistMode::Buffer,
@@ -202,14 +200,6 @@ fn row_of<'a>(op: &Op<'a>) -> (u32, &'a [u8]) {
     match *op {
         Op::Put { space, key, .. } | Op::Delete { space, key } => (space, key),
     }
-}
-
-fn bytes_of(commit: &Commit<'_>) -> u64 {
-    let rows = commit.ops().map(|op| match op {
-        Op::Put { key, value, .. } => key.len() + value.len(),
-        Op::Delete { key, .. } => key.len(),
-    });
-    rows.sum::<usize>() as u64
 }
 
 /// Waits, when dropped, until nothing of the database is alive.

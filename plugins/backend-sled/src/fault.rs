@@ -1,6 +1,7 @@
 //! Engine errors as statuses.
 //!
 //! Never one that promises "nothing was applied": a batch that fails half way has changed pages.
+//! NO_SPACE comes from the check before a commit starts (`Room` of the SDK).
 
 use sled::Error as Engine;
 use statekeep_plugin_sdk::{Error, Status};

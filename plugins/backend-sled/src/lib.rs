@@ -5,6 +5,7 @@
 //! then does what sled leaves out (see `stable`). sled offers nothing between a buffer in the
 //! process and its flush, so `relaxed` flushes too, without the final sync: it survives kill -9 and
 //! costs nearly as much. Reads may touch the disk, hence `blocking_reads`. Scans have no snapshot.
+//! On a full disk sled waits for ever, so commits are refused before it is full (the SDK's `room`).
 //! sled's worker threads belong to the process, not to an instance.
 #![deny(unsafe_code)]
 
@@ -21,7 +22,7 @@ use parking_lot::Mutex;
 use sled::{Batch, Db, IVec, Mode};
 use statekeep_plugin_sdk::{
     Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
-    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace,
+    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace, room::Room,
 };
 
 pub use cursor::Rows;
@@ -38,9 +39,14 @@ export_plugin!(Sled: backend);
 pub struct Sled {
     rows: Db,
     /// Held for the whole of a commit: preconditions and what they guard are one step.
-    stable: Mutex<Stable>,
+    writer: Mutex<Writer>,
     #[expect(dead_code, reason = "its drop waits for the engine's lock")]
     released: Released,
+}
+
+struct Writer {
+    room: Room,
+    stable: Stable,
 }
 
 impl Plugin for Sled {
@@ -66,10 +72,11 @@ impl Plugin for Sled {
             path: stable::data_file(directory),
             host,
         };
+        let room = Room::new(directory, options.free_bytes_min);
         let stable = Stable::open(directory)?;
         let sled = Sled {
             rows,
-            stable: Mutex::new(stable),
+            writer: Mutex::new(Writer { room, stable }),
             released,
         };
         // A commit syncs the files it finds, so their names must be on disk before the first one.
@@ -111,12 +118,13 @@ impl Backend for Sled {
     }
 
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
-        let mut stable = self.stable.lock();
+        let mut writer = self.writer.lock();
         for (index, precondition) in commit.preconditions().enumerate() {
             if !self.holds(&precondition)? {
                 return Ok(Outcome::Conflict { index });
             }
         }
+        writer.room.take(commit)?;
         // A batch is a map, so the last operation on a row wins.
         let mut batch = Batch::default();
         for op in commit.ops() {
@@ -132,7 +140,7 @@ impl Backend for Sled {
         self.rows
             .apply_batch(batch)
             .map_err(|error| fault::of(error, "commit"))?;
-        self.settle(&mut stable, commit.durability())?;
+        self.settle(&mut writer.stable, commit.durability())?;
         Ok(Outcome::COMMITTED)
     }
 
@@ -142,7 +150,7 @@ impl Backend for Sled {
     }
 
     fn flush(&self) -> Result<()> {
-        self.settle(&mut self.stable.lock(), Durability::Sync)
+        self.settle(&mut self.writer.lock().stable, Durability::Sync)
     }
 }
 

@@ -8,7 +8,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Every name that `options` may hold.
-const KNOWN: &[&str] = &["cache_bytes", "mode"];
+const KNOWN: &[&str] = &["cache_bytes", "mode", "free_bytes_min"];
 
 /// What an instance is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,21 +17,15 @@ pub(crate) struct Options {
     pub(crate) cache_bytes: u64,
     /// `space` rewrites more to keep the file small (default), `throughput` less.
     pub(crate) throughput: bool,
+    /// Commits are refused with NO_SPACE while the disk has less room than this (default 128 MiB,
+    /// 0 switches the check off).
+    pub(crate) free_bytes_min: u64,
 }
 
 impl Options {
     /// Reads and checks the user's settings.
     pub(crate) fn read(config: &Config) -> Result<Options> {
         config.known_options(KNOWN)?;
-        let cache_bytes = config.option("cache_bytes")?.unwrap_or(64 * MIB);
-        let allowed = MIB..=256 * GIB;
-        if !allowed.contains(&cache_bytes) {
-            return Err(Error::invalid(format!(
-                "option `cache_bytes` cannot be {cache_bytes}: allowed is {} to {}",
-                allowed.start(),
-                allowed.end()
-            )));
-        }
         let mode = config.option::<String>("mode")?;
         let throughput = match mode.as_deref() {
             None | Some("space") => false,
@@ -43,10 +37,22 @@ impl Options {
             }
         };
         Ok(Options {
-            cache_bytes,
+            cache_bytes: number(config, "cache_bytes", 64 * MIB, MIB, 256 * GIB)?,
             throughput,
+            free_bytes_min: number(config, "free_bytes_min", 128 * MIB, 0, 1 << 50)?,
         })
     }
+}
+
+/// A number within `min..=max`, or the default when it is absent.
+fn number(config: &Config, name: &str, default: u64, min: u64, max: u64) -> Result<u64> {
+    let value = config.option(name)?.unwrap_or(default);
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::invalid(format!(
+        "option `{name}` cannot be {value}: allowed is {min} to {max}"
+    )))
 }
 
 #[cfg(test)]
@@ -61,6 +67,7 @@ mod tests {
     #[test]
     fn no_options_are_a_modest_store() {
         assert_eq!(read("{}").unwrap().cache_bytes, 64 * MIB);
+        assert_eq!(read("{}").unwrap().free_bytes_min, 128 * MIB);
         assert!(!read("{}").unwrap().throughput);
         assert!(read("{\"mode\": \"throughput\"}").unwrap().throughput);
     }
@@ -70,6 +77,7 @@ mod tests {
         for (options, name, allowed) in [
             ("{\"cache\": 1}", "`cache`", "cache_bytes, mode"),
             ("{\"cache_bytes\": 1}", "`cache_bytes`", "1048576"),
+            ("{\"free_bytes_min\": -1}", "`free_bytes_min`", "u64"),
             ("{\"mode\": \"fast\"}", "`mode`", "`throughput`"),
         ] {
             let text = read(options).unwrap_err().to_string();

@@ -1,22 +1,23 @@
 //! Room on the disk, asked for before a commit begins.
 //!
-//! fjall stops for good when a write fails for want of space, and a commit that waits for a buffer
-//! which cannot be written out would wait for ever. So commits are refused, with nothing applied,
-//! while there still is room to write out what is in memory; they go on when space is freed.
+//! For engines that do not get over a full disk: they stop for good, or wait for ever, when a write
+//! fails for want of space. So commits are refused, with nothing applied, while there still is room to
+//! write out what is in memory; they go on when space is freed. Somebody else may fill the disk between
+//! the check and the write, so this makes a full disk rare for the engine, not impossible.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use statekeep_plugin_sdk::{Error, Result, Status};
+use crate::{Commit, Error, Op, Result, Status};
 
 /// An answer of the file system is good for this many committed bytes...
 const BYTES_BETWEEN_CHECKS: u64 = 4 << 20;
 /// ...and for this long, since others fill the disk too.
 const TIME_BETWEEN_CHECKS: Duration = Duration::from_millis(100);
 
-/// The gate in front of commits.
+/// The gate in front of commits, asked while the lock that orders them is held.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     directory: PathBuf,
     free_bytes_min: u64,
     bytes_left: u64,
@@ -24,8 +25,9 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// `free_bytes_min` of 0 switches the check off.
-    pub(crate) fn new(directory: &Path, free_bytes_min: u64) -> Room {
+    /// For the store in `directory`, whose backend option `free_bytes_min` is what a commit must leave
+    /// free; 0 switches the check off.
+    pub fn new(directory: &Path, free_bytes_min: u64) -> Room {
         Room {
             directory: directory.to_owned(),
             free_bytes_min,
@@ -34,11 +36,18 @@ impl Room {
         }
     }
 
-    /// Refuses a commit of `bytes` while the disk has too little room.
-    pub(crate) fn take(&mut self, bytes: u64) -> Result<()> {
-        if self.free_bytes_min == 0 {
-            return Ok(());
+    /// Lets a commit pass while the disk has room for it.
+    ///
+    /// # Errors
+    /// `NO_SPACE` while it has less; what the file system answered when it cannot be asked.
+    pub fn take(&mut self, commit: &Commit<'_>) -> Result<()> {
+        match self.free_bytes_min {
+            0 => Ok(()),
+            _ => self.take_bytes(bytes_of(commit)),
         }
+    }
+
+    fn take_bytes(&mut self, bytes: u64) -> Result<()> {
         let fresh = self
             .checked
             .is_some_and(|at| at.elapsed() < TIME_BETWEEN_CHECKS);
@@ -67,6 +76,15 @@ impl Room {
     }
 }
 
+/// Bytes of keys and values that a commit writes.
+fn bytes_of(commit: &Commit<'_>) -> u64 {
+    let rows = commit.ops().map(|op| match op {
+        Op::Put { key, value, .. } => key.len() + value.len(),
+        Op::Delete { key, .. } => key.len(),
+    });
+    rows.sum::<usize>() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,14 +92,14 @@ mod tests {
     #[test]
     fn a_commit_that_leaves_too_little_room_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Room::new(folder.path(), 1 << 50).take(1).unwrap_err();
+        let error = Room::new(folder.path(), 1 << 50).take_bytes(1).unwrap_err();
         assert_eq!(error.status(), Status::NO_SPACE);
         assert!(error.message().contains("`free_bytes_min`"), "{error}");
 
         let mut room = Room::new(folder.path(), 1);
-        room.take(100).unwrap();
-        assert_eq!(room.take(1 << 60).unwrap_err().status(), Status::NO_SPACE);
-        room.take(100).unwrap();
-        Room::new(folder.path(), 0).take(u64::MAX).unwrap();
+        room.take_bytes(100).unwrap();
+        let error = room.take_bytes(1 << 60).unwrap_err();
+        assert_eq!(error.status(), Status::NO_SPACE);
+        room.take_bytes(100).unwrap();
     }
 }
