@@ -5,7 +5,8 @@
 //! then does what sled leaves out (see `stable`). sled offers nothing between a buffer in the
 //! process and its flush, so `relaxed` flushes too, without the final sync: it survives kill -9 and
 //! costs nearly as much. Reads may touch the disk, hence `blocking_reads`. Scans have no snapshot.
-//! On a full disk sled waits for ever, so commits are refused before it is full (the SDK's `room`).
+//! Closed after a write that failed, sled waits for ever, so commits are refused before the disk is
+//! full (the SDK's `room`).
 //! sled's worker threads belong to the process, not to an instance.
 #![deny(unsafe_code)]
 
