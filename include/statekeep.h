@@ -191,7 +191,7 @@ typedef struct statekeep_scan_options {
   const char *prefix;
   /** Its length. */
   size_t prefix_len;
-  /** Keys that match this pattern: `*` any characters, `?` any one, no escape; NULL for any. */
+  /** Keys that match this pattern: `*` any characters, `?` any one, `\` refused; NULL for any. */
   const char *glob;
   /** Its length. */
   size_t glob_len;

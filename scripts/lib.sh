@@ -32,6 +32,9 @@ venv() {
     local dir=$1
     shift
     need python3 python3
+    # The extension is compiled, so Python's header must be there as well.
+    python3 -c 'import os, sysconfig as s; exit(not os.path.exists(s.get_paths()["include"] + "/Python.h"))' \
+        || need_venv
     if ! [ -x "$dir/bin/pip" ]; then
         python3 -m venv "$dir" 2>/dev/null || { need_venv && python3 -m venv "$dir"; }
     fi

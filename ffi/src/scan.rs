@@ -44,7 +44,7 @@ pub struct ScanOptions {
     pub prefix: *const c_char,
     /// Its length.
     pub prefix_len: usize,
-    /// Keys that match this pattern: `*` any characters, `?` any one, no escape; NULL for any.
+    /// Keys that match this pattern: `*` any characters, `?` any one, `\` refused; NULL for any.
     pub glob: *const c_char,
     /// Its length.
     pub glob_len: usize,

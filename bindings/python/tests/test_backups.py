@@ -55,6 +55,14 @@ def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> No
             state.backups.show("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 
+def test_a_level_is_checked_before_it_is_recorded(state: statekeep.State) -> None:
+    for level in [99999, -(2**31), 23]:
+        with pytest.raises(statekeep.InvalidArgument, match="compression level"):
+            state.backups.create(level=level)
+    assert state.backups.create(level=1).manifest["level"] == 1
+    assert "level" not in state.backups.create(codec="none", level=1).manifest
+
+
 def test_an_exception_in_progress_cancels(state: statekeep.State) -> None:
     state.set("global", "k", 1)
 

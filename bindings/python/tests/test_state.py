@@ -50,6 +50,8 @@ def test_keys_are_ordinary_text(state: statekeep.State) -> None:
     assert list(state.scope("custom:a:b")) == []
     assert list(scope.list(prefix="a")) == ["a:b"]
     assert list(scope.list(glob="a*b")) == ["a:b"]
+    with pytest.raises(statekeep.InvalidArgument, match="glob"):
+        list(scope.list(glob="a\\*b"))
 
 
 def test_bad_names_and_values_are_refused(state: statekeep.State) -> None:
@@ -121,6 +123,34 @@ def test_a_closed_state_raises(tmp_path: Path) -> None:
         with pytest.raises(statekeep.Closed):
             call()
     assert state.closed
+
+
+def test_a_failed_close_is_heard(tmp_path: Path) -> None:
+    program = """
+import resource, signal, sys, statekeep
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+state = statekeep.open(sys.argv[1], backend="sled", settings={"durability": "relaxed"})
+state.set("global", "k", 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+try:
+    state.set("global", "k", "x" * 1_000_000)
+except statekeep.Error as error:
+    print("set", error.code)
+try:
+    state.close()
+except statekeep.Error as error:
+    print("close", error.code)
+"""
+    output = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "state")],
+        capture_output=True, text=True, check=True,
+    ).stdout.splitlines()
+    assert output[0].startswith("set ") and output[1:] == ["close POISONED"], output
+
+
+def test_paths_are_text(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="path must be a str or PathLike"):
+        statekeep.open(b"state")  # type: ignore[arg-type]
 
 
 def test_opening_the_same_path_gives_the_same_manager(tmp_path: Path) -> None:

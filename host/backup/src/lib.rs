@@ -40,7 +40,7 @@ pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
 pub use hex::{Hash256, HexBytes};
 pub use list::{BackupList, BackupSummary};
 pub use local::LocalStore;
-pub use manager::{BackupConfig, BackupManager};
+pub use manager::{BackupConfig, BackupManager, LEVEL_MAX, LEVEL_MIN};
 pub use manifest::{
     BackupKind, Manifest, ManifestRef, RUNS_MAX, RunRow, SlotType, TAGS_MAX, TEXT_BYTES_MAX,
     TenantRow, Timeline, parse_manifest,

@@ -76,6 +76,21 @@ impl Drop for Ends<'_> {
     }
 }
 
+/// Lowest level that may be asked for; each codec has its own range within this one.
+pub const LEVEL_MIN: i32 = -131_072;
+/// Highest level that may be asked for.
+pub const LEVEL_MAX: i32 = 22;
+
+fn check_level(level: Option<i32>) -> Result<()> {
+    match level {
+        Some(level) if !(LEVEL_MIN..=LEVEL_MAX).contains(&level) => {
+            let reason = format!("{level} is not within {LEVEL_MIN} to {LEVEL_MAX}");
+            Err(Error::invalid("compression level", reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl BackupManager {
     /// A manager of the state's backups. Touches no file.
     ///
@@ -222,6 +237,8 @@ impl BackupManager {
         // A configured level belongs to the configured codec.
         let configured = self.config.level.filter(|_| *name == self.config.codec);
         let level = options.level.or(configured);
+        check_level(level)?;
+        let level = level.filter(|_| name != CODEC_NONE);
         let codec = match name.as_str() {
             CODEC_NONE => None,
             name => Some(BlockCodec {

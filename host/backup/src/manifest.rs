@@ -118,7 +118,7 @@ pub struct Manifest {
     pub tool: String,
     /// The configured codec; each block names its own. `none`: stored raw.
     pub codec: String,
-    /// The codec's level; absent: its default.
+    /// The level that was asked for, which the codec brings into its own range; absent: its default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<i32>,
     /// The backup that an incremental builds on.

@@ -189,8 +189,8 @@ pub const KEYS: &[Key] = &[
     unset(
         "backup.level",
         Kind::Integer {
-            min: -131_072,
-            max: 22,
+            min: statekeep_backup::LEVEL_MIN as i64,
+            max: statekeep_backup::LEVEL_MAX as i64,
         },
         "the codec's own default",
         "The compression level; each codec has its own range within this one.",

@@ -28,6 +28,7 @@ class State:
     def __init__(self, handle: Any, origin: State | None = None) -> None:
         self._handle = handle
         self._origin = origin  # A tenant keeps the state alive that it was made from.
+        # Only for a state that nobody closed: what its closing says, nobody hears.
         self._finalizer = weakref.finalize(self, lib.statekeep_manager_close, handle, ffi.NULL)
 
     @property
@@ -38,8 +39,13 @@ class State:
         return self._handle
 
     def close(self) -> None:
-        """Closes this handle; the manager ends with the last one in the process. May be repeated."""
-        self._finalizer()
+        """Closes this handle; the manager flushes and ends with the last one in the process.
+
+        Raises when that flush failed: relaxed commits may be lost then. May be repeated.
+        """
+        if self._finalizer.detach() is not None:
+            err = new_err()
+            check(lib.statekeep_manager_close(self._handle, err), err)
 
     @property
     def closed(self) -> bool:
@@ -195,12 +201,12 @@ def open(  # noqa: A001 - the conventional name
     check(lib.statekeep_config_new(made, err), err)
     chosen: dict[str, Any] = dict(settings or {})
     if path is not None:
-        chosen["path"] = os.fspath(path)
+        chosen["path"] = _path(path, "path")
     if backend is not None:
         chosen["backend"] = backend
     try:
         if config is not None:
-            raw = utf8(os.fspath(config), "config")
+            raw = utf8(_path(config, "config"), "config")
             check(lib.statekeep_config_load_file(made[0], raw, len(raw), err), err)
         for key, value in chosen.items():
             name = utf8(key, "setting")
@@ -213,3 +219,10 @@ def open(  # noqa: A001 - the conventional name
         return State(out[0])
     finally:
         lib.statekeep_config_free(made[0])
+
+
+def _path(path: str | os.PathLike[str], what: str) -> str:
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str or PathLike[str], not {type(path).__name__}")
+    return text
