@@ -63,15 +63,32 @@ pub fn open(globals: &Globals, access: Access) -> Result<Arc<Host>> {
     if access == Access::Existing {
         config.set("create", "false")?;
     }
-    statekeep::open(&config).map_err(|error| {
-        if access == Access::Existing && !path.join("CURRENT").exists() {
-            let path = text::shown(&path.display().to_string());
-            return not_found(format!(
-                "there is no state at {path}; `statekeep set` creates one"
-            ));
-        }
-        error
+    statekeep::open(&config).map_err(|error| match error {
+        // What the core advises, the setting `create`, is not the user's: it was set above.
+        Error::Other {
+            kind: ErrorKind::NotFound,
+            ..
+        } if access == Access::Existing && is_vacant(&path) => no_state(&config, &path),
+        error => error,
     })
+}
+
+/// Whether CURRENT is certainly absent: then "not found" is said of the state, not of a part of it.
+fn is_vacant(path: &Path) -> bool {
+    matches!(path.join("CURRENT").try_exists(), Ok(false))
+}
+
+fn no_state(config: &Config, path: &Path) -> Error {
+    let place = text::shown(&path.display().to_string());
+    let backups = config.backup_dir();
+    let advice = match backups.filter(|dir| dir.join("FORMAT").exists()) {
+        Some(dir) => format!(
+            "`statekeep backup restore ID` makes one of a backup in {}",
+            text::shown(&dir.display().to_string())
+        ),
+        None => "`statekeep set` creates one".to_owned(),
+    };
+    not_found(format!("there is no state at {place}; {advice}"))
 }
 
 /// The tenant that is meant, for blocking use.

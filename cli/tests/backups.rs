@@ -98,6 +98,56 @@ fn a_damaged_state_is_restored_into_a_new_folder() {
     assert!(!place.path("typo").exists());
 }
 
+/// The namespaces were lost and the backups beside them were not: "the folder is not empty".
+#[test]
+fn a_state_of_which_only_the_backups_are_left_is_restored_in_its_place() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
+    let id = create(&place);
+    for entry in std::fs::read_dir(place.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        match path.file_name().unwrap().to_str().unwrap() {
+            "backups" | "LOCK" => {}
+            "CURRENT" => std::fs::remove_file(path).unwrap(),
+            _ => std::fs::remove_dir_all(path).unwrap(),
+        }
+    }
+    // Reading makes nothing, and says what does.
+    let message = place.fails(3, &["get", "user:1", "k"]);
+    assert!(
+        message.contains("`statekeep backup restore ID`") && message.contains("state/backups"),
+        "{message}"
+    );
+    let restored = place.json(&["backup", "restore", &id, "--yes"]);
+    assert_eq!(restored["records"], 1);
+    assert_eq!(place.ok(&["get", "user:1", "k"]), "[1,2,3]\n");
+    assert!(place.ok(&["backup", "list"]).contains(&id));
+}
+
+/// Only CURRENT was lost, and the message advised what was then refused.
+#[test]
+fn what_a_state_without_current_advises_works() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
+    let id = create(&place);
+    std::fs::remove_file(place.path("state/CURRENT")).unwrap();
+    let message = place.fails(5, &["backup", "restore", &id, "--yes"]);
+    let (_, command) = message
+        .trim_end()
+        .split_once("statekeep --path NEW")
+        .unwrap();
+    let args = command.replace(" ID", &format!(" {id} --yes"));
+    let args: Vec<&str> = ["--path", "new"]
+        .into_iter()
+        .chain(args.split_whitespace())
+        .collect();
+    place.ok(&args);
+    assert_eq!(
+        place.ok(&["--path", "new", "get", "user:1", "k"]),
+        "[1,2,3]\n"
+    );
+}
+
 #[test]
 fn lists_and_manifests_have_the_documented_shapes() {
     let place = Place::new();

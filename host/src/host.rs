@@ -1,5 +1,6 @@
 //! An open state with its backups and plugins: where the parts meet.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,15 +88,20 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
 /// The backend to ask for; empty stands for the one that the state has.
 fn backend(config: &Config, path: &Path) -> Result<String> {
     let current = path.join("CURRENT");
-    let look = |source| Error::File {
-        action: "look up",
-        path: current.clone(),
-        source,
-    };
-    if config.source("backend")? == Source::Default && RealVfs.exists(&current).map_err(look)? {
-        return Ok(String::new());
+    if config.source("backend")? != Source::Default {
+        return Ok(config.backend());
     }
-    Ok(config.backend())
+    match RealVfs.exists(&current) {
+        Ok(true) => Ok(String::new()),
+        Ok(false) => Ok(config.backend()),
+        // A file stands in the way, which opening says in its own words.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(config.backend()),
+        Err(source) => Err(Error::File {
+            action: "look up",
+            path: current,
+            source,
+        }),
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

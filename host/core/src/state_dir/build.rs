@@ -83,7 +83,10 @@ impl Opening<'_> {
                     return Ok(None);
                 }
                 io::ErrorKind::NotADirectory => {
-                    return Err(refused(path, "not a Statekeep state: it is a file"));
+                    return Err(refused(
+                        path,
+                        "not a Statekeep state: it is a file, not a folder",
+                    ));
                 }
                 _ => return Err(failed("rename", staging)(error)),
             },

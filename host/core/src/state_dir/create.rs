@@ -15,11 +15,18 @@ use super::{
     CreateOptions, Current, Init, Inner, NamespaceId, Opened, StateDir, check_backend, current,
     lock, namespaces_in, short_name,
 };
-use crate::vfs::{FileLock, Vfs, create_dir_all, failed, sync_dir_if_ours, unless_gone};
+use crate::vfs::{DirEntry, FileLock, Vfs, create_dir_all, failed, sync_dir_if_ours, unless_gone};
 use crate::{Backend, Error, ErrorKind, Plugins, Result};
 
 /// How often creation is tried again when another process creates or sweeps at the same moment.
 const ATTEMPTS_MAX: usize = 16;
+
+/// The default place of backups in a state directory, and the file that a repository has.
+const BACKUPS: &str = "backups";
+const BACKUPS_MARK: &str = "FORMAT";
+
+/// A fresh volume may come with the folder of the file system's own repairs.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// A state directory's place in the file system.
 pub(super) struct Place {
@@ -30,7 +37,7 @@ pub(super) struct Place {
 
 enum Found {
     Nothing,
-    /// An empty folder, or one that somebody began to fill.
+    /// An empty folder, one that somebody began to fill, or one with only the backups of a state.
     Folder,
     State,
 }
@@ -96,14 +103,12 @@ fn resolve(vfs: &dyn Vfs, path: &Path, create: bool) -> Result<Place> {
         there => there.map_err(failed("look for", path))?,
     };
     let path = if there {
-        vfs.canonical(&asked).map_err(failed("resolve", &asked))?
+        canonical(vfs, &asked)?
     } else if create {
         let name = asked.file_name().ok_or_else(nameless)?;
         let parent = asked.parent().ok_or_else(nameless)?;
         create_dir_all(vfs, parent)?;
-        vfs.canonical(parent)
-            .map_err(failed("resolve", parent))?
-            .join(name)
+        canonical(vfs, parent)?.join(name)
     } else {
         return Err(no_state(path));
     };
@@ -120,6 +125,17 @@ fn resolve(vfs: &dyn Vfs, path: &Path, create: bool) -> Result<Place> {
         ));
     }
     Ok(Place { path, parent, name })
+}
+
+/// The one spelling of what is there.
+fn canonical(vfs: &dyn Vfs, path: &Path) -> Result<PathBuf> {
+    vfs.canonical(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => refused(
+            path,
+            "a symbolic link leads nowhere; make the folder that it names, or remove the link",
+        ),
+        _ => failed("resolve", path)(error),
+    })
 }
 
 /// One call of [`StateDir::open`].
@@ -140,7 +156,7 @@ impl Opening<'_> {
             Ok(true) => return Ok(Found::State),
             Ok(false) => {}
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(not_ours("it is a file"));
+                return Err(not_ours("it is a file, not a folder"));
             }
             Err(error) => return Err(failed("look for", &file)(error)),
         }
@@ -157,8 +173,8 @@ impl Opening<'_> {
         if holds(current::CURRENT) {
             return Ok(Found::State);
         }
-        // A fresh volume may come with the folder of the file system's own repairs.
-        if holds(MARKER) || entries.iter().all(|entry| entry.name == "lost+found") {
+        let is_fresh = entries.iter().all(|entry| entry.name == LOST_AND_FOUND);
+        if holds(MARKER) || is_fresh || self.is_left_with_backups(&entries)? {
             return Ok(Found::Folder);
         }
         if entries
@@ -172,6 +188,24 @@ impl Opening<'_> {
         ))
     }
 
+    /// Whether the backups of a state are all that is left of it, so that one can be made around
+    /// them. A lock file or leftovers without them could be anybody's.
+    fn is_left_with_backups(&self, entries: &[DirEntry]) -> Result<bool> {
+        let ours = |entry: &DirEntry| match &*entry.name {
+            BACKUPS | lock::LOCK | LOST_AND_FOUND => true,
+            _ => sweep::is_leftover(entry),
+        };
+        Ok(entries.iter().all(ours) && self.has_backups()?)
+    }
+
+    fn has_backups(&self) -> Result<bool> {
+        let format = self.place.path.join(BACKUPS).join(BACKUPS_MARK);
+        match self.vfs.exists(&format) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            there => there.map_err(failed("look for", &format)),
+        }
+    }
+
     /// CURRENT cannot be used: the error names what a repair has to choose from.
     pub(super) fn damaged(&self, reason: &str) -> Error {
         let found = match namespaces_in(&*self.vfs, &self.place.path) {
@@ -183,9 +217,16 @@ impl Opening<'_> {
             Err(error) => error.to_string(),
         };
         let what = self.place.path.join(current::CURRENT).display().to_string();
+        let backups = match self.has_backups() {
+            Ok(true) => self.place.path.join(BACKUPS).display().to_string(),
+            _ => "REPOSITORY".to_owned(),
+        };
         Error::corrupt(
             what,
-            format!("{reason}; {found}; restore the file or a backup"),
+            format!(
+                "{reason}; {found}; put the file back from a copy, or restore a backup into a new \
+                 folder: statekeep --path NEW --set backup.dir={backups} backup restore ID"
+            ),
         )
     }
 

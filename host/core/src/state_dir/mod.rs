@@ -4,7 +4,7 @@
 //! STATE/CURRENT         backend and namespace in use; replaced by rename
 //! STATE/LOCK            held by the one process that has the state open
 //! STATE/ns-ID/          a namespace: NAMESPACE and engine/
-//! STATE/backups/        the default place of backups; never touched here
+//! STATE/backups/        the default place of backups; looked at and never changed here
 //! STATE/CREATING        only while a folder that was there before is being made a state
 //! ```
 //! What always holds: a state, a namespace and CURRENT appear under their names only when they are
@@ -94,7 +94,8 @@ impl StateDir {
     ///
     /// # Errors
     /// `Busy` with the holder; `NotFound` when there is no state and none may be made;
-    /// `InvalidArgument` for a folder that holds something else, which is never touched; `Corrupt`
+    /// `InvalidArgument` for a folder that holds something else, which is never touched (backups
+    /// alone are no such thing: a state is made around them); `Corrupt`
     /// with the namespaces found when CURRENT is missing or damaged; `Incompatible` for a later
     /// format; `Conflict` when the state has another backend; errors of the backend and of `init`.
     pub fn open(

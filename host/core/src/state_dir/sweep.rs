@@ -10,7 +10,7 @@ use ulid::Ulid;
 use super::current::TEMPORARY;
 use super::ids::parse_ulid;
 use super::{NamespaceId, lock};
-use crate::vfs::{Vfs, failed, remove_tree};
+use crate::vfs::{DirEntry, Vfs, failed, remove_tree};
 use crate::{ErrorKind, Result};
 
 /// Says that a folder without CURRENT is a state in the making.
@@ -46,19 +46,25 @@ pub(super) fn inside(vfs: &dyn Vfs, state_dir: &Path) {
 pub(super) fn try_inside(vfs: &dyn Vfs, state_dir: &Path) -> Result<()> {
     for entry in vfs.read_dir(state_dir).map_err(failed("list", state_dir))? {
         let path = state_dir.join(&entry.name);
-        let of_namespace =
-            unfinished(&entry.name).is_some_and(|of| of.parse::<NamespaceId>().is_ok());
-        let of_current = entry
-            .name
-            .strip_prefix(TEMPORARY)
-            .is_some_and(|id| parse_ulid(id).is_ok());
-        if entry.is_dir && of_namespace {
+        if !is_leftover(&entry) {
+            continue;
+        }
+        if entry.is_dir {
             remove_tree(vfs, &path)?;
-        } else if !entry.is_dir && of_current {
+        } else {
             vfs.remove_file(&path).map_err(failed("remove", &path))?;
         }
     }
     Ok(())
+}
+
+/// Whether an entry of a state directory is unfinished work: a namespace's folder or a CURRENT.
+pub(super) fn is_leftover(entry: &DirEntry) -> bool {
+    if entry.is_dir {
+        return unfinished(&entry.name).is_some_and(|of| of.parse::<NamespaceId>().is_ok());
+    }
+    let id = entry.name.strip_prefix(TEMPORARY);
+    id.is_some_and(|id| parse_ulid(id).is_ok())
 }
 
 /// Removes what dead creators of the state `name` left beside it. A creator that lives holds the

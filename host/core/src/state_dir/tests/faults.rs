@@ -202,6 +202,28 @@ fn creation_in_an_empty_folder_stopped_at_any_call() {
     assert_none(&enumerate(&disk, &|_| {}, create));
 }
 
+/// A folder that has lost its state and still has the backups, a lock file and a leftover.
+fn left_with_backups() -> SimDisk {
+    let disk = disk();
+    let leftover = "ns-01ARZ3NDEKTSV4RRFFQ69G5FAV.removing-01ARZ3NDEKTSV4RRFFQ69G5FAW";
+    for folder in ["", "/backups", &format!("/{leftover}")] {
+        disk.create_dir(Path::new(&format!("{STATE}{folder}")))
+            .unwrap();
+    }
+    for file in ["/LOCK", "/backups/FORMAT"] {
+        drop(disk.create(Path::new(&format!("{STATE}{file}"))).unwrap());
+    }
+    for folder in ["/data/state", "/data/state/backups", "/data"] {
+        disk.sync_dir(Path::new(folder)).unwrap();
+    }
+    disk.restart()
+}
+
+#[test]
+fn creation_around_backups_stopped_at_any_call() {
+    assert_none(&enumerate(&left_with_backups(), &|_| {}, create));
+}
+
 #[test]
 fn a_swap_stopped_at_any_call_leaves_the_old_rows_or_the_new() {
     assert_none(&enumerate(&grown(), &grown_judge, swap));

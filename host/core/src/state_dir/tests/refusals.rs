@@ -38,6 +38,51 @@ fn a_folder_of_something_else_is_refused_and_left_as_it_is() {
     assert_eq!(disk.listing(), before);
 }
 
+/// A state was lost and its backups were not: it could be made again nowhere but elsewhere, since
+/// the folder "is not empty".
+#[test]
+fn a_state_is_made_around_backups_and_around_nothing_else() {
+    let disk = disk();
+    for folder in ["", "/backups", "/backups/man"] {
+        disk.create_dir(Path::new(&format!("{STATE}{folder}")))
+            .unwrap();
+    }
+    let refused = |disk: &SimDisk| {
+        let before = disk.listing();
+        assert_eq!(error(disk, "log").kind(), ErrorKind::InvalidArgument);
+        assert_eq!(disk.listing(), before);
+    };
+    // A folder of that name that is no repository, and a lock file that could be anybody's.
+    refused(&disk);
+    write(&disk, "/data/state/LOCK", b"");
+    refused(&disk);
+    write(&disk, "/data/state/backups/FORMAT", b"{}");
+    write(&disk, "/data/state/backups/man/one", b"backup");
+    let other = disk.restart();
+    write(&other, "/data/state/letter.txt", b"mine");
+    refused(&other);
+    let without = CreateOptions {
+        create: false,
+        ..options("log")
+    };
+    let plugins = TestPlugins::shared(disk.vfs());
+    let opened = StateDir::open(disk.vfs(), Path::new(STATE), &without, plugins, &init);
+    assert_eq!(opened.err().unwrap().kind(), ErrorKind::NotFound);
+
+    let opened = open(&disk);
+    assert!(opened.created);
+    assert_clean(&disk, &opened);
+    drop(opened);
+    let backup = Path::new("/data/state/backups/man/one");
+    assert_eq!(disk.peek(backup).unwrap(), b"backup");
+    // With its namespace there, a state whose CURRENT is lost is never made anew.
+    disk.remove_file(Path::new("/data/state/CURRENT")).unwrap();
+    let error = error(&disk, "log");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let command = "--path NEW --set backup.dir=/data/state/backups backup restore ID";
+    assert!(error.to_string().contains(command), "{error}");
+}
+
 #[test]
 fn a_file_in_place_of_the_folder_is_refused() {
     let disk = disk();
