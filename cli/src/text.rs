@@ -3,12 +3,28 @@
 use serde_json::Value as Json;
 use statekeep::{Error, Result, UnixMs, Value, ValueKind};
 
-/// A name on one line that cannot drive a terminal: control characters are escaped.
+/// A name on one line that cannot drive a terminal: control characters and the backslash that
+/// escapes them are escaped, so that two names never look alike.
 pub fn shown(name: &str) -> String {
-    name.chars()
-        .fold(String::with_capacity(name.len()), |mut text, c| {
+    shown_text(&name.replace('\\', r"\\"))
+}
+
+/// A message on one line that cannot drive a terminal: control characters are escaped.
+pub fn shown_text(message: &str) -> String {
+    escaped(message, |c| c.escape_default().to_string())
+}
+
+/// JSON on one line that cannot drive a terminal and is the same JSON still: of the control
+/// characters only those above U+007E can stand in a string, and they get its own escape.
+pub fn shown_json(json: &str) -> String {
+    escaped(json, |c| format!("\\u{:04x}", u32::from(c)))
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut text, c| {
             if c.is_control() {
-                text.extend(c.escape_default());
+                text.push_str(&escape(c));
             } else {
                 text.push(c);
             }
@@ -118,6 +134,10 @@ mod tests {
         assert_eq!(time(UnixMs(951_827_696_789)), "2000-02-29T12:34:56Z");
         assert_eq!(time(UnixMs(-1)), "1969-12-31T23:59:59Z");
         assert_eq!(shown("a\tb\u{1b}[31m\u{e9}\n"), "a\\tb\\u{1b}[31m\u{e9}\\n");
+        assert_ne!(shown("a\nb"), shown(r"a\nb"));
+        assert_eq!(shown(r"a\nb"), r"a\\nb");
+        assert_eq!(shown_text("a\\b\u{7}"), "a\\b\\u{7}");
+        assert_eq!(shown_json("\"\\n\u{7f}\""), r#""\n\u007f""#);
         for (raw, packed) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
             assert_eq!(base64(raw.as_bytes()), packed);
         }

@@ -63,7 +63,11 @@ fn json_answers_have_the_documented_shapes() {
     assert_eq!(get["kind"], "json");
     assert_eq!(get["bytes"], 6);
     assert_eq!(get["sequence"], set["sequence"]);
-    assert!(get["created"].as_str().unwrap().ends_with('Z'));
+    // The C ABI's names and units.
+    assert!(get["created_unix_ms"].as_i64().unwrap() > 1_700_000_000_000);
+    assert_eq!(get["changed_unix_ms"], get["created_unix_ms"]);
+    assert!(get.as_object().unwrap().contains_key("expires_unix_ms"));
+    assert!(get.get("created").is_none(), "{get}");
     let meta = place.json(&["get", "agent:a", "k", "--meta"]);
     assert!(meta.get("value").is_none());
     assert_eq!(meta["sequence"], get["sequence"]);
@@ -72,6 +76,9 @@ fn json_answers_have_the_documented_shapes() {
             .ok(&["get", "agent:a", "k", "--meta"])
             .contains("kind        json\n")
     );
+    let people = place.ok(&["get", "agent:a", "k", "--meta"]);
+    let created = people.lines().find(|line| line.starts_with("created "));
+    assert!(created.unwrap().ends_with('Z'), "{people}");
 
     place.ok(&["set", "agent:a", "raw", "--bytes", "f\u{f6}"]);
     let raw = place.json(&["get", "agent:a", "raw"]);
@@ -125,6 +132,7 @@ fn keys_may_hold_any_character() {
         "../x",
         "-dash",
         "two\nlines",
+        r"two\nlines",
         "tab\t",
         "\u{1b}[31mred",
         "\u{1f980}",
@@ -152,6 +160,17 @@ fn keys_may_hold_any_character() {
     // For people each key is one line, and none of them drives the terminal.
     let shown = place.ok(&["list", "custom:odd"]);
     assert_eq!(shown.lines().count(), odd.len());
+    // No two look alike, and values stay JSON.
+    let mut lines: Vec<_> = shown.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len(), odd.len(), "{shown}");
+    assert!(shown.contains(r"two\\nlines"), "{shown}");
+    for line in place.ok(&["list", "custom:odd", "--values"]).lines() {
+        let (_, value) = line.split_once('\t').unwrap();
+        let value: String = serde_json::from_str(value).unwrap();
+        assert!(odd.contains(&value.as_str()), "{line}");
+    }
     assert!(
         shown.contains("two\\nlines\n") && shown.contains("\\u{1b}[31mred\n"),
         "{shown}"

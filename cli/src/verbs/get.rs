@@ -37,11 +37,8 @@ impl Get {
         } else if out.json() {
             out.line(text::with_value(&self.facts(&record), &record.value)?)?;
         } else if self.meta {
-            if let Json::Object(facts) = self.facts(&record) {
-                for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_null()) {
-                    let fact = fact.as_str().map_or_else(|| fact.to_string(), text::shown);
-                    out.line(format_args!("{name:<11} {fact}"))?;
-                }
+            for (name, fact) in self.lines(&record) {
+                out.line(format_args!("{name:<11} {fact}"))?;
             }
         } else {
             out.bytes(record.value.as_bytes())?;
@@ -59,9 +56,24 @@ impl Get {
             "kind": text::kind(&record.value),
             "bytes": record.value.as_bytes().len(),
             "sequence": record.sequence.0,
-            "created": text::time(record.created),
-            "changed": text::time(record.changed),
-            "expires": record.expires.map(text::time),
+            "created_unix_ms": record.created.0,
+            "changed_unix_ms": record.changed.0,
+            "expires_unix_ms": record.expires.map(|at| at.0),
         })
+    }
+
+    /// The facts for people.
+    fn lines(&self, record: &Record) -> Vec<(&'static str, String)> {
+        let mut lines = vec![
+            ("scope", text::shown(&self.scope)),
+            ("key", text::shown(&self.key)),
+            ("kind", text::kind(&record.value).to_owned()),
+            ("bytes", record.value.as_bytes().len().to_string()),
+            ("sequence", record.sequence.0.to_string()),
+            ("created", text::time(record.created)),
+            ("changed", text::time(record.changed)),
+        ];
+        lines.extend(record.expires.map(|at| ("expires", text::time(at))));
+        lines
     }
 }

@@ -131,7 +131,7 @@ fn entry(out: &mut Output, key: &str, value: &Value) -> Result<()> {
         return out.line(text::with_value(&facts, value)?);
     }
     let shown = match value.kind() {
-        ValueKind::Json => text::shown(&text::line_of_json(value)?),
+        ValueKind::Json => text::shown_json(&text::line_of_json(value)?),
         ValueKind::Bytes => format!("base64:{}", text::base64(value.as_bytes())),
     };
     out.line(format_args!("{}\t{shown}", text::shown(key)))

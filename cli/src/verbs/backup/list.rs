@@ -41,7 +41,7 @@ impl List {
             if out.json() {
                 out.document(&json!({ "problem": super::document(problem)? }))?;
             } else {
-                out.warning(text::shown(&problem.to_string()));
+                out.warning(text::shown_text(&problem.to_string()));
             }
         }
         Ok(if list.problems.is_empty() {

@@ -46,7 +46,7 @@ impl Verify {
             } else {
                 out.line(format_args!(
                     "damaged  {}",
-                    text::shown(&problem.to_string())
+                    text::shown_text(&problem.to_string())
                 ))?;
             }
         }
@@ -96,7 +96,7 @@ fn print(report: &VerifyReport, out: &mut Output) -> Result<()> {
     for problem in &report.errors {
         out.line(format_args!(
             "  error: {}",
-            text::shown(&problem.to_string())
+            text::shown_text(&problem.to_string())
         ))?;
     }
     if report.errors_unlisted > 0 {
@@ -108,7 +108,7 @@ fn print(report: &VerifyReport, out: &mut Output) -> Result<()> {
     for problem in &report.warnings {
         out.line(format_args!(
             "  warning: {}",
-            text::shown(&problem.to_string())
+            text::shown_text(&problem.to_string())
         ))?;
     }
     Ok(())
