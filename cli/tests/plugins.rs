@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -17,12 +17,16 @@ const NAME: &str = "plugins/libtemplate.so";
 
 /// Compiles the template codec with more C code after it.
 fn compile(place: &Place, more: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let template = root.join("plugins/template-c/codec.c");
-    place.write(
-        "plugin.c",
-        format!("#include \"{}\"\n{more}\n", template.display()),
-    );
+    let template = std::fs::read_to_string(root().join("plugins/template-c/codec.c")).unwrap();
+    compile_source(place, &format!("{template}\n{more}\n"));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn compile_source(place: &Place, source: &str) {
+    place.write("plugin.c", source);
     std::fs::create_dir_all(place.path("plugins")).unwrap();
     let done = Command::new("cc")
         .args([
@@ -32,7 +36,9 @@ fn compile(place: &Place, more: &str) {
             "-Wl,-z,noexecstack",
             "-I",
         ])
-        .args([&root.join("include"), Path::new("-o"), &place.path(NAME)])
+        .arg(root().join("include"))
+        .arg("-o")
+        .arg(place.path(NAME))
         .arg(place.path("plugin.c"))
         .status();
     assert!(done.unwrap().success());
@@ -119,4 +125,24 @@ fn a_plugin_that_crashes_or_leaves_is_found_out_and_not_listed() {
         assert!(message.contains(finding), "{message}");
         assert!(!place.path("plugins.lock").exists());
     }
+}
+
+/// It was listed first, with exit code 0, and only a warning said that it would never be loaded.
+#[test]
+fn a_library_with_the_id_of_a_built_in_plugin_is_not_listed() {
+    let place = Place::new();
+    let template = std::fs::read_to_string(root().join("plugins/template-c/codec.c")).unwrap();
+    let source = template.replace("\"org.example.template-codec\"", "\"statekeep.zstd\"");
+    assert_ne!(source, template);
+    compile_source(&place, &source);
+    let lock = ["--set", "plugins.lock=plugins.lock"];
+    let message = place.fails(6, &[&lock[..], &["plugin", "add", NAME]].concat());
+    assert!(
+        message.contains("is not listed") && message.contains("statekeep.zstd"),
+        "{message}"
+    );
+    assert!(!place.path("plugins.lock").exists());
+    let run = place.run(&["plugin", "check", NAME]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("is built in"), "{}", run.stderr);
 }

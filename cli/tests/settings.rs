@@ -79,6 +79,13 @@ fn a_wrong_setting_is_named_and_nothing_is_touched() {
         message.contains("statekeep.toml: unknown key `nope`"),
         "{message}"
     );
+    // A neighbour that nobody meant is no help; the list is.
+    assert!(
+        !message.contains("did you mean")
+            && message.contains("`statekeep config show`")
+            && message.contains("docs/configuration.md"),
+        "{message}"
+    );
     assert!(
         place
             .fails(3, &["--config", "none.toml", "config", "check"])

@@ -1,7 +1,7 @@
 //! Configuration: one schema, whichever way a setting arrives.
 //!
 //! A [`Config`] holds only values that passed their checks; a key that nobody set has its default.
-//! An unknown key is an error that names the nearest known one, a key of a feature that is not
+//! An unknown key is an error that names the one it was meant to be, a key of a feature that is not
 //! built is `Unsupported`; nothing is ignored silently.
 
 mod render;
@@ -305,11 +305,11 @@ fn lookup(name: &str) -> Result<&'static Key> {
         return Err(Error::other(ErrorKind::Unsupported, message));
     }
     let shown: String = name.chars().take(100).collect();
-    let nearest = schema::nearest(name).0;
-    let reason = format!(
-        "unknown key `{}`; did you mean `{nearest}`?",
-        shown.escape_debug()
-    );
+    let advice = match schema::meant(name) {
+        Some(key) => format!("did you mean `{key}`?"),
+        None => "`statekeep config show` and docs/configuration.md list the keys".to_owned(),
+    };
+    let reason = format!("unknown key `{}`; {advice}", shown.escape_debug());
     Err(Error::invalid("configuration", reason))
 }
 

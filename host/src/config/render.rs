@@ -141,8 +141,9 @@ in the environment the name is `STATEKEEP_` and the key in capitals with `__` fo
 to the working directory; all paths are UTF-8. A backend's own options are
 `backend_options.NAME`.
 
-An unknown key is an error that names the nearest known one. In the environment, which is shared,
-a variable that is no key is left alone unless it is one or two letters away from one.
+An unknown key is an error that names the one it is a typo of, where one is that near. In the
+environment, which is shared, a variable that is no key is left alone unless it is one or two
+letters away from one.
 
 ```toml
 path = \"state\"

@@ -80,9 +80,17 @@ pub fn is_section(name: &str) -> bool {
         })
 }
 
-/// The known key whose name is closest, and how many edits away it is. A bare last part (`codec`)
-/// is compared with last parts too.
-pub fn nearest(name: &str) -> (&'static str, usize) {
+/// Most edits that turn what was written into what was meant; further away it is a guess.
+const TYPO_EDITS_MAX: usize = 2;
+
+/// The known key that a name was meant to be: the closest one, within two edits and less than half
+/// of the name. A bare last part (`codec`) is compared with last parts too.
+pub fn meant(name: &str) -> Option<&'static str> {
+    let (key, edits) = nearest(name);
+    (edits <= TYPO_EDITS_MAX && edits * 2 < name.len()).then_some(key)
+}
+
+fn nearest(name: &str) -> (&'static str, usize) {
     let mut best = ("", usize::MAX);
     let aliases = ALIASES.iter().map(|(alias, key)| (*alias, *key));
     for (known, key) in KEYS.iter().map(|key| (key.name, key.name)).chain(aliases) {
@@ -143,7 +151,10 @@ mod tests {
             ("flush_intervall_ms", "flush_interval_ms"),
             ("plugins.allow-unlisted", "plugins.allow_unlisted"),
         ] {
-            assert_eq!(nearest(typo).0, meant, "{typo}");
+            assert_eq!(super::meant(typo), Some(meant), "{typo}");
+        }
+        for far in ["nope", "x", "", "codecs.of.mine", "database_url", "backup"] {
+            assert_eq!(super::meant(far), None, "{far}");
         }
     }
 }

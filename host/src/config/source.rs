@@ -140,12 +140,11 @@ impl Config {
             let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
             let is_option = super::option_name(&key).is_some();
             if !is_option && schema::find(&key).is_none() && schema::unsupported(&key).is_none() {
-                let (nearest, edits) = schema::nearest(&key);
-                if edits > 2 {
+                let Some(meant) = schema::meant(&key) else {
                     ignored.push(name.to_owned());
                     continue;
-                }
-                let meant = format!("{PREFIX}{}", nearest.to_uppercase().replace('.', "__"));
+                };
+                let meant = format!("{PREFIX}{}", meant.to_uppercase().replace('.', "__"));
                 let reason = format!("unknown variable `{name}`; did you mean `{meant}`?");
                 return Err(Error::invalid("configuration", reason));
             }

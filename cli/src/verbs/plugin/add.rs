@@ -29,7 +29,15 @@ impl Add {
                           such as --set plugins.lock=plugins.lock";
             Error::invalid("configuration", reason)
         })?;
-        let trial = try_in_child(&self.file, out)?;
+        let trial = try_in_child(&self.file)?;
+        if let Some(id) = trial.built_in()? {
+            let path = text::shown(&self.file.display().to_string());
+            let message = format!(
+                "{path} is not listed: its id {id} is a built-in plugin's, so it would never be \
+                 loaded; build it with an id of its own"
+            );
+            return Err(Error::other(ErrorKind::Plugin, message));
+        }
         let entry = plugins::lock_add(&self.file, &lock)?;
         if entry.sha256 != trial.sha256() {
             let path = text::shown(&self.file.display().to_string());

@@ -35,7 +35,12 @@ pub struct Check {
 impl Check {
     /// Says what was tried, or ends with what is wrong.
     pub fn run(&self, _globals: &Globals, out: &mut Output) -> Result<Exit> {
-        let trial = try_in_child(&self.file, out)?;
+        let trial = try_in_child(&self.file)?;
+        if let Some(id) = trial.built_in()? {
+            out.warning(format_args!(
+                "{id} is built in, so this library will be refused beside it"
+            ));
+        }
         if out.json() {
             out.document(&json!({
                 "path": self.file,
@@ -69,10 +74,18 @@ impl Trial {
     pub fn sha256(&self) -> &str {
         self.plugin["sha256"].as_str().unwrap_or_default()
     }
+
+    /// Its id, if that is a built-in plugin's: two plugins never share an id, and the built-in one
+    /// is first.
+    pub fn built_in(&self) -> Result<Option<String>> {
+        let built_in = statekeep::registry(&Config::default())?.list();
+        let mut ids = built_in.into_iter().map(|plugin| plugin.id.to_string());
+        Ok(ids.find(|id| self.plugin["id"] == id.as_str()))
+    }
 }
 
 /// Runs the hidden verb `plugin probe` on a library.
-pub fn try_in_child(file: &Path, out: &mut Output) -> Result<Trial> {
+pub fn try_in_child(file: &Path) -> Result<Trial> {
     let scratch = Scratch::new()?;
     let failed = |source| Error::File {
         action: "start a trial of",
@@ -96,9 +109,7 @@ pub fn try_in_child(file: &Path, out: &mut Output) -> Result<Trial> {
             .unwrap_or_default()
     };
     let (stdout, stderr) = (text(stdout), text(stderr));
-    let trial = judge(file, status, &stdout, &stderr)?;
-    warn_of_built_in(&trial, out)?;
-    Ok(trial)
+    judge(file, status, &stdout, &stderr)
 }
 
 fn read(stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
@@ -171,19 +182,4 @@ fn judge(file: &Path, status: Option<ExitStatus>, stdout: &str, stderr: &str) ->
         plugin: end["plugin"].clone(),
         tried: tried.filter_map(Value::as_str).map(str::to_owned).collect(),
     })
-}
-
-/// Two plugins never share an id, and the built-in one is first.
-fn warn_of_built_in(trial: &Trial, out: &mut Output) -> Result<()> {
-    let built_in = statekeep::registry(&Config::default())?.list();
-    if let Some(plugin) = built_in
-        .iter()
-        .find(|plugin| trial.plugin["id"] == plugin.id.as_str())
-    {
-        let id = &plugin.id;
-        out.warning(format_args!(
-            "{id} is built in, so this library will be refused beside it"
-        ));
-    }
-    Ok(())
 }
