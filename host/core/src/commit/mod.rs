@@ -190,8 +190,10 @@ impl Committer {
 
     /// Stops all writing; the first reason stays.
     pub(crate) fn poison(&self, reason: String) -> Error {
-        tracing::error!(%reason, "the state takes no more writes");
+        // Set before it is told: whoever reads the line finds that it is so.
+        let told = reason.clone();
         let reason = self.poison.get_or_init(|| reason).clone();
+        tracing::error!(reason = %told, "the state takes no more writes");
         Error::Poisoned { reason }
     }
 

@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use parking_lot::Mutex;
+
 use super::gate::{Gate, GatePlugins};
 use super::*;
 use crate::check::check_consistency;
@@ -173,6 +175,44 @@ fn a_failed_flush_stops_writing() {
     assert_eq!(set.unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(tenant.read("global", "k").as_deref(), Some("v"));
     assert_eq!(manager.close().unwrap_err().kind(), ErrorKind::Poisoned);
+}
+
+/// Notes whether the state takes writes when a line comes.
+struct Reader {
+    manager: Arc<StateManager>,
+    poisoned: Arc<Mutex<Vec<bool>>>,
+}
+
+impl tracing::Subscriber for Reader {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        let is_poisoned = self.manager.committer.check_poison().is_err();
+        self.poisoned.lock().push(is_poisoned);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// The line once came first: who read it and looked found a state that still took writes.
+#[test]
+fn a_state_takes_no_more_writes_when_the_log_says_so() {
+    let (_gate, manager) = gated(|_| {});
+    let poisoned = Arc::new(Mutex::new(Vec::new()));
+    let reader = Reader {
+        manager: manager.clone(),
+        poisoned: poisoned.clone(),
+    };
+    tracing::subscriber::with_default(reader, || {
+        let _ = manager.committer.poison("planted".to_owned());
+    });
+    assert_eq!(*poisoned.lock(), [true]);
 }
 
 #[test]
