@@ -62,7 +62,7 @@ typedef int32_t statekeep_status;
 #define STATEKEEP_STATUS_PERMISSION_DENIED (-13)
 /** A hook refused the change; the message names hook and reason. */
 #define STATEKEEP_STATUS_VETOED (-14)
-/** A callback wrote into the state that it guards. */
+/** A callback wrote into the state that it guards, or made a call that would wait for itself. */
 #define STATEKEEP_STATUS_REENTRANT (-15)
 /** The process forked after the manager was opened. */
 #define STATEKEEP_STATUS_FORKED (-16)
@@ -236,7 +236,13 @@ typedef void (*statekeep_op_done_fn)(void *user_data, statekeep_status status);
 /** Called exactly once when the library no longer needs `user_data`. */
 typedef void (*statekeep_destroy_fn)(void *user_data);
 
-/** Takes one line: UTF-8, not NUL-ended, lent for the call. */
+/**
+ * Takes one line: UTF-8, not NUL-ended, lent for the call. The library may be in the middle of a
+ * call, with locks held: inside the callback only `statekeep_error_*`, `statekeep_buf_free`,
+ * `statekeep_status_*`, `statekeep_version` and `statekeep_abi_version` do their work, every other
+ * function answers REENTRANT and does nothing. It must not unwind, long-jump or wait for a thread
+ * that uses the library.
+ */
 typedef void (*statekeep_log_fn)(void *user_data,
                                  uint32_t level,
                                  const char *message,
@@ -390,9 +396,10 @@ statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
 
 /**
  * Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
- * says how that went; whatever the status, the handle is closed. Calls that are running on other
- * threads end first. CLOSED when it was closed before. Not from a log callback, whose thread it may
- * have to wait for. `[any-thread]` Since: 0.1
+ * says how that went. Calls on the handle that are running on other threads end first, and it waits
+ * for them. Whatever the status, the handle is closed, except for REENTRANT: a thread that is in
+ * another call of the library (as in a log callback) cannot wait for it. CLOSED when it was closed
+ * before, also while that call is still waiting. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_manager_close(statekeep_manager *manager, statekeep_error **err);
 
@@ -727,9 +734,10 @@ statekeep_status statekeep_plugin_inspect_json(const char *library,
 
 /**
  * Sets the callback for log lines up to `level` (`STATEKEEP_LOG_*`), in place of the one before; a
- * NULL `callback` removes it. Returns when the one before is not running any more, unless it is
- * called from inside it. `destroy`, which may be NULL, runs exactly once, also when this function
- * fails. `[not-in-callback]` Since: 0.1
+ * NULL `callback` removes it. Returns when the one before is not running any more. Inside the
+ * callback nearly every function, this one too, answers REENTRANT: see `statekeep_log_fn`.
+ * `destroy`, which may be NULL, runs exactly once, also when this function fails; it may run where
+ * the callback does, and then the same holds for it. `[not-in-callback]` Since: 0.1
  */
 statekeep_status statekeep_log_set(uint32_t level,
                                    statekeep_log_fn callback,

@@ -54,7 +54,7 @@ typedef int32_t statekeep_status;
 #define STATEKEEP_STATUS_PERMISSION_DENIED (-13)
 /** A hook refused the change; the message names hook and reason. */
 #define STATEKEEP_STATUS_VETOED (-14)
-/** A callback wrote into the state that it guards. */
+/** A callback wrote into the state that it guards, or made a call that would wait for itself. */
 #define STATEKEEP_STATUS_REENTRANT (-15)
 /** The process forked after the manager was opened. */
 #define STATEKEEP_STATUS_FORKED (-16)

@@ -1,8 +1,9 @@
 //! The one macro around every exported body.
 //!
-//! It zeroes the outputs first, refuses calls in a forked child, runs the body, turns a failure
-//! into a status and an error object, and stops a panic: the panic becomes PANIC with its text,
-//! goes to the log callback, and poisons the manager that the call was using (see `Pin`'s `Drop`).
+//! It zeroes the outputs first, refuses calls in a forked child and inside a log callback, runs the
+//! body, turns a failure into a status and an error object, and stops a panic: the panic becomes
+//! PANIC with its text, goes to the log callback, and poisons the manager that the call was using
+//! (see `Pin`'s `Drop`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -18,7 +19,8 @@ use crate::error::{Error, FORKED_ERROR, Failure};
 ///
 /// `guard!(err, zero(a, b), || ..)` is for functions with a status: `a` and `b` are output pointers,
 /// zeroed before anything else, NULL allowed. `guard!(pure VALUE, || ..)` is for functions that
-/// touch no state and also work in a forked child; `VALUE` is returned if the body panics.
+/// touch no state and also work in a forked child and in a log callback; `VALUE` is returned if the
+/// body panics.
 macro_rules! guard {
     (pure $otherwise:expr, $body:expr) => {
         $crate::guard::run_pure($otherwise, $body)
@@ -100,7 +102,16 @@ pub(crate) unsafe fn run(
         unsafe { put(err, FORKED_ERROR) };
         return Status::FORKED;
     }
-    let failure = match stop(body) {
+    let outcome = if crate::log::is_inside() {
+        // The line may have been written under a lock that the call needs, by this very thread.
+        let message = "a log callback called the library; only functions of errors, buffers, \
+            statuses and versions answer there; make this call after the callback has returned";
+        drop(body);
+        Ok(Err(Failure::new(Status::REENTRANT, message)))
+    } else {
+        stop(body)
+    };
+    let failure = match outcome {
         Ok(Ok(())) => return Status::OK,
         Ok(Err(failure)) => failure,
         Err(failure) => failure,

@@ -1,17 +1,20 @@
 //! The table behind every pointer that C holds.
 //!
 //! A handle is a token: slot, generation and kind in 47 bits, never an address. A call pins its
-//! slot, so the object lives until the call returns; closing lets no new call in, and whoever
-//! leaves last drops the object. A closed or invented handle is therefore an error, never a fault.
-//! Lookups take no lock; a slot whose generations are used up is retired, not reused.
+//! slot, so the object lives until the call returns; closing lets no new call in. After [`close`]
+//! whoever leaves last drops the object; [`close_alone`] waits to be the last. A closed or invented
+//! handle is therefore an error, never a fault. Lookups take no lock; a slot whose generations are
+//! used up is retired, not reused.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
+use statekeep_plugin_api::Status;
 
 use crate::error::Failure;
 
@@ -54,6 +57,15 @@ static TABLE: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUN
 static FRESH: AtomicU32 = AtomicU32::new(0);
 static FREE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
+/// Those who close a handle that is in use wait here; told when a closed handle has one pin left.
+static LEAVING: Mutex<()> = Mutex::new(());
+static LEFT: Condvar = Condvar::new();
+
+thread_local! {
+    /// The pins that this thread has.
+    static PINNED: Cell<usize> = const { Cell::new(0) };
+}
+
 fn slot(index: u32) -> Option<&'static Slot> {
     TABLE
         .get(index as usize / CHUNK)?
@@ -94,12 +106,12 @@ pub(crate) fn insert<T: Kind>(object: T) -> Result<*mut T::C, Failure> {
     Ok(ptr::without_provenance_mut(token as usize))
 }
 
-/// A pinned object: it lives at least as long as this.
+/// A pinned object: it lives at least as long as this, which stays on its thread.
 pub(crate) struct Pin<T: Kind> {
     slot: &'static Slot,
     index: u32,
     was_panicking: bool,
-    kind: PhantomData<fn() -> T>,
+    kind: PhantomData<*const T>,
 }
 
 impl<T: Kind> Deref for Pin<T> {
@@ -126,7 +138,13 @@ impl<T: Kind> Drop for Pin<T> {
 impl<T: Kind> Pin<T> {
     /// Gives the pin back; the object itself when it was closed and this was the last pin.
     fn leave(&self) -> Option<Box<T>> {
+        PINNED.set(PINNED.get() - 1);
         let before = self.slot.word.fetch_sub(1, Ordering::AcqRel);
+        if before & CLOSED != 0 && before & PINS == 2 {
+            // Under the lock, so that it does not fall between a closer's look and its wait.
+            let _leaving = LEAVING.lock();
+            LEFT.notify_all();
+        }
         if before & PINS != 1 || before & CLOSED == 0 {
             return None;
         }
@@ -175,6 +193,7 @@ fn enter<T: Kind>(handle: *const T::C, extra: u64) -> Result<Pin<T>, Failure> {
             .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
         {
             Ok(_) => {
+                PINNED.set(PINNED.get() + 1);
                 let was_panicking = std::thread::panicking();
                 return Ok(Pin {
                     slot,
@@ -198,6 +217,28 @@ pub(crate) fn get<T: Kind>(handle: *const T::C) -> Result<Pin<T>, Failure> {
 pub(crate) fn close<T: Kind>(handle: *const T::C) -> Result<Option<Box<T>>, Failure> {
     let pin = std::mem::ManuallyDrop::new(enter::<T>(handle, CLOSED)?);
     Ok(pin.leave())
+}
+
+/// Ends a handle, waits until the calls that use it have ended, and gives the object to the caller
+/// alone. REENTRANT, and the handle stays open, on a thread that is in a call itself: it would wait
+/// for itself, or for one who waits for it.
+pub(crate) fn close_alone<T: Kind>(handle: *const T::C) -> Result<Box<T>, Failure> {
+    if PINNED.get() > 0 {
+        let message = format!(
+            "a {} cannot be closed from inside a call of the library, which closing may have to \
+             wait for; close it when that call has returned",
+            T::NAME,
+        );
+        return Err(Failure::new(Status::REENTRANT, message));
+    }
+    let pin = std::mem::ManuallyDrop::new(enter::<T>(handle, CLOSED)?);
+    let mut leaving = LEAVING.lock();
+    while pin.slot.word.load(Ordering::Acquire) & PINS > 1 {
+        LEFT.wait(&mut leaving);
+    }
+    drop(leaving);
+    pin.leave()
+        .ok_or_else(|| Failure::internal("a closed handle was entered"))
 }
 
 #[cfg(test)]
@@ -257,6 +298,7 @@ mod tests {
                 for _ in 0..2 {
                     scope.spawn(move || while get::<Thing>(handle()).is_ok() {});
                     scope.spawn(move || drop(close::<Thing>(handle())));
+                    scope.spawn(move || drop(close_alone::<Thing>(handle())));
                 }
             });
         }

@@ -1,7 +1,8 @@
 //! The log callback: one for the process, for those who want the library's log in their own.
 //!
-//! Without a callback the library is silent. Lines come from any thread; no lock is held while the
-//! callback runs, and lines that it causes itself are left out.
+//! Without a callback the library is silent. Lines come from any thread, and from the middle of any
+//! call: locks of the state may be held, so what a callback calls that could wait for one is refused
+//! (see `guard`). Lines that a callback causes itself are left out.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
@@ -29,7 +30,11 @@ pub const LOG_DEBUG: u32 = 4;
 /// Log level: everything.
 pub const LOG_TRACE: u32 = 5;
 
-/// Takes one line: UTF-8, not NUL-ended, lent for the call.
+/// Takes one line: UTF-8, not NUL-ended, lent for the call. The library may be in the middle of a
+/// call, with locks held: inside the callback only `statekeep_error_*`, `statekeep_buf_free`,
+/// `statekeep_status_*`, `statekeep_version` and `statekeep_abi_version` do their work, every other
+/// function answers REENTRANT and does nothing. It must not unwind, long-jump or wait for a thread
+/// that uses the library.
 pub type LogFn = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -53,6 +58,11 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this thread is inside the log callback.
+pub(crate) fn is_inside() -> bool {
+    INSIDE.get()
+}
+
 /// Gives a line to the callback, if there is one that wants it.
 pub(crate) fn emit(level: u32, message: &str) {
     if INSIDE.get() {
@@ -71,15 +81,18 @@ pub(crate) fn emit(level: u32, message: &str) {
     let (text, len) = (message.as_ptr().cast(), message.len());
     // SAFETY: the caller's function and data, alive until `sink` is dropped; the text for the call.
     unsafe { (sink.function)(sink.user.data, level, text, len) };
-    INSIDE.set(false);
     *sink.running.lock() -= 1;
     sink.idle.notify_all();
+    // Still inside: this may be the last reference, whose end runs the caller's `destroy`.
+    drop(sink);
+    INSIDE.set(false);
 }
 
 /// Sets the callback for log lines up to `level` (`STATEKEEP_LOG_*`), in place of the one before; a
-/// NULL `callback` removes it. Returns when the one before is not running any more, unless it is
-/// called from inside it. `destroy`, which may be NULL, runs exactly once, also when this function
-/// fails. `[not-in-callback]` Since: 0.1
+/// NULL `callback` removes it. Returns when the one before is not running any more. Inside the
+/// callback nearly every function, this one too, answers REENTRANT: see `statekeep_log_fn`.
+/// `destroy`, which may be NULL, runs exactly once, also when this function fails; it may run where
+/// the callback does, and then the same holds for it. `[not-in-callback]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_log_set(
     level: u32,
@@ -115,7 +128,7 @@ pub unsafe extern "C" fn statekeep_log_set(
             attach();
         }
         let old = std::mem::replace(&mut *SINK.write(), new);
-        if let Some(old) = old.filter(|_| !INSIDE.get()) {
+        if let Some(old) = old {
             let mut running = old.running.lock();
             while *running > 0 {
                 old.idle.wait(&mut running);

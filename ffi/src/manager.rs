@@ -183,9 +183,10 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
 }
 
 /// Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
-/// says how that went; whatever the status, the handle is closed. Calls that are running on other
-/// threads end first. CLOSED when it was closed before. Not from a log callback, whose thread it may
-/// have to wait for. `[any-thread]` Since: 0.1
+/// says how that went. Calls on the handle that are running on other threads end first, and it waits
+/// for them. Whatever the status, the handle is closed, except for REENTRANT: a thread that is in
+/// another call of the library (as in a log callback) cannot wait for it. CLOSED when it was closed
+/// before, also while that call is still waiting. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_manager_close(
     manager: *mut Manager,
@@ -195,21 +196,16 @@ pub unsafe extern "C" fn statekeep_manager_close(
         if manager.is_null() {
             return Ok(());
         }
-        match handle::close::<Reference>(manager)? {
-            Some(reference) => {
-                let Reference { lease, tenant, .. } = *reference;
-                drop(tenant);
-                lease.end()
-            }
-            // A call is running; the manager closes when it ends.
-            None => Ok(()),
-        }
+        let Reference { lease, tenant, .. } = *handle::close_alone::<Reference>(manager)?;
+        drop(tenant);
+        lease.end()
     })
 }
 
 #[cfg(test)]
 mod tests {
     use std::ptr;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::config::{statekeep_config_free, statekeep_config_new, statekeep_config_set};
@@ -264,6 +260,54 @@ mod tests {
             let again = open(folder.path());
             assert_eq!(set(again), Status::OK);
             assert_eq!(statekeep_manager_close(again, none), Status::OK);
+        }
+    }
+
+    /// Close once answered OK while another thread's call had the state open, which closed it later
+    /// and told its failure to nobody.
+    #[test]
+    fn close_returns_when_the_calls_of_other_threads_have_ended_and_the_state_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("state/LOCK");
+        let handle = open(folder.path());
+        let again = move |token: usize| ptr::without_provenance_mut::<Manager>(token);
+        let (token, has_returned) = (handle.addr(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let in_a_call = manager(handle).unwrap();
+            let closer = scope.spawn(|| {
+                // SAFETY: a handle may be closed once.
+                let status = unsafe { statekeep_manager_close(again(token), ptr::null_mut()) };
+                has_returned.store(true, Ordering::SeqCst);
+                let is_free = std::fs::File::open(&lock).unwrap().try_lock().is_ok();
+                (status, is_free)
+            });
+            while manager(handle).is_ok() {
+                std::thread::yield_now();
+            }
+            // Enough for a close that does not wait to return; one that waits is not disturbed.
+            for _ in 0..10_000 {
+                std::thread::yield_now();
+            }
+            assert!(!has_returned.load(Ordering::SeqCst), "a call is running");
+            drop(in_a_call);
+            assert_eq!(closer.join().unwrap(), (Status::OK, true));
+        });
+    }
+
+    #[test]
+    fn a_thread_that_is_in_a_call_cannot_wait_for_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, other) = (open(folder.path()), open(folder.path()));
+        let in_a_call = manager(handle).unwrap();
+        // SAFETY: handles may be closed once, and a refusal leaves them open.
+        unsafe {
+            let close = |handle| statekeep_manager_close(handle, ptr::null_mut());
+            assert_eq!(close(handle), Status::REENTRANT);
+            // A call on it may be waiting for the call that this thread is in.
+            assert_eq!(close(other), Status::REENTRANT);
+            drop(in_a_call);
+            assert_eq!(set(handle), Status::OK);
+            assert_eq!((close(handle), close(other)), (Status::OK, Status::OK));
         }
     }
 }

@@ -348,6 +348,8 @@ pub unsafe extern "C" fn statekeep_op_on_done(
             None => state.on_done = Some((callback, user)),
             Some(status) => {
                 drop(state);
+                // The callback may close handles, which a thread that is in a call may not.
+                drop(operation);
                 call((callback, user), status);
             }
         }

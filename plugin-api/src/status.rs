@@ -76,7 +76,7 @@ statuses! {
     PERMISSION_DENIED = -13, retryable: false;
     /// A hook refused the change; the message names hook and reason.
     VETOED = -14, retryable: false;
-    /// A callback wrote into the state that it guards.
+    /// A callback wrote into the state that it guards, or made a call that would wait for itself.
     REENTRANT = -15, retryable: false;
     /// The process forked after the manager was opened.
     FORKED = -16, retryable: false;

@@ -20,6 +20,15 @@ static void destroy(void *user_data) {
   __atomic_add_fetch(&destroyed, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Closes a handle of the state, which is open through another one. */
+static int closed;
+
+static void close_other(void *user_data, statekeep_status status) {
+  CHECK(status == STATEKEEP_STATUS_OK);
+  CHECK(statekeep_manager_close(user_data, NULL) == STATEKEEP_STATUS_OK);
+  __atomic_add_fetch(&closed, 1, __ATOMIC_SEQ_CST);
+}
+
 static statekeep_op *start(const statekeep_manager *m) {
   statekeep_op *op = NULL;
   CHECK_OK(statekeep_backup_create_start(m, NULL, 0, &op, &err));
@@ -106,6 +115,21 @@ static void callbacks(const statekeep_manager *m) {
   }
 }
 
+/* A callback may close handles, on the operation's thread as well as at once on this one. */
+static void closing(char **argv, const statekeep_manager *m) {
+  statekeep_op *op = start(m);
+  CHECK_OK(statekeep_op_on_done(op, close_other, open_state(argv, "state"), NULL, &err));
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  while (__atomic_load_n(&closed, __ATOMIC_SEQ_CST) == 0) {
+  }
+  CHECK_OK(statekeep_op_free(op));
+  op = start(m);
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  CHECK_OK(statekeep_op_on_done(op, close_other, open_state(argv, "state"), NULL, &err));
+  CHECK(closed == 2);
+  CHECK_OK(statekeep_op_free(op));
+}
+
 static void cancel(const statekeep_manager *m) {
   statekeep_op *op = start(m);
   CHECK_OK(statekeep_op_cancel(op, &err));
@@ -123,6 +147,7 @@ int main(int argc, char **argv) {
   set_json(m, "global", "k", "1");
   outcome(m);
   callbacks(m);
+  closing(argv, m);
   cancel(m);
   statekeep_progress progress = STATEKEEP_PROGRESS_INIT;
   statekeep_buf buf;

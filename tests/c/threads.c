@@ -1,10 +1,16 @@
 /* Many threads on one manager, and handles that are closed while others use them. */
+#define _DEFAULT_SOURCE
 #include "check.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define ROUNDS 50
+#define LONG_ROUNDS 8
+#define LONG_BYTES ((size_t)4 << 20)
 
 static statekeep_manager *shared;
 static char **arguments;
@@ -59,6 +65,41 @@ static void *use_until_closed(void *argument) {
   return NULL;
 }
 
+/* Sets values that take long until somebody closes the handle; `argument` counts them. */
+static void *set_until_closed(void *argument) {
+  uint8_t *value = calloc(1, LONG_BYTES);
+  CHECK(value != NULL);
+  for (;;) {
+    statekeep_status status = statekeep_set(shared, S("global"), S("k"), STATEKEEP_VALUE_BYTES,
+                                            value, LONG_BYTES, 0, NULL, NULL);
+    CHECK(status == STATEKEEP_STATUS_OK || status == STATEKEEP_STATUS_CLOSED);
+    if (status == STATEKEEP_STATUS_CLOSED) {
+      break;
+    }
+    __atomic_add_fetch((int *)argument, 1, __ATOMIC_SEQ_CST);
+  }
+  free(value);
+  return NULL;
+}
+
+/* Closing a handle that another thread was using once answered OK while the state was still open:
+ * that thread closed it later, and what went wrong then was told to nobody. */
+static void close_while_set(void) {
+  for (int round = 0; round < LONG_ROUNDS; round++) {
+    pthread_t id;
+    int sets = 0;
+    shared = open_state(arguments, "long");
+    CHECK(pthread_create(&id, NULL, set_until_closed, &sets) == 0);
+    while (__atomic_load_n(&sets, __ATOMIC_SEQ_CST) < 2) {
+    }
+    CHECK_OK(statekeep_manager_close(shared, &err));
+    int lock = open(in_folder(arguments, "long/LOCK"), O_RDWR | O_CREAT, 0600);
+    CHECK(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+    CHECK(close(lock) == 0);
+    CHECK(pthread_join(id, NULL) == 0);
+  }
+}
+
 static void run(void *(*body)(void *), int threads) {
   pthread_t ids[THREADS];
   int numbers[THREADS];
@@ -86,5 +127,6 @@ int main(int argc, char **argv) {
   run(reopen, 4);
   run(use_until_closed, 4);
   CHECK_STATUS(statekeep_manager_close(shared, &err), CLOSED);
+  close_while_set();
   return 0;
 }
