@@ -1,16 +1,18 @@
 //! What the dynamic linker will do with a library, read from the file and running none of it.
 //!
 //! Reads the program headers, as the linker does, and not the section table, which the linker
-//! ignores; the manifest alone is a section. Refused is what the hash of the file does not cover:
+//! ignores; the manifest alone is a section. What the linker finds by address is found by address
+//! here, and a file that could be read in two ways is refused. So is what its hash does not cover:
 //! other libraries than the system's own, search paths, linker plug-ins, and damaged files, which
 //! would kill the process when they are mapped.
 
 use std::path::Path;
 
 use object::Endianness;
-use object::elf::{self, FileHeader64, ProgramHeader64};
+use object::elf::{self, Dyn64, FileHeader64, ProgramHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
+use crate::mapping::Mapping;
 use crate::{LoadError, Result};
 
 /// Libraries that any process has; everything else must be inside the plugin.
@@ -23,9 +25,8 @@ const ALLOWED: &[&str] = &[
     "librt.so.1",
     "ld-linux-x86-64.so.2",
     "ld-linux-aarch64.so.1",
+    "linux-vdso.so.1",
 ];
-/// Name of the library that the kernel provides, with a version after it.
-const ALLOWED_PREFIX: &str = "linux-vdso.so";
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: u16 = elf::EM_X86_64;
@@ -43,6 +44,19 @@ const REFUSED_TAGS: &[(i64, &str)] = &[
     (elf::DT_CONFIG, "CONFIG"),
 ];
 
+/// The name of a tag that is refused. The linker knows filters by the low 31 bits of a tag.
+fn refused_tag(tag: i64) -> Option<&'static str> {
+    let low = tag & 0x7fff_ffff;
+    let tag = match low {
+        elf::DT_FILTER | elf::DT_AUXILIARY => low,
+        _ => tag,
+    };
+    REFUSED_TAGS
+        .iter()
+        .find(|(refused, _)| *refused == tag)
+        .map(|(_, name)| *name)
+}
+
 type Header = FileHeader64<Endianness>;
 type Segment = ProgramHeader64<Endianness>;
 
@@ -53,6 +67,7 @@ pub(crate) struct Library<'a> {
     endian: Endianness,
     header: &'a Header,
     segments: &'a [Segment],
+    mapping: Mapping,
 }
 
 impl<'a> Library<'a> {
@@ -79,54 +94,35 @@ impl<'a> Library<'a> {
         let segments = header
             .program_headers(endian, bytes)
             .map_err(|error| bad(format!("truncated: {error}")))?;
-        for segment in segments
-            .iter()
-            .filter(|segment| segment.p_type(endian) == elf::PT_LOAD)
-        {
-            let end = segment
-                .p_offset(endian)
-                .checked_add(segment.p_filesz(endian));
-            if end.is_none_or(|end| end > bytes.len() as u64) {
-                return Err(bad(format!(
-                    "truncated: a segment reaches beyond the {} bytes of the file",
-                    bytes.len()
-                )));
-            }
+        // With this count the real one is in a section, where the linker does not look.
+        if header.e_phnum(endian) == elf::PN_XNUM {
+            return Err(bad("it has too many program headers".into()));
         }
+        let mapping = Mapping::new(segments, endian, bytes.len() as u64).map_err(bad)?;
         Ok(Library {
             path,
             bytes,
             endian,
             header,
             segments,
+            mapping,
         })
     }
 
     /// Checks what the linker would load beside this library.
     pub fn check(&self) -> Result<()> {
-        let stack = self.of_type(elf::PT_GNU_STACK).next();
-        if stack.is_none_or(|stack| stack.p_flags(self.endian) & elf::PF_X != 0) {
+        // Of several headers the linker takes the last.
+        let mut stacks = self.of_type(elf::PT_GNU_STACK);
+        let is_plain = |stack: &Segment| stack.p_flags(self.endian) & elf::PF_X == 0;
+        if !stacks.next().is_some_and(is_plain) || !stacks.all(is_plain) {
             return Err(LoadError::ExecutableStack {
                 path: self.path.to_owned(),
             });
         }
-        let mut tables = self.of_type(elf::PT_DYNAMIC);
-        let (Some(table), None) = (tables.next(), tables.next()) else {
-            return Err(self.bad("it does not have exactly one dynamic table"));
-        };
-        let entries = table
-            .dynamic(self.endian, self.bytes)
-            .ok()
-            .flatten()
-            .ok_or_else(|| self.bad("truncated: its dynamic table is outside the file"))?;
-        let entries: Vec<(i64, u64)> = entries
-            .iter()
-            .map(|entry| (entry.d_tag.get(self.endian), entry.d_val.get(self.endian)))
-            .take_while(|(tag, _)| *tag != elf::DT_NULL)
-            .collect();
+        let entries = self.dynamic()?;
         let strings = self.strings(&entries)?;
         for (tag, value) in &entries {
-            if let Some((_, name)) = REFUSED_TAGS.iter().find(|(refused, _)| refused == tag) {
+            if let Some(name) = refused_tag(*tag) {
                 let value = self.string(strings, *value)?;
                 return Err(LoadError::LinkerTag {
                     path: self.path.to_owned(),
@@ -136,7 +132,7 @@ impl<'a> Library<'a> {
             }
             if *tag == elf::DT_NEEDED {
                 let library = self.string(strings, *value)?;
-                if !ALLOWED.contains(&&*library) && !library.starts_with(ALLOWED_PREFIX) {
+                if !ALLOWED.contains(&&*library) {
                     return Err(LoadError::Dependency {
                         path: self.path.to_owned(),
                         library,
@@ -169,6 +165,44 @@ impl<'a> Library<'a> {
             .filter(move |segment| segment.p_type(endian) == kind)
     }
 
+    /// The dynamic table up to its end mark, at the address where the linker reads it.
+    fn dynamic(&self) -> Result<Vec<(i64, u64)>> {
+        let mut tables = self.of_type(elf::PT_DYNAMIC);
+        let (Some(table), None) = (tables.next(), tables.next()) else {
+            return Err(self.bad("it does not have exactly one dynamic table"));
+        };
+        let (address, offset) = (table.p_vaddr(self.endian), table.p_offset(self.endian));
+        let (place, bytes) = self
+            .at(address, table.p_filesz(self.endian))
+            .ok_or_else(|| self.bad("truncated: its dynamic table is outside its segments"))?;
+        if place != offset {
+            return Err(self.bad(format!(
+                "by its header the dynamic table is at {offset} in the file, but the linker maps \
+                 and uses the one at {place}; build it again with an ordinary linker"
+            )));
+        }
+        let count = bytes.len() / size_of::<Dyn64<Endianness>>();
+        let (table, _) = object::pod::slice_from_bytes::<Dyn64<Endianness>>(bytes, count)
+            .map_err(|()| self.bad("its dynamic table is not aligned"))?;
+        // The linker reads on to the end mark, whatever size the header gives.
+        let end = table
+            .iter()
+            .position(|entry| entry.d_tag.get(self.endian) == elf::DT_NULL)
+            .ok_or_else(|| self.bad("its dynamic table has no end mark"))?;
+        let pair = |entry: &Dyn64<Endianness>| {
+            let (tag, value) = (entry.d_tag.get(self.endian), entry.d_val.get(self.endian));
+            (tag, value)
+        };
+        Ok(table.iter().take(end).map(pair).collect())
+    }
+
+    /// The bytes that the linker has at an address, and where in the file they are.
+    fn at(&self, address: u64, len: u64) -> Option<(u64, &'a [u8])> {
+        let place = self.mapping.in_file(address, len)?;
+        let range = usize::try_from(place.start).ok()?..usize::try_from(place.end).ok()?;
+        Some((place.start, self.bytes.get(range)?))
+    }
+
     /// The string table of the dynamic section, at the address that the linker uses.
     fn strings(&self, entries: &[(i64, u64)]) -> Result<&'a [u8]> {
         let only = |tag: i64| {
@@ -181,21 +215,17 @@ impl<'a> Library<'a> {
         let (address, size) = only(elf::DT_STRTAB)
             .zip(only(elf::DT_STRSZ))
             .ok_or_else(|| self.bad("it does not have exactly one dynamic string table"))?;
-        self.of_type(elf::PT_LOAD)
-            .find_map(|segment| {
-                segment
-                    .data_range(self.endian, self.bytes, address, size)
-                    .ok()
-                    .flatten()
-            })
-            .ok_or_else(|| self.bad("truncated: its dynamic strings are outside the file"))
+        self.at(address, size)
+            .map(|(_, bytes)| bytes)
+            .ok_or_else(|| self.bad("truncated: its dynamic strings are outside its segments"))
     }
 
     fn string(&self, strings: &[u8], offset: u64) -> Result<String> {
         usize::try_from(offset)
             .ok()
             .and_then(|offset| strings.get(offset..))
-            .and_then(|rest| rest.split(|byte| *byte == 0).next())
+            // The linker reads to the NUL byte, also beyond the size of the table.
+            .and_then(|rest| rest.get(..rest.iter().position(|byte| *byte == 0)?))
             .map(|text| String::from_utf8_lossy(text).into_owned())
             .ok_or_else(|| self.bad("a dynamic string is outside its table"))
     }

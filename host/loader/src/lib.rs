@@ -16,6 +16,7 @@ mod instance;
 mod interface;
 mod lock;
 mod manifest;
+mod mapping;
 mod names;
 mod open;
 mod plugin;
