@@ -106,6 +106,77 @@ fn unsafe_stays_where_it_belongs() {
     assert!(crates >= 10, "only {crates} crates were checked");
 }
 
+/// Everything that the host writes goes through the core's file layer, which the tests can make fail
+/// at any call. Reading is free.
+#[test]
+fn the_host_writes_through_the_file_layer() {
+    // A file, and why it may.
+    let may = [
+        ("host/core/src/vfs/real.rs", "it is the file layer"),
+        ("host/loader/src/open.rs", "fills a memfd, which is no file"),
+    ];
+    let calls = [
+        "fs::write",
+        "fs::rename",
+        "fs::remove_",
+        "fs::create_dir",
+        "fs::copy",
+        "fs::hard_link",
+        "fs::set_permissions",
+        "fs::DirBuilder",
+        "fs::OpenOptions",
+        "File::create",
+        "File::options",
+        "fs::symlink(",
+        "OFlags::CREATE",
+        "OFlags::WRONLY",
+        "OFlags::RDWR",
+        "renameat",
+        "unlinkat",
+        "mkdirat",
+        "memfd_create",
+    ];
+    let imports = ["OpenOptions", "DirBuilder", "write", "rename", "copy"];
+    let prefixes = ["remove_", "create_dir"];
+    let is_test = |name: &str| {
+        name.split('/')
+            .any(|part| part == "tests" || part == "engine_tests" || part.ends_with("_tests.rs"))
+    };
+    let mut found = BTreeMap::new();
+    let mut checked = 0;
+    for path in files(".rs") {
+        let name = shown(&path);
+        if !name.starts_with("host/") || is_test(&name) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let imported = text
+            .split("use std::fs::")
+            .skip(1)
+            .filter_map(|rest| rest.split(';').next())
+            .flat_map(|list| list.split(|c: char| !c.is_alphanumeric() && c != '_'))
+            .find(|word| imports.contains(word) || prefixes.iter().any(|p| word.starts_with(p)));
+        let call = calls.into_iter().find(|call| text.contains(call));
+        if let Some(what) = call.or(imported) {
+            found.insert(name, what.to_owned());
+        }
+        checked += 1;
+    }
+    assert!(checked > 80, "only {checked} files were checked");
+    for (name, reason) in may {
+        let listed = found.remove(name).is_some();
+        assert!(
+            listed,
+            "{name} writes no more ({reason}): take it off the list"
+        );
+    }
+    assert!(
+        found.is_empty(),
+        "these files write by themselves instead of through statekeep_core::vfs: {found:#?}"
+    );
+}
+
 /// A newcomer reads the first lines of a file to know whether a change goes there.
 #[test]
 fn every_rust_file_says_what_it_owns() {

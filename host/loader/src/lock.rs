@@ -2,14 +2,16 @@
 //!
 //! A TOML file of `[[plugin]]` tables with id, version, sha256, epoch and interfaces. It is trusted
 //! as the plugins are: same owner and mode rules, for it and for the folders above it. Writers hold
-//! a lock on its folder, write a new file beside it, sync it and rename it.
+//! a lock on its folder and replace it through the core's file layer: written beside it, synced,
+//! renamed.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
+use statekeep_core::Error;
+use statekeep_core::vfs::{RealVfs, replace_readable_file};
 
 use crate::elf::Library;
 use crate::manifest::{self, Manifest};
@@ -125,7 +127,8 @@ fn update(lock_file: &Path, entry: &LockEntry) -> Result<()> {
     let lock_file = trust::canonical(lock_file)?;
     let folder = lock_file.parent().unwrap_or(Path::new("/"));
     let failed = |action, source| trust::file_error(action, &lock_file, source);
-    let guard = rustix::fs::open(folder, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    let name = lock_file.file_name().unwrap_or_default();
+    let _guard = rustix::fs::open(folder, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::LockExclusive).map(|()| fd))
         .map_err(|errno| failed("lock the folder of", errno.into()))?;
     let mut lock = Lock::read(&lock_file)?.unwrap_or_default();
@@ -135,20 +138,78 @@ fn update(lock_file: &Path, entry: &LockEntry) -> Result<()> {
     lock.plugin.sort_by(|a, b| a.id.cmp(&b.id));
     let text = toml::to_string(&lock)
         .map_err(|error| failed("write", std::io::Error::other(error.to_string())))?;
-    replace(&lock_file, format!("{HEADER}{text}").as_bytes())
-        .map_err(|source| failed("write", source))?;
-    rustix::fs::fsync(&guard).map_err(|errno| failed("sync the folder of", errno.into()))
+    let mut temporary = OsString::from(name);
+    temporary.push(".new");
+    let bytes = format!("{HEADER}{text}");
+    replace_readable_file(
+        &RealVfs,
+        folder,
+        name.as_ref(),
+        temporary.as_ref(),
+        bytes.as_bytes(),
+    )
+    .map_err(|error| match Error::from(error) {
+        Error::File {
+            action,
+            path,
+            source,
+        } => trust::file_error(action, &path, source),
+        error => failed("write", std::io::Error::other(error.to_string())),
+    })
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-    let mut file = File::from(rustix::fs::open(&new, flags, mode)?);
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn entry(id: &str, sha256: &str) -> LockEntry {
+        LockEntry {
+            id: id.to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: sha256.to_owned(),
+            epoch: 1,
+            interfaces: Vec::new(),
+        }
+    }
+
+    fn ids(lock_file: &Path) -> Vec<String> {
+        let lock = Lock::read(lock_file).unwrap().unwrap();
+        lock.plugin.into_iter().map(|entry| entry.id).collect()
+    }
+
+    /// Root lists a plugin, a service of another user loads it: the file is not ours alone.
+    #[test]
+    fn a_lock_file_is_replaced_and_all_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock_file = folder.path().join("plugins.lock");
+        update(&lock_file, &entry("b", "02")).unwrap();
+        update(&lock_file, &entry("a", "01")).unwrap();
+        assert_eq!(ids(&lock_file), ["a", "b"]);
+        let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let plain = folder.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        assert_eq!(mode_of(&lock_file), mode_of(&plain) & 0o644);
+        let names = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names, 2, "something was left beside the lock file");
+    }
+
+    /// A writer that was killed, or anybody else, left something under the temporary name.
+    #[test]
+    fn what_lies_under_the_temporary_name_is_removed_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock_file = folder.path().join("plugins.lock");
+        let temporary = folder.path().join("plugins.lock.new");
+        fs::write(&temporary, "half a li").unwrap();
+        update(&lock_file, &entry("a", "01")).unwrap();
+        let outside = folder.path().join("outside");
+        fs::write(&outside, "mine").unwrap();
+        symlink(&outside, &temporary).unwrap();
+        update(&lock_file, &entry("b", "02")).unwrap();
+        assert_eq!(ids(&lock_file), ["a", "b"]);
+        assert_eq!(fs::read(&outside).unwrap(), b"mine");
+        assert!(!temporary.exists());
+    }
 }

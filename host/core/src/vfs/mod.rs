@@ -1,8 +1,9 @@
-//! The one file layer under all of the host's own file work.
+//! The one file layer under all that the host writes: state directory, backups, `plugins.lock`.
 //!
 //! Real files in production, a simulated disk in tests that counts every call, fails or kills at
-//! the N-th, and drops what was not synced. Nothing else in the host touches `std::fs`.
-//!
+//! the N-th, and drops what was not synced. No other file of `host` creates, writes, renames or
+//! removes a file (a house rule, run as a test); reading settings and plugins, canonical paths and
+//! the lock on a folder are outside. An engine's own files belong to its plugin.
 //! What always holds: a name is on stable storage only after `sync_dir` of its directory, content
 //! only after a sync of the file, whatever order the calls came in.
 
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 pub use real::RealVfs;
 pub use tree::{
-    ReplaceError, create_dir_all, read_small, remove_tree, replace_file, sync_tree,
-    write_new_synced,
+    ReplaceError, create_dir_all, read_small, remove_tree, replace_file, replace_readable_file,
+    sync_tree, write_new_synced,
 };
 pub(crate) use tree::{sync_dir_if_ours, unless_gone};
 
@@ -85,6 +86,11 @@ pub trait Vfs: Send + Sync {
 
     /// Creates a file that is not there yet; `AlreadyExists` otherwise.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// As [`create`](Vfs::create), but any user may read the file: mode 0644 less the umask.
+    fn create_readable(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        self.create(path)
+    }
 
     /// Renames, replacing a file or an empty directory at the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

@@ -1,7 +1,8 @@
 //! The file layer over the operating system.
 //!
-//! Files are made with mode 0600 and directories with 0700. A symbolic link at the end of a path
-//! is never followed, so a planted link cannot lead a write out of the state directory.
+//! Files are made with mode 0600, unless all may read them, and directories with 0700. A symbolic
+//! link at the end of a path is never followed, so a planted link cannot lead a write out of the
+//! state directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -65,6 +66,15 @@ impl WriteFile for RealWrite {
     }
 }
 
+fn create_new(path: &Path, mode: u32) -> io::Result<Box<dyn WriteFile>> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    Ok(Box::new(RealWrite(file)))
+}
+
 /// Holds the open file; the kernel's lock belongs to it.
 struct RealLock {
     file: File,
@@ -112,12 +122,11 @@ impl Vfs for RealVfs {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        Ok(Box::new(RealWrite(file)))
+        create_new(path, 0o600)
+    }
+
+    fn create_readable(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        create_new(path, 0o644)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

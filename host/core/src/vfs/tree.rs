@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Vfs, failed};
+use super::{Vfs, WriteFile, failed};
 use crate::{Error, Result};
 
 /// Deepest tree that is walked.
@@ -145,7 +145,11 @@ pub fn read_small(vfs: &dyn Vfs, path: &Path, bytes_max: u64) -> Result<Vec<u8>>
 
 /// Writes a new file and syncs its content; its name is durable after a sync of the directory.
 pub fn write_new_synced(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = vfs.create(path).map_err(failed("create", path))?;
+    let file = vfs.create(path).map_err(failed("create", path))?;
+    write_synced(file, path, bytes)
+}
+
+fn write_synced(mut file: Box<dyn WriteFile>, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).map_err(failed("write", path))?;
     file.sync().map_err(failed("sync", path))
 }
@@ -162,10 +166,40 @@ pub fn replace_file(
     bytes: &[u8],
 ) -> Result<(), ReplaceError> {
     let (from, to) = (dir.join(temporary), dir.join(name));
-    let renamed = write_new_synced(vfs, &from, bytes)
-        .and_then(|()| vfs.rename(&from, &to).map_err(failed("replace", &to)));
+    let written = write_new_synced(vfs, &from, bytes);
+    put_in_place(vfs, written, &from, &to, dir)
+}
+
+/// As [`replace_file`], for a file that any user may read. The caller holds a lock that keeps other
+/// writers out: a temporary file that a killed one left is removed first.
+pub fn replace_readable_file(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    name: &Path,
+    temporary: &Path,
+    bytes: &[u8],
+) -> Result<(), ReplaceError> {
+    let (from, to) = (dir.join(temporary), dir.join(name));
+    unless_gone(vfs.remove_file(&from))
+        .map_err(failed("remove", &from))
+        .map_err(ReplaceError::Unchanged)?;
+    let written = vfs
+        .create_readable(&from)
+        .map_err(failed("create", &from))
+        .and_then(|file| write_synced(file, &from, bytes));
+    put_in_place(vfs, written, &from, &to, dir)
+}
+
+fn put_in_place(
+    vfs: &dyn Vfs,
+    written: Result<()>,
+    from: &Path,
+    to: &Path,
+    dir: &Path,
+) -> Result<(), ReplaceError> {
+    let renamed = written.and_then(|()| vfs.rename(from, to).map_err(failed("replace", to)));
     if let Err(error) = renamed {
-        if let Err(left) = unless_gone(vfs.remove_file(&from)) {
+        if let Err(left) = unless_gone(vfs.remove_file(from)) {
             tracing::warn!(path = %from.display(), error = %left, "a temporary file stays behind");
         }
         return Err(ReplaceError::Unchanged(error));

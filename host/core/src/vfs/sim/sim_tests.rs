@@ -141,3 +141,38 @@ fn the_call_log_names_each_call() {
     assert_eq!(calls, [(1, "create"), (2, "write_all"), (3, "sync")]);
     assert_eq!(disk.calls()[2].path, Path::new("/a"));
 }
+
+/// A reader finds the old list or the new, whichever step fails or is the last before a power cut.
+#[test]
+fn a_readable_file_is_replaced_whole_or_not_at_all() {
+    let [root, name, new] = ["/", "list", "list.new"].map(Path::new);
+    let replace = |disk: &SimDisk| {
+        crate::vfs::replace_readable_file(disk, root, name, new, b"the new one").is_ok()
+    };
+    for n in 1..=7 {
+        for killed in [false, true] {
+            let disk = SimDisk::new();
+            write(&disk, "/list", b"old", true);
+            write(&disk, "/list.new", b"half of a", false);
+            sync_dir(&disk, "/");
+            let at = disk.call_count() + n;
+            if killed {
+                disk.kill_at(at);
+            } else {
+                disk.fail_at(at, io::ErrorKind::StorageFull, Times::Once);
+            }
+            let done = replace(&disk);
+            // Remove, create, write, sync, rename, sync the directory: after them there is no fault.
+            assert_eq!((disk.fault_struck(), done), (n <= 6, n > 6), "call {n}");
+            for content in outcomes(&disk, "/list") {
+                let content = content.unwrap();
+                let is_whole = content == b"the new one" || (content == b"old" && !done);
+                assert!(is_whole, "call {n}: {content:?}, answered {done}");
+            }
+            assert!(
+                replace(&disk.restart()),
+                "call {n}: what it left stays in the way"
+            );
+        }
+    }
+}
