@@ -315,7 +315,7 @@ statekeep_status statekeep_config_new(statekeep_config **out, statekeep_error **
 
 /**
  * Sets one key, such as `backup.codec`, from its text form. An unknown key is INVALID_ARGUMENT, and
- * the message names the nearest known one; a key of a feature that is not built is UNSUPPORTED.
+ * the message names the one that it is a typo of, if any; a key of a feature that is not built is UNSUPPORTED.
  * `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_config_set(const statekeep_config *config,

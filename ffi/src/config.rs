@@ -59,7 +59,7 @@ pub unsafe extern "C" fn statekeep_config_new(
 }
 
 /// Sets one key, such as `backup.codec`, from its text form. An unknown key is INVALID_ARGUMENT, and
-/// the message names the nearest known one; a key of a feature that is not built is UNSUPPORTED.
+/// the message names the one that it is a typo of, if any; a key of a feature that is not built is UNSUPPORTED.
 /// `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_config_set(
