@@ -315,8 +315,8 @@ statekeep_status statekeep_config_new(statekeep_config **out, statekeep_error **
 
 /**
  * Sets one key, such as `backup.codec`, from its text form. An unknown key is INVALID_ARGUMENT, and
- * the message names the one that it is a typo of, if any; a key of a feature that is not built is UNSUPPORTED.
- * `[any-thread]` Since: 0.1
+ * the message names the one that it is a typo of, if any; a key of a feature that is not built is
+ * UNSUPPORTED. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_config_set(const statekeep_config *config,
                                       const char *key,

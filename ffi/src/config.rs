@@ -59,8 +59,8 @@ pub unsafe extern "C" fn statekeep_config_new(
 }
 
 /// Sets one key, such as `backup.codec`, from its text form. An unknown key is INVALID_ARGUMENT, and
-/// the message names the one that it is a typo of, if any; a key of a feature that is not built is UNSUPPORTED.
-/// `[any-thread]` Since: 0.1
+/// the message names the one that it is a typo of, if any; a key of a feature that is not built is
+/// UNSUPPORTED. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_config_set(
     config: *const Config,
