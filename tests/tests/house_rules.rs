@@ -41,9 +41,10 @@ fn dependencies_point_one_way() {
         ("statekeep-plugin-sdk", &["statekeep-plugin-api"][..]),
         (
             "statekeep-plugin-testkit",
-            &["statekeep-plugin-api", "statekeep-plugin-sdk"][..],
+            &["statekeep-plugin-api", "statekeep-oracle"][..],
         ),
-        ("statekeep-core", &[][..]),
+        ("statekeep-oracle", &[][..]),
+        ("statekeep-core", &["statekeep-oracle"][..]),
         (
             "statekeep-loader",
             &["statekeep-plugin-api", "statekeep-core"][..],

@@ -12,6 +12,8 @@ use crate::manifest::{Manifest, parse_manifest};
 use crate::name::{BackupId, ObjectName};
 use crate::progress::Progress;
 use crate::sealed::seal;
+use statekeep_core::oracle::Oracle;
+
 use crate::store::Put;
 use crate::testing::{
     MemoryRows, ROOT, TestCodecs, backup, disk, objects, path, record, repository, rows,
@@ -37,12 +39,13 @@ fn expect_whole(disk: &SimDisk, acknowledged: &[BackupId], story: &str) -> Vec<B
         .unwrap();
         assert!(report.is_valid, "{story}: {report:?}");
     }
+    let mut oracle = Oracle::new();
     for id in acknowledged {
-        assert!(
-            ids.contains(id),
-            "{story}: the acknowledged backup {id} is lost"
-        );
+        let commit = oracle.begin([(*id, Some(()))]);
+        oracle.acknowledge(commit);
     }
+    let verdict = oracle.check(|id| ids.contains(id).then_some(()));
+    verdict.unwrap_or_else(|lost| panic!("{story}: an acknowledged backup is lost: {lost}"));
     let left = objects(&disk.vfs());
     assert!(
         !left.iter().any(|name| name.contains("/.tmp-")),

@@ -22,7 +22,7 @@ mod names;
 mod namespace;
 mod options;
 #[cfg(any(test, feature = "sim"))]
-pub mod oracle;
+pub use statekeep_oracle as oracle;
 mod read;
 mod record;
 mod restore;

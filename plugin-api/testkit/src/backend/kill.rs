@@ -4,6 +4,7 @@
 //! The child is this very test executable, started again for the one test, which then finds
 //! [`KILL_CHILD`] in its environment. This proves nothing about power loss.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -11,6 +12,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use statekeep_plugin_api::{CAPABILITY_PERSISTENT, DURABILITY_RELAXED, DURABILITY_SYNC};
 
 use super::raw::put_op;
+use statekeep_oracle::Oracle;
+
 use super::{RawBackend, Subject};
 use crate::{Failure, Outcome, Random, report::ensure};
 
@@ -167,6 +170,7 @@ fn check(backend: &RawBackend, acknowledged: u64) -> Result<u64, String> {
         last <= acknowledged + 1,
         "commit {acknowledged} was acknowledged, and {last} is there"
     );
+    judge(backend, acknowledged)?;
     for space in [0, 1] {
         let mut wanted: Vec<_> = (1..=last).map(row).collect();
         if last > 0 {
@@ -181,4 +185,26 @@ fn check(backend: &RawBackend, acknowledged: u64) -> Result<u64, String> {
         );
     }
     Ok(last)
+}
+
+/// The oracle's verdict: all acknowledged commits are there, the one in flight is whole or absent.
+fn judge(backend: &RawBackend, acknowledged: u64) -> Result<(), String> {
+    let mut oracle = Oracle::new();
+    for number in 1..=acknowledged + 1 {
+        let (key, value) = row(number);
+        let id = oracle.begin([
+            ((0, key.clone()), Some(value.clone())),
+            ((1, key), Some(value.clone())),
+            ((0, b"hot".to_vec()), Some(value.clone())),
+            ((1, b"hot".to_vec()), Some(value)),
+            ((4, LAST.to_vec()), Some(number.to_be_bytes().to_vec())),
+        ]);
+        if number <= acknowledged {
+            oracle.acknowledge(id);
+        }
+    }
+    let rows: Vec<BTreeMap<_, _>> = (0..5)
+        .map(|space| Ok(backend.all(space)?.into_iter().collect()))
+        .collect::<Result<_, Failure>>()?;
+    oracle.check(|(space, key)| rows.get(*space).and_then(|rows| rows.get(key)).cloned())
 }

@@ -2,7 +2,9 @@
 //!
 //! The test tells the oracle each commit before it is tried and what became of it, then hands it
 //! the reopened state to read. Commits on one key are told in the order in which they apply; values
-//! that are never written twice make the verdict sharp. For tests of this and of other crates.
+//! that are never written twice make the verdict sharp. It knows neither host nor
+//! plugins, so that the suites of both use this one.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
