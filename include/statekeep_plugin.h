@@ -172,6 +172,11 @@ typedef struct statekeep_cursor statekeep_cursor;
 /** Spaces a backend must offer: numbers 0 to `SPACE_COUNT - 1`. */
 #define STATEKEEP_SPACE_COUNT 8
 
+/**
+ * Longest key that every backend takes, in bytes: what two keys in a B-tree page of 4 KiB leave.
+ */
+#define STATEKEEP_KEY_BYTES_NEEDED 1980
+
 /** Operation: write the row, replacing what is there. */
 #define STATEKEEP_OP_PUT 1
 
@@ -439,7 +444,7 @@ typedef struct statekeep_compression_v1 {
 typedef struct statekeep_backend_capabilities {
   /** `STATEKEEP_CAPABILITY_*` flags; unknown bits are ignored. */
   uint64_t flags;
-  /** Longest key in bytes; at least 2048. */
+  /** Longest key in bytes; at least `STATEKEEP_KEY_BYTES_NEEDED`. */
   uint64_t key_bytes_max;
   /** Longest value in bytes; at least 17 MiB. */
   uint64_t value_bytes_max;

@@ -20,6 +20,9 @@ pub const SPACE_META: u32 = 4;
 /// Spaces a backend must offer: numbers 0 to `SPACE_COUNT - 1`.
 pub const SPACE_COUNT: u32 = 8;
 
+/// Longest key that every backend takes, in bytes: what two keys in a B-tree page of 4 KiB leave.
+pub const KEY_BYTES_NEEDED: u64 = 1980;
+
 /// Operation: write the row, replacing what is there.
 pub const OP_PUT: u32 = 1;
 /// Operation: remove the row; a missing row is no error.
@@ -60,7 +63,7 @@ pub const CAPABILITY_SNAPSHOT_SCANS: u64 = 16;
 pub struct BackendCapabilities {
     /// `CAPABILITY_*` flags; unknown bits are ignored.
     pub flags: u64,
-    /// Longest key in bytes; at least 2048.
+    /// Longest key in bytes; at least `KEY_BYTES_NEEDED`.
     pub key_bytes_max: u64,
     /// Longest value in bytes; at least 17 MiB.
     pub value_bytes_max: u64,

@@ -283,7 +283,7 @@ fn lies_of_codecs_and_instances_are_errors() {
 fn a_backend_that_cannot_hold_our_keys_is_refused() {
     let loaded = lying("small_keys", "-DSMALL_KEYS");
     let text =
-        "backend org.example.misbehaving takes keys of at most 512 bytes, the host needs 2048";
+        "backend org.example.misbehaving takes keys of at most 512 bytes, the host needs 1980";
     is_error(loaded.backend(json!({})), ErrorKind::Plugin, &[text]);
 }
 

@@ -16,8 +16,6 @@ use crate::{Instance, LoadError, Plugin};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Keys the host writes are never longer than this.
-const KEY_BYTES_NEEDED: u64 = 2048;
 /// A value of 16 MiB with its envelope fits.
 const VALUE_BYTES_NEEDED: u64 = 17 * 1024 * 1024;
 /// Largest value that is taken from a plugin.
@@ -58,7 +56,7 @@ impl PluginBackend {
             commit_bytes_max: found.commit_bytes_max,
         };
         for (what, found, needed) in [
-            ("keys", found.key_bytes_max, KEY_BYTES_NEEDED),
+            ("keys", found.key_bytes_max, abi::KEY_BYTES_NEEDED),
             ("values", found.value_bytes_max, VALUE_BYTES_NEEDED),
         ] {
             if found < needed {

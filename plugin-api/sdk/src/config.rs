@@ -1,5 +1,6 @@
 //! The configuration that `create` gets: one JSON document, read once.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -77,6 +78,21 @@ impl Config {
                 ))),
             },
         }
+    }
+
+    /// One setting that is a whole number within `allowed`, or `default` when it is absent or null.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the option and what is allowed.
+    pub fn number(&self, name: &str, default: u64, allowed: RangeInclusive<u64>) -> Result<u64> {
+        let value = self.option(name)?.unwrap_or(default);
+        if allowed.contains(&value) {
+            return Ok(value);
+        }
+        let (min, max) = allowed.into_inner();
+        Err(Error::invalid(format!(
+            "option `{name}` cannot be {value}: allowed is {min} to {max}"
+        )))
     }
 
     /// Refuses a setting that the plugin does not know, so that a misspelt one is not ignored.

@@ -23,8 +23,8 @@ use fjall::{
 };
 use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
-    Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
-    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace, room::Room,
+    Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin, Result,
+    ScanRange, Sink, export_plugin, one_keyspace, room::Room,
 };
 
 pub use cursor::Rows;
@@ -123,10 +123,8 @@ impl Backend for Fjall {
 
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
         let mut room = self.room.lock();
-        for (index, precondition) in commit.preconditions().enumerate() {
-            if !self.holds(&precondition)? {
-                return Ok(Outcome::Conflict { index });
-            }
+        if let Some(index) = commit.conflict(|space, key| self.value(space, key))? {
+            return Ok(Outcome::Conflict { index });
         }
         room.take(commit)?;
         let mode = match commit.durability() {
@@ -176,15 +174,6 @@ impl Fjall {
     fn value(&self, space: u32, key: &[u8]) -> Result<Option<fjall::Slice>> {
         one_keyspace::with_stored(space, key, |stored| self.rows.get(stored))
             .map_err(|error| fault::of(error, "get"))
-    }
-
-    fn holds(&self, precondition: &Precondition<'_>) -> Result<bool> {
-        Ok(match *precondition {
-            Precondition::Equals { space, key, value } => self
-                .value(space, key)?
-                .is_some_and(|found| *found == *value),
-            Precondition::Absent { space, key } => self.value(space, key)?.is_none(),
-        })
     }
 
     fn add(&self, batch: &mut OwnedWriteBatch, op: &Op<'_>) {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use statekeep_plugin_sdk::{
-    Backend, Capabilities, Commit, Config, Host, Op, Outcome, Plugin, Precondition, Result,
-    ScanRange, Sink, api::SPACE_COUNT,
+    Backend, Capabilities, Commit, Config, Host, Op, Outcome, Plugin, Result, ScanRange, Sink,
+    api::SPACE_COUNT,
 };
 
 use cursor::MemoryCursor;
@@ -74,8 +74,8 @@ impl Backend for Memory {
 
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
         let mut spaces = self.spaces.write();
-        let broken = commit.preconditions().position(|it| !holds(&spaces, &it));
-        if let Some(index) = broken {
+        let value = |space: u32, key: &[u8]| Ok(spaces[space as usize].get(key).cloned());
+        if let Some(index) = commit.conflict(value)? {
             return Ok(Outcome::Conflict { index });
         }
         for op in commit.ops() {
@@ -98,15 +98,6 @@ impl Backend for Memory {
     /// There is no stable storage; `persistent` is not among the capabilities.
     fn flush(&self) -> Result<()> {
         Ok(())
-    }
-}
-
-fn holds(spaces: &[Rows; SPACE_COUNT as usize], precondition: &Precondition<'_>) -> bool {
-    match *precondition {
-        Precondition::Equals { space, key, value } => spaces[space as usize]
-            .get(key)
-            .is_some_and(|found| **found == *value),
-        Precondition::Absent { space, key } => !spaces[space as usize].contains_key(key),
     }
 }
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sled::{Batch, Db, IVec, Mode};
 use statekeep_plugin_sdk::{
-    Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin,
-    Precondition, Result, ScanRange, Sink, export_plugin, one_keyspace, room::Room,
+    Backend, Capabilities, Commit, Config, Durability, Host, Level, Op, Outcome, Plugin, Result,
+    ScanRange, Sink, export_plugin, one_keyspace, room::Room,
 };
 
 pub use cursor::Rows;
@@ -120,10 +120,8 @@ impl Backend for Sled {
 
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
         let mut writer = self.writer.lock();
-        for (index, precondition) in commit.preconditions().enumerate() {
-            if !self.holds(&precondition)? {
-                return Ok(Outcome::Conflict { index });
-            }
+        if let Some(index) = commit.conflict(|space, key| self.value(space, key))? {
+            return Ok(Outcome::Conflict { index });
         }
         writer.room.take(commit)?;
         // A batch is a map, so the last operation on a row wins.
@@ -174,15 +172,6 @@ impl Sled {
     fn value(&self, space: u32, key: &[u8]) -> Result<Option<IVec>> {
         one_keyspace::with_stored(space, key, |stored| self.rows.get(stored))
             .map_err(|error| fault::of(error, "get"))
-    }
-
-    fn holds(&self, precondition: &Precondition<'_>) -> Result<bool> {
-        Ok(match *precondition {
-            Precondition::Equals { space, key, value } => {
-                self.value(space, key)?.is_some_and(|found| found == value)
-            }
-            Precondition::Absent { space, key } => self.value(space, key)?.is_none(),
-        })
     }
 }
 

@@ -37,22 +37,11 @@ impl Options {
             }
         };
         Ok(Options {
-            cache_bytes: number(config, "cache_bytes", 64 * MIB, MIB, 256 * GIB)?,
+            cache_bytes: config.number("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
             throughput,
-            free_bytes_min: number(config, "free_bytes_min", 128 * MIB, 0, 1 << 50)?,
+            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
-}
-
-/// A number within `min..=max`, or the default when it is absent.
-fn number(config: &Config, name: &str, default: u64, min: u64, max: u64) -> Result<u64> {
-    let value = config.option(name)?.unwrap_or(default);
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(Error::invalid(format!(
-        "option `{name}` cannot be {value}: allowed is {min} to {max}"
-    )))
 }
 
 #[cfg(test)]

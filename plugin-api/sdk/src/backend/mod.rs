@@ -66,7 +66,7 @@ pub struct Capabilities {
     pub shared: bool,
     /// A scan sees one instant, that of its opening.
     pub snapshot_scans: bool,
-    /// Longest key in bytes; at least 2048.
+    /// Longest key in bytes; at least [`api::KEY_BYTES_NEEDED`].
     pub key_bytes_max: u64,
     /// Longest value in bytes; at least 17 MiB.
     pub value_bytes_max: u64,

@@ -152,6 +152,30 @@ impl<'a> Commit<'a> {
         })
     }
 
+    /// Index of the first precondition that does not hold, `None` when all do. `value` reads a row.
+    ///
+    /// # Errors
+    /// What `value` answers.
+    pub fn conflict<B: AsRef<[u8]>>(
+        &self,
+        mut value: impl FnMut(u32, &[u8]) -> Result<Option<B>>,
+    ) -> Result<Option<usize>> {
+        for (index, precondition) in self.preconditions().enumerate() {
+            let holds = match precondition {
+                Precondition::Equals {
+                    space,
+                    key,
+                    value: expected,
+                } => value(space, key)?.is_some_and(|found| found.as_ref() == expected),
+                Precondition::Absent { space, key } => value(space, key)?.is_none(),
+            };
+            if !holds {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
     /// What must hold before anything is applied.
     pub fn preconditions(
         &self,

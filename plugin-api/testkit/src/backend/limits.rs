@@ -2,7 +2,7 @@
 
 use std::ptr::null_mut;
 
-use statekeep_plugin_api::{Bytes, SPACE_COUNT};
+use statekeep_plugin_api::{Bytes, KEY_BYTES_NEEDED, SPACE_COUNT};
 use statekeep_plugin_api::{
     CAPABILITY_PRECONDITIONS, CAPABILITY_SHARED, Commit, DURABILITY_SYNC, Status,
 };
@@ -15,11 +15,12 @@ use crate::{Live, Outcome, report::ensure};
 /// Largest commit that this check makes.
 const BYTES_TRIED_MAX: u64 = 64 << 20;
 
-/// Keys of 2048 bytes, values of 17 MiB and commits of both are the least a backend takes.
+/// Keys of `KEY_BYTES_NEEDED` bytes, values of 17 MiB and commits of both are the least a backend
+/// takes.
 pub fn capabilities_meet_the_minimum(subject: &Subject) -> Outcome {
     let can = subject.fresh()?.capabilities;
     ensure!(
-        can.key_bytes_max >= 2048,
+        can.key_bytes_max >= KEY_BYTES_NEEDED,
         "key_bytes_max is {}",
         can.key_bytes_max
     );
@@ -30,7 +31,7 @@ pub fn capabilities_meet_the_minimum(subject: &Subject) -> Outcome {
     );
     ensure!(can.commit_ops_max > 0, "commit_ops_max is 0");
     ensure!(
-        can.commit_bytes_max >= (17 << 20) + 2048,
+        can.commit_bytes_max >= (17 << 20) + KEY_BYTES_NEEDED,
         "commit_bytes_max is {}",
         can.commit_bytes_max
     );

@@ -1,6 +1,6 @@
 //! Single rows: what is written is read.
 
-use statekeep_plugin_api::{DURABILITY_SYNC, SPACE_COUNT, Status};
+use statekeep_plugin_api::{DURABILITY_SYNC, KEY_BYTES_NEEDED, SPACE_COUNT, Status};
 
 use super::raw::{delete_op, put_op};
 use super::{RawBackend, Subject};
@@ -86,10 +86,11 @@ pub fn empty_value(subject: &Subject) -> Outcome {
     Ok(())
 }
 
-/// Keys of 1 to 2048 bytes, which every backend takes.
+/// Keys of 1 to `KEY_BYTES_NEEDED` bytes, which every backend takes.
 pub fn long_key(subject: &Subject) -> Outcome {
     let backend = subject.fresh()?;
-    let keys: Vec<Vec<u8>> = [1, 2, 255, 256, 257, 511, 1024, 2047, 2048]
+    let longest = KEY_BYTES_NEEDED as usize;
+    let keys: Vec<Vec<u8>> = [1, 2, 255, 256, 257, 511, 1024, longest - 1, longest]
         .map(|len| vec![b'k'; len])
         .into();
     for key in &keys {
