@@ -1,4 +1,5 @@
 //! Tests across crates: plugins, crash, formats, C, interop, command line.
 
+pub mod commits;
 pub mod fixtures;
 pub mod states;

@@ -15,6 +15,8 @@ use statekeep::{
     Value,
 };
 
+use crate::fixtures;
+
 /// Tenant, scope and key.
 pub type Name = (String, String, String);
 
@@ -26,6 +28,37 @@ pub fn config(path: &Path, backend: &str) -> Config {
     let mut config = Config::new(path);
     config.set("backend", backend).expect("a backend's name");
     config
+}
+
+/// A configuration for a state on any backend. That of a library which is no part of the build is
+/// compiled and installed in the folder `plugins`.
+pub fn config_with_plugin(path: &Path, backend: &str, plugins: &Path) -> Config {
+    let mut config = config(path, backend);
+    if backend.starts_with("org.example.") {
+        fs::create_dir(plugins).expect("a folder for plugins");
+        fixtures::set_mode(plugins, 0o700);
+        let library = fixtures::install(&fixtures::template_c("backend"), plugins);
+        let lock_file = plugins.with_extension("lock");
+        statekeep::plugins::lock_add(&library, &lock_file).expect("list the plugin");
+        for (name, value) in [("plugins.paths", plugins), ("plugins.lock", &lock_file)] {
+            let value = value.to_str().expect("a path in UTF-8");
+            config.set(name, value).expect("a plugin setting");
+        }
+    }
+    config
+}
+
+/// Hands the backends whose rows outlive the process to a macro, as `module: "name";` each: the
+/// built-in ones, and the C template's as one that is loaded.
+#[macro_export]
+macro_rules! persistent_backends {
+    ($macro:ident) => {
+        $macro! {
+            fjall: "fjall";
+            sled: "sled";
+            template_c: "org.example.template-backend";
+        }
+    };
 }
 
 /// Opens a state.

@@ -8,8 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use statekeep::{BackupId, Config, CreateOptions, Host, Progress, RestoreOptions};
-
-use crate::work::{THREADS, Work};
+use statekeep_tests::commits::{THREADS, Work};
 
 /// Name of the variable that holds the orders of a child, as JSON.
 pub const ORDERS: &str = "STATEKEEP_CRASH_CHILD";
@@ -42,7 +41,7 @@ fn write(host: &Arc<Host>, seed: u64) {
         for thread in 0..THREADS {
             scope.spawn(move || {
                 for number in 0_u64.. {
-                    let sequence = done(Work::of(seed, thread, number).run(&host.manager));
+                    let sequence = done(Work::of(seed, thread, number).run(&host.manager, None));
                     let sequence = sequence.map_or(0, |sequence| sequence.0);
                     say(&format!("ack {thread} {number} {sequence}"));
                 }

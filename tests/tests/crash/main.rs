@@ -3,15 +3,13 @@
 //! acknowledged verify, and a restore leaves the old state or the new one.
 //!
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of rounds. This proves nothing about power loss: the
-//! crash tests of the engine on a simulated disk do.
+//! power-cut tests and the crash tests of the engine on a simulated disk do.
 
 mod child;
-mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -20,11 +18,10 @@ use statekeep::{
 };
 use statekeep_core::check::check_consistency;
 use statekeep_core::oracle::Oracle;
+use statekeep_tests::commits::{self, Acks, check_leftovers, judge};
 use statekeep_tests::fixtures;
 use statekeep_tests::states::{self, Name, Random, Rows};
 use tempfile::TempDir;
-
-use work::{THREADS, Work};
 
 /// Not a test of its own: what the other tests start and kill.
 #[test]
@@ -39,8 +36,7 @@ fn rounds() -> u64 {
 /// What a child said before it died.
 #[derive(Default)]
 struct Said {
-    /// Per thread, the sequences of its acknowledged commits; 0 where it was not told.
-    acks: BTreeMap<u64, Vec<u64>>,
+    acks: Acks,
     backups: Vec<(BackupId, u64)>,
     /// The backup whose restore was begun last, and the one that was restored last.
     begun: Option<usize>,
@@ -100,87 +96,18 @@ fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
     said
 }
 
-/// The commits of a round over what was there before. With `until`, the verdict is about the state
-/// at that sequence.
-fn judge(before: &Rows, seed: u64, said: &Said, until: Option<u64>) -> Oracle<Name, String> {
-    let mut oracle = Oracle::new();
-    let base = oracle.begin(before.iter().map(|(k, v)| (k.clone(), Some(v.clone()))));
-    oracle.acknowledge(base);
-    for thread in 0..THREADS {
-        let acks = said.acks.get(&thread).map_or(&[][..], Vec::as_slice);
-        for (number, sequence) in acks.iter().enumerate() {
-            let id = oracle.begin(Work::of(seed, thread, number as u64).writes());
-            match until {
-                // Where it stands is not known.
-                Some(_) if *sequence == 0 => {}
-                Some(until) if *sequence > until => oracle.refuse(id),
-                _ => oracle.acknowledge(id),
-            }
-        }
-        // The one in flight.
-        oracle.begin(Work::of(seed, thread, acks.len() as u64).writes());
-    }
-    oracle
-}
-
-/// Checks an opened state against the judge, key by key and as a whole; answers its content.
+/// Checks an opened state against the judge and as a whole; answers its content.
 fn check(host: &Host, oracle: &Oracle<Name, String>, what: &str) -> Rows {
     check_consistency(&host.manager).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let rows = states::rows(&host.manager);
-    let mut asked = BTreeSet::new();
-    let verdict = oracle.check(|name| {
-        asked.insert(name.clone());
-        let tenant = host.manager.tenant(&name.0).unwrap().blocking();
-        let value = tenant
-            .get(&states::scope(&name.1), &states::key(&name.2))
-            .unwrap();
-        value.map(|value| String::from_utf8(value.into_bytes()).unwrap())
-    });
-    if let Err(faults) = verdict {
-        panic!("{what}:\n{faults}");
-    }
-    // What a scan shows is what single reads show, and nothing that nobody wrote.
-    let verdict = oracle.check(|name| rows.get(name).cloned());
-    assert_eq!(verdict, Ok(()), "{what}: by scan");
-    let stranger = rows.keys().find(|name| !asked.contains(*name));
-    assert_eq!(stranger, None, "{what}");
-    rows
+    commits::check_rows(&host.manager, oracle, what)
 }
 
-/// Sequences are given once, rise for each writer, and the head is not below any of them.
-fn check_sequences(host: &Host, said: &Said, before: Sequence, what: &str) {
-    let mut seen = BTreeSet::new();
-    for acks in said.acks.values() {
-        let told: Vec<u64> = acks
-            .iter()
-            .copied()
-            .filter(|sequence| *sequence > 0)
-            .collect();
-        assert!(told.windows(2).all(|pair| pair[0] < pair[1]), "{what}");
-        for sequence in told {
-            assert!(
-                seen.insert(sequence),
-                "{what}: {sequence} was given to two commits"
-            );
-        }
-    }
-    assert!(seen.first().is_none_or(|first| *first > before.0), "{what}");
-    let last = seen.last().copied().unwrap_or(before.0);
-    assert!(
-        host.manager.head().0 >= last,
-        "{what}: the head is below {last}"
-    );
-}
-
-/// Nothing unfinished is left in the state directory once it has been opened.
-fn check_leftovers(folder: &Path, what: &str) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let unfinished = [".creating-", ".removing-", ".tmp-"]
-            .iter()
-            .any(|mark| name.contains(mark));
-        assert!(!unfinished, "{what}: {name} was not swept");
-    }
+/// Sequences are in order, and the head is not below any of them.
+fn check_head(host: &Host, said: &Said, before: Sequence, what: &str) {
+    let lasts = commits::check_sequences(&said.acks, before, what);
+    let last = lasts.into_values().max().unwrap_or(before);
+    let head = host.manager.head();
+    assert!(head >= last, "{what}: the head is {head:?}, below {last:?}");
 }
 
 struct Subject {
@@ -191,21 +118,8 @@ struct Subject {
 impl Subject {
     fn new(backend: &str) -> Subject {
         let folder = fixtures::folder();
-        let mut config = states::config(&folder.path().join("state"), backend);
-        if backend.starts_with("org.example.") {
-            let plugins = folder.path().join("plugins");
-            std::fs::create_dir(&plugins).unwrap();
-            fixtures::set_mode(&plugins, 0o700);
-            let library = fixtures::install(&fixtures::template_c("backend"), &plugins);
-            let lock_file = folder.path().join("plugins.lock");
-            statekeep::plugins::lock_add(&library, &lock_file).unwrap();
-            config
-                .set("plugins.paths", plugins.to_str().unwrap())
-                .unwrap();
-            config
-                .set("plugins.lock", lock_file.to_str().unwrap())
-                .unwrap();
-        }
+        let plugins = folder.path().join("plugins");
+        let config = states::config_with_plugin(&folder.path().join("state"), backend, &plugins);
         Subject { folder, config }
     }
 
@@ -236,8 +150,8 @@ fn kill_writers(backend: &str) {
         let what = format!("{backend}, round {round}, {durability}, killed after {lines} lines");
         let said = kill_after(&subject.orders("write", seed), lines);
         let host = subject.open();
-        rows = check(&host, &judge(&rows, seed, &said, None), &what);
-        check_sequences(&host, &said, head, &what);
+        rows = check(&host, &judge(&rows, seed, &said.acks, &|_| None), &what);
+        check_head(&host, &said, head, &what);
         check_leftovers(&subject.path(), &what);
         head = host.manager.head();
         acknowledged += said.acks.values().map(Vec::len).sum::<usize>();
@@ -269,8 +183,8 @@ fn kill_backups(backend: &str) {
         let said = kill_after(&subject.orders("backup", seed), lines);
         let host = subject.open();
         let before = rows;
-        rows = check(&host, &judge(&before, seed, &said, None), &what);
-        check_sequences(&host, &said, head, &what);
+        rows = check(&host, &judge(&before, seed, &said.acks, &|_| None), &what);
+        check_head(&host, &said, head, &what);
         let list = host.backups.list().unwrap();
         assert_eq!(list.problems, [], "{what}");
         let listed: BTreeSet<BackupId> = list.backups.iter().map(|backup| backup.id).collect();
@@ -290,7 +204,11 @@ fn kill_backups(backend: &str) {
             host.backups
                 .restore(*id, &RestoreOptions::default(), &Progress::new())
                 .unwrap();
-            rows = check(&host, &judge(&before, seed, &said, Some(*sequence)), &what);
+            rows = check(
+                &host,
+                &judge(&before, seed, &said.acks, &|_| Some(*sequence)),
+                &what,
+            );
         }
         head = host.manager.head();
         host.close().unwrap();
@@ -387,8 +305,4 @@ macro_rules! backends {
     )+};
 }
 
-backends! {
-    fjall: "fjall";
-    sled: "sled";
-    template_c: "org.example.template-backend";
-}
+statekeep_tests::persistent_backends!(backends);
