@@ -132,9 +132,15 @@ pub unsafe extern "C" fn statekeep_set(
                 input::value(kind, value, value_len)?,
             )
         };
-        let sequence = manager
-            .writer()?
-            .set(&scope, &key, value, SetOptions { durability })?;
+        let sequence = manager.writer()?.set(
+            &scope,
+            &key,
+            value,
+            SetOptions {
+                durability,
+                ..SetOptions::default()
+            },
+        )?;
         // SAFETY: the header's contract for outputs.
         unsafe { put(out_sequence, sequence.0) };
         Ok(())
@@ -159,7 +165,10 @@ pub unsafe extern "C" fn statekeep_delete(
         let durability = input::durability(durability)?;
         // SAFETY: the header's contract for inputs.
         let (scope, key) = unsafe { (input::scope(scope, scope_len)?, input::key(key, key_len)?) };
-        let options = SetOptions { durability };
+        let options = SetOptions {
+            durability,
+            ..SetOptions::default()
+        };
         let sequence = manager
             .writer()?
             .delete(&scope, &key, options)?

@@ -65,6 +65,10 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
         durability: config.durability(),
         flush_interval_ms: config.flush_interval_ms(),
         limits: config.limits(),
+        archive_codec: config.archive_codec(),
+        cache_bytes: config.cache_bytes(),
+        keep: config.keep(),
+        upkeep_interval_ms: config.upkeep_interval_ms(),
         ..OpenOptions::new(path, backend)
     };
     let manager = StateManager::open(options, Arc::clone(&plugins) as Arc<dyn Plugins>)?;

@@ -78,9 +78,7 @@ pub fn key(text: &str) -> Key {
 
 /// Writes a value without waiting for the disk.
 pub fn put(manager: &Arc<StateManager>, name: (&str, &str, &str), value: &str) {
-    let relaxed = SetOptions {
-        durability: Some(Durability::Relaxed),
-    };
+    let relaxed = SetOptions::with_durability(Durability::Relaxed);
     let tenant = manager.tenant(name.0).expect("a tenant").blocking();
     tenant
         .set(&scope(name.1), &key(name.2), Value::bytes(value), relaxed)

@@ -5,23 +5,54 @@ use std::sync::Arc;
 
 use crate::commit::Changes;
 use crate::journal::{CommitKind, HISTORY_HEAD_BYTES, Origin};
-use crate::namespace::TenantSlot;
-use crate::record::encode_value;
+use crate::namespace::{Namespace, TenantSlot};
+use crate::record::{PACKED_HEAD_BYTES, encode_value, encode_value_with};
+use crate::rules::Rules;
 use crate::stored_key::data_key;
-use crate::{Capabilities, Durability, Error, Key, Limits, Result, Scope, TenantNumber, Value};
+use crate::{
+    Class, Clock, Durability, Error, Key, Limits, Plugins, RecordCodec, Result, Scope,
+    TenantNumber, UnixMs, Value,
+};
+
+/// When a value ceases to be.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never, whatever the rules say.
+    Never,
+    /// At a time.
+    At(UnixMs),
+    /// So many milliseconds after it is set.
+    After(u64),
+}
 
 /// How one change is made.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetOptions {
-    /// How safe the change is when it is acknowledged; that of the state when `None`.
+    /// How safe the change is when it is acknowledged; that of its class, else of the state, when
+    /// `None`.
     pub durability: Option<Durability>,
+    /// When the value ceases to be; as the rules say when `None`. A delete ignores it.
+    pub expires: Option<Expiry>,
+    /// How the value is kept; as the rules say when `None`. A delete ignores it.
+    pub class: Option<Class>,
+}
+
+impl SetOptions {
+    /// All defaults but the durability.
+    pub const fn with_durability(durability: Durability) -> SetOptions {
+        SetOptions {
+            durability: Some(durability),
+            expires: None,
+            class: None,
+        }
+    }
 }
 
 /// Changes that become one commit: all or nothing, with one sequence. Of several changes of one key
 /// the last one wins.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    changes: Vec<(Scope, Key, Option<Value>)>,
+    changes: Vec<(Scope, Key, Option<Value>, SetOptions)>,
     durability: Option<Durability>,
 }
 
@@ -33,17 +64,31 @@ impl Batch {
 
     /// Adds a set.
     pub fn set(&mut self, scope: &Scope, key: &Key, value: Value) -> &mut Batch {
-        self.changes.push((scope.clone(), key.clone(), Some(value)));
+        self.set_with(scope, key, value, SetOptions::default())
+    }
+
+    /// Adds a set with a class or an expiry. Of several durabilities in a batch the safest holds.
+    pub fn set_with(
+        &mut self,
+        scope: &Scope,
+        key: &Key,
+        value: Value,
+        options: SetOptions,
+    ) -> &mut Batch {
+        self.changes
+            .push((scope.clone(), key.clone(), Some(value), options));
         self
     }
 
     /// Adds a delete; a key that is not there is no error.
     pub fn delete(&mut self, scope: &Scope, key: &Key) -> &mut Batch {
-        self.changes.push((scope.clone(), key.clone(), None));
+        self.changes
+            .push((scope.clone(), key.clone(), None, SetOptions::default()));
         self
     }
 
-    /// How safe the commit is when it is acknowledged; that of the state unless called.
+    /// How safe the commit is when it is acknowledged; that of the state or of the classes of its
+    /// values unless called.
     pub fn durability(&mut self, durability: Durability) -> &mut Batch {
         self.durability = Some(durability);
         self
@@ -63,10 +108,22 @@ impl Batch {
 /// Checks and encodes changes of one tenant.
 pub(crate) struct Encoder<'a> {
     pub(crate) limits: &'a Limits,
-    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) namespace: &'a Namespace,
     pub(crate) tenant: &'a Arc<TenantSlot>,
+    pub(crate) origin: &'a Arc<Origin>,
+    pub(crate) rules: &'a Rules,
+    pub(crate) plugins: &'a dyn Plugins,
+    /// Short name of the codec for the class `archive`.
+    pub(crate) archive_codec: &'a str,
+    pub(crate) clock: &'a dyn Clock,
     /// That of the state.
     pub(crate) durability: Durability,
+}
+
+/// A record on its way, and how safe its class wants it.
+struct Encoded {
+    record: Vec<u8>,
+    durability: Durability,
 }
 
 impl Encoder<'_> {
@@ -78,9 +135,15 @@ impl Encoder<'_> {
         value: Option<Value>,
         options: SetOptions,
     ) -> Result<Changes> {
-        let record = value.map(|value| self.record(&value)).transpose()?;
+        let mut durability = options.durability.unwrap_or(self.durability);
+        let mut record = None;
+        if let Some(value) = value {
+            let encoded = self.record(scope, key, &value, options)?;
+            durability = encoded.durability;
+            record = Some(encoded.record);
+        }
         let key = data_key(TenantNumber(0), scope, key);
-        Ok(self.changes(vec![key], vec![record], options.durability))
+        Ok(self.changes(vec![key], vec![record], durability))
     }
 
     /// A batch.
@@ -96,9 +159,17 @@ impl Encoder<'_> {
         let mut keys = Vec::with_capacity(batch.changes.len());
         let mut records = Vec::with_capacity(batch.changes.len());
         let mut bytes = 0u64;
-        for (scope, key, value) in batch.changes {
+        let mut durability = None;
+        for (scope, key, value, options) in batch.changes {
+            let mut wanted = options.durability.unwrap_or(self.durability);
+            let mut record = None;
+            if let Some(value) = value {
+                let encoded = self.record(&scope, &key, &value, options)?;
+                wanted = encoded.durability;
+                record = Some(encoded.record);
+            }
+            durability = durability.max(Some(wanted));
             let key = data_key(TenantNumber(0), &scope, &key);
-            let record = value.map(|value| self.record(&value)).transpose()?;
             bytes += (key.len() + record.as_ref().map_or(0, Vec::len)) as u64;
             check(
                 "bytes in a batch",
@@ -115,10 +186,18 @@ impl Encoder<'_> {
                 }
             }
         }
-        Ok(self.changes(keys, records, batch.durability))
+        let durability = batch.durability.or(durability).unwrap_or(self.durability);
+        Ok(self.changes(keys, records, durability))
     }
 
-    fn record(&self, value: &Value) -> Result<Vec<u8>> {
+    /// Checks a value and makes its record, by its options and the rules.
+    fn record(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        value: &Value,
+        options: SetOptions,
+    ) -> Result<Encoded> {
         value.check_depth()?;
         let limit = self.limits.value_bytes_max;
         check(
@@ -127,34 +206,88 @@ impl Encoder<'_> {
             "limits.value_bytes_max",
             limit,
         )?;
-        let record = encode_value(value);
+        let facts = self.rules.facts(self.tenant.name(), scope, key);
+        let class = options.class.or(facts.class).unwrap_or_default();
+        let now = || self.clock.now();
+        let expires = match options.expires {
+            None => facts.ttl_ms.map(|ttl| after(now(), ttl)),
+            Some(Expiry::Never) => None,
+            Some(Expiry::At(time)) => Some(time),
+            Some(Expiry::After(ttl)) => Some(after(now(), ttl)),
+        };
+        let record = match (class, expires) {
+            (Class::Standard, None) => encode_value(value),
+            (Class::Archive, _) => self.packed(value, expires)?,
+            _ => encode_value_with(value, class, expires, None)?,
+        };
         // The record must also fit where it goes when it is superseded.
         let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
-        let limit = self.capabilities.value_bytes_max;
-        check(
-            "stored value",
-            stored,
-            "the backend's value_bytes_max",
-            limit,
-        )?;
-        Ok(record)
+        let limit = self.namespace.capabilities.value_bytes_max;
+        if class == Class::Ephemeral {
+            let memory = &self.namespace.ephemeral;
+            let name_bytes = (scope.id().len() + key.as_str().len()) as u64;
+            check(
+                "values in memory only",
+                memory.bytes() + name_bytes + stored,
+                "limits.ephemeral_bytes_max",
+                self.limits.ephemeral_bytes_max,
+            )?;
+        } else {
+            check(
+                "stored value",
+                stored,
+                "the backend's value_bytes_max",
+                limit,
+            )?;
+        }
+        let asked = options.durability;
+        let durability = match class {
+            Class::Critical => Durability::Sync,
+            Class::Bulk | Class::Ephemeral => asked.unwrap_or(Durability::Relaxed),
+            Class::Standard | Class::Archive => asked.unwrap_or(self.durability),
+        };
+        Ok(Encoded { record, durability })
     }
 
-    fn changes(
+    /// A record of class `archive`: packed when that makes it smaller.
+    fn packed(&self, value: &Value, expires: Option<UnixMs>) -> Result<Vec<u8>> {
+        let raw = value.as_bytes();
+        let codec = self.plugins.codec(self.archive_codec)?;
+        let mut packed = Vec::new();
+        codec.compress(None, raw, &mut packed)?;
+        let header = RecordCodec {
+            name: codec.name().to_owned(),
+            raw_len: raw.len() as u64,
+        };
+        if packed.len() + header.name.len() + PACKED_HEAD_BYTES >= raw.len() {
+            return encode_value_with(value, Class::Archive, expires, None);
+        }
+        encode_value_with(value, Class::Archive, expires, Some((header, &packed)))
+    }
+
+    /// Encoded changes as one commit.
+    pub(crate) fn changes(
         &self,
         keys: Vec<Vec<u8>>,
         records: Vec<Option<Vec<u8>>>,
-        durability: Option<Durability>,
+        durability: Durability,
     ) -> Changes {
         Changes {
             tenant: self.tenant.clone(),
             kind: CommitKind::Commit,
-            durability: durability.unwrap_or(self.durability),
-            origin: Origin::default(),
+            durability,
+            origin: self.origin.clone(),
             keys,
             records,
+            conditions: Vec::new(),
+            reads: None,
         }
     }
+}
+
+/// A time so many milliseconds later.
+fn after(now: UnixMs, ms: u64) -> UnixMs {
+    UnixMs(now.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
 }
 
 pub(crate) fn check(

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use crate::batch::{Encoder, check};
 use crate::commit::{Changes, Done, ScopeCommand, ScopeWork, Work};
+use crate::journal::Origin;
 use crate::list::Lister;
 use crate::namespace::TenantSlot;
+use crate::read::Reader;
 use crate::{
     Batch, EntryPage, Error, Key, ListOptions, Page, Record, Result, Scope, ScopeListOptions,
-    ScopePage, Sequence, SetOptions, StateManager, Value, read,
+    ScopePage, Sequence, SetOptions, StateManager, Value,
 };
 
 /// A tenant whose calls block until they are done. It can only reach keys of its tenant.
@@ -16,9 +18,24 @@ use crate::{
 pub struct BlockingTenant {
     pub(crate) manager: Arc<StateManager>,
     pub(crate) slot: Arc<TenantSlot>,
+    pub(crate) origin: Arc<Origin>,
 }
 
 impl BlockingTenant {
+    /// The same tenant for one user and one piece of work: every commit through the handle says in
+    /// the journal who made it (`principal`) and what it belongs to (`correlation_id`); either may
+    /// be empty.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for texts of more than 256 bytes.
+    pub fn with_origin(&self, principal: &str, correlation_id: &str) -> Result<BlockingTenant> {
+        let origin = Arc::new(Origin::new(principal, correlation_id)?);
+        Ok(BlockingTenant {
+            origin,
+            ..self.clone()
+        })
+    }
+
     /// The tenant's name; empty for the default tenant.
     pub fn name(&self) -> &str {
         self.slot.name()
@@ -31,23 +48,17 @@ impl BlockingTenant {
 
     /// The value of a key, if it is there.
     pub fn get(&self, scope: &Scope, key: &Key) -> Result<Option<Value>> {
-        let guard = self.manager.committer.namespace()?;
-        let namespace = guard.as_ref().ok_or(Error::Closed)?;
-        read::get(namespace, &**self.manager.plugins(), &self.slot, scope, key)
+        self.with_reader(|reader| reader.get(scope, key))
     }
 
     /// The value of a key with sequence, times and class, if it is there.
     pub fn get_record(&self, scope: &Scope, key: &Key) -> Result<Option<Record>> {
-        let guard = self.manager.committer.namespace()?;
-        let namespace = guard.as_ref().ok_or(Error::Closed)?;
-        read::get_record(namespace, &**self.manager.plugins(), &self.slot, scope, key)
+        self.with_reader(|reader| reader.get_record(scope, key))
     }
 
     /// Whether a key is there.
     pub fn exists(&self, scope: &Scope, key: &Key) -> Result<bool> {
-        let guard = self.manager.committer.namespace()?;
-        let namespace = guard.as_ref().ok_or(Error::Closed)?;
-        let found = read::with_record(namespace, &self.slot, scope, key, |_| Ok(()))?;
+        let found = self.with_reader(|reader| reader.with_record(scope, key, |_| Ok(())))?;
         Ok(found.is_some())
     }
 
@@ -155,6 +166,7 @@ impl BlockingTenant {
         Work::Scope(ScopeWork {
             tenant: self.slot.clone(),
             durability,
+            origin: self.origin.clone(),
             kind,
         })
     }
@@ -168,9 +180,24 @@ impl BlockingTenant {
         let namespace = guard.as_ref().ok_or(Error::Closed)?;
         encode(&Encoder {
             limits: self.manager.committer.limits(),
-            capabilities: &namespace.capabilities,
+            namespace,
             tenant: &self.slot,
+            origin: &self.origin,
+            rules: &self.manager.rules,
+            plugins: &**self.manager.plugins(),
+            archive_codec: &self.manager.archive_codec,
+            clock: &*self.manager.committer.clock,
             durability: self.manager.durability,
+        })
+    }
+
+    fn with_reader<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T>) -> Result<T> {
+        let guard = self.manager.committer.namespace()?;
+        read(&Reader {
+            namespace: guard.as_ref().ok_or(Error::Closed)?,
+            plugins: &**self.manager.plugins(),
+            clock: &*self.manager.committer.clock,
+            tenant: &self.slot,
         })
     }
 
@@ -181,6 +208,7 @@ impl BlockingTenant {
             namespace: &namespace,
             limits,
             tenant: &self.slot,
+            now: self.manager.committer.clock.now(),
         })
     }
 }

@@ -32,7 +32,7 @@ pub fn check_consistency(manager: &StateManager) -> Result<()> {
             stored
                 .first()
                 .map(|version| version.0)
-                .filter(|first| *first <= namespace.floor),
+                .filter(|first| *first <= namespace.floor()),
         );
         if stored != told {
             let reason = format!("the rows hold {stored:?} and the journal tells {told:?}");
@@ -125,11 +125,11 @@ type Changes = BTreeMap<Vec<u8>, Vec<(Sequence, ChangeOp)>>;
 
 fn read_changes(namespace: &Namespace) -> Result<Changes> {
     let mut changes = Changes::new();
-    let (mut last, mut last_time) = (namespace.floor, UnixMs(i64::MIN));
+    let (mut last, mut last_time) = (namespace.floor(), UnixMs(i64::MIN));
     rows(&*namespace.backend, Space::Journal, &mut |key, row| {
         let sequence = split_journal_key(key)?;
         let row = read_journal(row)?;
-        let restored = row.kind == CommitKind::Restore && sequence == namespace.floor;
+        let restored = row.kind == CommitKind::Restore && sequence == namespace.floor();
         if sequence.0 != last.0 + u64::from(!restored) || row.time < last_time {
             let reason = format!("commit {} at {} follows {}", sequence.0, row.time.0, last.0);
             return Err(inconsistent("journal", reason));

@@ -123,6 +123,27 @@ pub enum Error {
         /// Process id and host of the holder, as its lock file says.
         holder: String,
     },
+    /// A key is not what a change expected of it, so nothing was changed.
+    #[error("{what} {found}, and {expected} was expected; read it again and decide anew")]
+    Changed {
+        /// The key and its scope, or the range of keys.
+        what: String,
+        /// What was expected, in words.
+        expected: String,
+        /// What was found, in words.
+        found: String,
+        /// The commit that wrote the key as it is, when it is there.
+        current: Option<crate::Sequence>,
+    },
+    /// The past that was asked for has been trimmed.
+    #[error("{what}: the past before commit {} has been trimmed; the oldest that can be read is {}",
+        .oldest.0, .oldest.0)]
+    Compacted {
+        /// What was asked for.
+        what: String,
+        /// The oldest sequence that can be read.
+        oldest: crate::Sequence,
+    },
     /// The manager takes no more writes.
     #[error("no more writes: {reason}; close and open the state again")]
     Poisoned {
@@ -176,6 +197,8 @@ impl Error {
             Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Incompatible { .. } => ErrorKind::Incompatible,
             Error::Busy { .. } => ErrorKind::Busy,
+            Error::Changed { .. } => ErrorKind::Conflict,
+            Error::Compacted { .. } => ErrorKind::Compacted,
             Error::Poisoned { .. } => ErrorKind::Poisoned,
             Error::Closed => ErrorKind::Closed,
             Error::Other { kind, .. } => *kind,

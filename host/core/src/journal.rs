@@ -7,7 +7,7 @@
 //!          8  time i64, unix ms
 //!         16  principal: uvarint length, UTF-8 | correlation id: uvarint length, UTF-8
 //!          .  detail, with its flag: uvarint length, JSON
-//!          .  uvarint count, then for each change: op u8 (1 put, 2 delete) | uvarint length, data key
+//!          .  uvarint count, then for each change: op u8, see ChangeOp | uvarint length, data key
 //! history  0  format u8 = 1       1  end sequence u64: the commit that superseded the record
 //!          9  the superseded record, to the end
 //! ```
@@ -35,12 +35,14 @@ pub enum CommitKind {
     Copy = 4,
     /// A scope was moved.
     Move = 5,
+    /// Keys whose time had come were removed.
+    Expire = 6,
 }
 
 impl CommitKind {
     fn from_number(number: u8) -> Option<CommitKind> {
         use CommitKind::*;
-        [Commit, Restore, Clear, Copy, Move]
+        [Commit, Restore, Clear, Copy, Move, Expire]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }
@@ -54,6 +56,19 @@ pub enum ChangeOp {
     Put = 1,
     /// It was deleted.
     Delete = 2,
+    /// It was written to memory only; a stored record that it had before was removed.
+    PutEphemeral = 3,
+    /// It was deleted and had been in memory only.
+    DeleteEphemeral = 4,
+}
+
+impl ChangeOp {
+    fn from_number(number: u8) -> Option<ChangeOp> {
+        use ChangeOp::*;
+        [Put, Delete, PutEphemeral, DeleteEphemeral]
+            .into_iter()
+            .find(|op| *op as u8 == number)
+    }
 }
 
 /// Who made a commit and what it belongs to; empty when not told.
@@ -61,6 +76,24 @@ pub enum ChangeOp {
 pub(crate) struct Origin {
     pub(crate) principal: String,
     pub(crate) correlation_id: String,
+}
+
+/// Longest principal and correlation id in bytes.
+pub const ORIGIN_BYTES_MAX: usize = 256;
+
+impl Origin {
+    pub(crate) fn new(principal: &str, correlation_id: &str) -> Result<Origin> {
+        for (what, text) in [("principal", principal), ("correlation id", correlation_id)] {
+            if text.len() > ORIGIN_BYTES_MAX || text.contains('\0') {
+                let reason = format!("at most {ORIGIN_BYTES_MAX} bytes without NUL are allowed");
+                return Err(Error::invalid(what, reason));
+            }
+        }
+        Ok(Origin {
+            principal: principal.to_owned(),
+            correlation_id: correlation_id.to_owned(),
+        })
+    }
 }
 
 /// A journal row being written: the head, then each change, then `finish`.
@@ -153,11 +186,9 @@ pub(crate) fn read_journal(row: &[u8]) -> Result<JournalRow<'_>> {
         .min(reader.rest().len() / 2);
     let mut changes = Vec::with_capacity(plausible);
     for _ in 0..count {
-        let op = match reader.u8()? {
-            1 => ChangeOp::Put,
-            2 => ChangeOp::Delete,
-            other => return Err(reader.corrupt(format!("change {other} is not known"))),
-        };
+        let number = reader.u8()?;
+        let op = ChangeOp::from_number(number)
+            .ok_or_else(|| reader.corrupt(format!("change {number} is not known")))?;
         changes.push((op, reader.bytes()?));
     }
     reader.end()?;

@@ -9,11 +9,18 @@ mod backend;
 mod batch;
 mod blocking;
 mod bytes;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "reads and commits do not ask it yet")
+)]
+mod cache;
 #[cfg(any(test, feature = "sim"))]
 pub mod check;
 mod codec;
 mod commit;
+mod ephemeral;
 mod error;
+mod index;
 mod journal;
 mod list;
 mod manager;
@@ -26,6 +33,7 @@ pub use statekeep_oracle as oracle;
 mod read;
 mod record;
 mod restore;
+mod rules;
 mod snapshot;
 mod state_dir;
 mod stored_key;
@@ -36,11 +44,11 @@ mod value;
 pub mod vfs;
 
 pub use backend::*;
-pub use batch::{Batch, SetOptions};
+pub use batch::{Batch, Expiry, SetOptions};
 pub use blocking::BlockingTenant;
 pub use codec::*;
 pub use error::{Error, ErrorKind, Result};
-pub use journal::{ChangeOp, CommitKind};
+pub use journal::{ChangeOp, CommitKind, ORIGIN_BYTES_MAX};
 pub use list::{EntryPage, ListOptions, Page, ScopeListOptions, ScopePage};
 pub use manager::{StateInfo, StateManager};
 pub use names::*;
@@ -50,6 +58,7 @@ pub use record::{
     Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
 };
 pub use restore::{NamespaceBuilder, RestoreSource};
+pub use rules::{HistoryLimits, RULES_MAX, Rule};
 pub use snapshot::{Snapshot, SnapshotScan, StateFacts};
 pub use state_dir::{
     BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,

@@ -9,9 +9,9 @@ use wildmatch::WildMatch;
 
 use crate::namespace::{Namespace, TenantSlot};
 use crate::read::in_key;
-use crate::record::read_value;
+use crate::record::{is_over, read_value};
 use crate::stored_key::{prefix_end, scope_prefix, split_parts};
-use crate::{Error, Key, KeyRange, Limits, Plugins, Result, Scope, ScopeKind, Space, Value};
+use crate::{Error, Key, KeyRange, Limits, Plugins, Result, Scope, ScopeKind, UnixMs, Value};
 
 /// Which keys of a scope a page holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub(crate) struct Lister<'a> {
     pub(crate) namespace: &'a Namespace,
     pub(crate) limits: &'a Limits,
     pub(crate) tenant: &'a TenantSlot,
+    /// Keys whose time has come by then are not there.
+    pub(crate) now: UnixMs,
 }
 
 /// Rows asked of a cursor at once.
@@ -173,11 +175,11 @@ impl Lister<'_> {
             last: None,
             more: false,
         };
-        let mut cursor = self.namespace.backend.scan(Space::Data, range)?;
+        let mut cursor = self.namespace.live(range)?;
         let mut failure = None;
         while !page.more && failure.is_none() {
             let read = cursor.next_batch(ROWS, &mut |key, record| {
-                if page.more || failure.is_some() {
+                if page.more || failure.is_some() || is_over(record, || self.now) {
                     return;
                 }
                 let outcome = key_text(key, cut).and_then(|text| {
@@ -237,13 +239,20 @@ impl Lister<'_> {
             reverse: false,
         };
         let mut found = None;
-        self.namespace
-            .backend
-            .scan(Space::Data, range)?
-            .next_batch(1, &mut |key, _| {
-                found.get_or_insert_with(|| split_parts(key).map(|(_, scope, _)| scope));
+        let mut cursor = self.namespace.live(range)?;
+        // Nearly always the first row is one whose time has not come.
+        let mut rows = 1;
+        loop {
+            let read = cursor.next_batch(rows, &mut |key, record| {
+                if !is_over(record, || self.now) {
+                    found.get_or_insert_with(|| split_parts(key).map(|(_, scope, _)| scope));
+                }
             })?;
-        found.transpose()
+            if read == 0 || found.is_some() {
+                return found.transpose();
+            }
+            rows = ROWS;
+        }
     }
 }
 

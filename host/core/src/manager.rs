@@ -12,6 +12,7 @@ use ulid::Ulid;
 use crate::commit::{Committer, Done, Work};
 use crate::meta::{Meta, STATE_FORMAT, meta_ops};
 use crate::namespace::{Namespace, TenantSlot};
+use crate::rules::Rules;
 use crate::state_dir::{CreateOptions, StateDir, StateId};
 use crate::tenant::Tenant;
 use crate::vfs::Vfs;
@@ -27,6 +28,8 @@ pub struct StateManager {
     pub(crate) backend_options: serde_json::Value,
     state_id: Ulid,
     pub(crate) durability: Durability,
+    pub(crate) rules: Rules,
+    pub(crate) archive_codec: String,
     pub(crate) committer: Arc<Committer>,
     plugins: Arc<dyn Plugins>,
     vfs: Arc<dyn Vfs>,
@@ -70,6 +73,7 @@ impl StateManager {
     /// it open, `Conflict` when it uses another backend, `Corrupt` and `Incompatible` for what
     /// cannot be read.
     pub fn open(options: OpenOptions, plugins: Arc<dyn Plugins>) -> Result<Arc<StateManager>> {
+        let rules = Rules::new(&options.rules)?;
         let create = CreateOptions {
             create: options.create,
             backend: options.backend,
@@ -117,6 +121,8 @@ impl StateManager {
             backend_options: options.backend_options,
             state_id,
             durability: options.durability,
+            rules,
+            archive_codec: options.archive_codec,
             committer,
             plugins,
             vfs: options.vfs,
@@ -168,7 +174,7 @@ impl StateManager {
             created: namespace.state.created,
             head,
             head_time,
-            floor: namespace.floor,
+            floor: namespace.floor(),
             oldest_snapshot: namespace.oldest_pin(),
             tenants: namespace.tenants().len() as u64,
             poisoned: self

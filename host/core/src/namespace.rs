@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use ulid::Ulid;
 
+use crate::ephemeral::{Ephemeral, MergedCursor};
+use crate::index::IndexSet;
 use crate::journal::read_journal;
 use crate::meta::{HeadRow, Meta, StateRow};
 use crate::state_dir::StateDir;
 use crate::stored_key::split_journal_key;
 use crate::{
-    Backend, Capabilities, Error, KeyRange, Result, Sequence, Space, TenantNumber, UnixMs,
+    Backend, Capabilities, Cursor, Error, KeyRange, Result, Sequence, Space, TenantNumber, UnixMs,
 };
 
 pub(crate) struct Namespace {
@@ -26,7 +28,11 @@ pub(crate) struct Namespace {
     pub(crate) generation: u32,
     pub(crate) state: StateRow,
     pub(crate) timeline: Ulid,
-    pub(crate) floor: Sequence,
+    /// Records in memory only; a swap of the backend takes them along.
+    pub(crate) ephemeral: Arc<Ephemeral>,
+    /// Which index rows records have.
+    pub(crate) index: IndexSet,
+    floor: AtomicU64,
     head: Mutex<(Sequence, UnixMs)>,
     tenants: RwLock<HashMap<String, TenantNumber>>,
     pins: Mutex<BTreeMap<Sequence, usize>>,
@@ -49,7 +55,9 @@ impl Namespace {
             generation,
             state: meta.state,
             timeline: meta.head.timeline,
-            floor: meta.floor,
+            ephemeral: Arc::new(Ephemeral::default()),
+            index: IndexSet::default(),
+            floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(meta.tenants.into_iter().collect()),
             pins: Mutex::new(BTreeMap::new()),
@@ -96,12 +104,68 @@ impl Namespace {
         all
     }
 
+    /// The oldest sequence whose snapshot can be read.
+    pub(crate) fn floor(&self) -> Sequence {
+        Sequence(self.floor.load(Ordering::Acquire))
+    }
+
+    /// Appends the record of a key, from memory or from the backend, also one whose time has come.
+    pub(crate) fn stored(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        loop {
+            let version = self.ephemeral.settled_version();
+            if let Some(record) = self.ephemeral.get(key) {
+                out.extend_from_slice(&record);
+                return Ok(true);
+            }
+            if self.backend.get(Space::Data, key, out)? {
+                return Ok(true);
+            }
+            if self.ephemeral.settled_version() == version {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Scans records, those in memory among them, also those whose time has come.
+    pub(crate) fn live<'a>(&'a self, range: KeyRange<'_>) -> Result<Box<dyn Cursor + 'a>> {
+        let stored = self.backend.scan(Space::Data, range)?;
+        if self.ephemeral.is_empty() {
+            return Ok(stored);
+        }
+        Ok(Box::new(MergedCursor::new(stored, &self.ephemeral, range)))
+    }
+
     /// Pins the head: its past is kept until `unpin`.
     pub(crate) fn pin_head(&self) -> (Sequence, UnixMs) {
         let mut pins = self.pins.lock();
         let head = self.head();
         *pins.entry(head.0).or_insert(0) += 1;
         head
+    }
+
+    /// Pins a past sequence: its past is kept until `unpin`.
+    ///
+    /// # Errors
+    /// `Compacted` when it has been trimmed.
+    pub(crate) fn pin(&self, sequence: Sequence, what: &str) -> Result<()> {
+        let mut pins = self.pins.lock();
+        let oldest = self.floor();
+        if sequence < oldest {
+            let what = what.to_owned();
+            return Err(Error::Compacted { what, oldest });
+        }
+        *pins.entry(sequence).or_insert(0) += 1;
+        Ok(())
+    }
+
+    /// Raises the floor as far as pins allow and answers where it is. Whoever pins after this finds
+    /// the raised floor; the rows below it may go.
+    pub(crate) fn raise_floor(&self, wanted: Sequence) -> Sequence {
+        let pins = self.pins.lock();
+        let most = pins.keys().next().copied().unwrap_or(self.head().0);
+        let floor = self.floor().max(wanted.min(most));
+        self.floor.store(floor.0, Ordering::Release);
+        floor
     }
 
     pub(crate) fn unpin(&self, sequence: Sequence) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::vfs::{RealVfs, Vfs};
-use crate::{Durability, UnixMs, VALUE_BYTES_MAX};
+use crate::{Durability, Rule, UnixMs, VALUE_BYTES_MAX};
 
 /// Where the time of commits comes from.
 pub trait Clock: Send + Sync {
@@ -50,6 +50,16 @@ pub struct Limits {
     pub queue_bytes_max: u64,
     /// Most commits that may wait for the committer.
     pub queue_commits_max: u64,
+    /// Most bytes of values of class `ephemeral`.
+    pub ephemeral_bytes_max: u64,
+    /// Most keys and ranges that one transaction may read or write.
+    pub transaction_keys_max: u64,
+    /// Most bytes of keys and values that one transaction may hold.
+    pub transaction_bytes_max: u64,
+    /// Longest life of a transaction in milliseconds.
+    pub transaction_age_ms_max: u64,
+    /// Most bytes of rows that one query may hold to put them in order.
+    pub query_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -64,12 +74,43 @@ impl Default for Limits {
             scope_bytes_max: 256 << 20,
             queue_bytes_max: 256 << 20,
             queue_commits_max: 65_536,
+            ephemeral_bytes_max: 256 << 20,
+            transaction_keys_max: 10_000,
+            transaction_bytes_max: 64 << 20,
+            transaction_age_ms_max: 60_000,
+            query_bytes_max: 64 << 20,
         }
     }
 }
 
 /// Within how many milliseconds a relaxed commit reaches stable storage, unless told otherwise.
 pub const FLUSH_INTERVAL_MS: u64 = 100;
+
+/// Bytes of hot records kept in memory, unless told otherwise.
+pub const CACHE_BYTES: u64 = 64 << 20;
+/// Milliseconds between two runs of the upkeep, unless told otherwise.
+pub const UPKEEP_INTERVAL_MS: u64 = 60_000;
+
+/// How much of the past of the whole state is kept; what no limit reaches stays, and so does what a
+/// snapshot, a backup or a cursor still needs. Rules may keep less of single keys.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keep {
+    /// Commits older than this are forgotten, in milliseconds.
+    pub age_ms: Option<u64>,
+    /// At most this many commits; the newest stay.
+    pub commits: Option<u64>,
+}
+
+impl Default for Keep {
+    /// 30 days, however many commits.
+    fn default() -> Keep {
+        Keep {
+            age_ms: Some(30 * 24 * 60 * 60 * 1000),
+            commits: None,
+        }
+    }
+}
 
 /// What a state is opened with.
 #[derive(Clone)]
@@ -88,6 +129,17 @@ pub struct OpenOptions {
     pub flush_interval_ms: u64,
     /// The limits.
     pub limits: Limits,
+    /// Class, life time and history of keys by patterns.
+    pub rules: Vec<Rule>,
+    /// The codec that packs values of class `archive`.
+    pub archive_codec: String,
+    /// Most bytes of hot records that are kept in memory; 0 for none.
+    pub cache_bytes: u64,
+    /// What of the past is kept.
+    pub keep: Keep,
+    /// How often expired keys are removed and the past is trimmed, in milliseconds; 0 for only when
+    /// asked.
+    pub upkeep_interval_ms: u64,
     /// The file layer.
     pub vfs: Arc<dyn Vfs>,
     /// The clock.
@@ -105,6 +157,11 @@ impl OpenOptions {
             durability: Durability::Sync,
             flush_interval_ms: FLUSH_INTERVAL_MS,
             limits: Limits::default(),
+            rules: Vec::new(),
+            archive_codec: "zstd".to_owned(),
+            cache_bytes: CACHE_BYTES,
+            keep: Keep::default(),
+            upkeep_interval_ms: UPKEEP_INTERVAL_MS,
             vfs: Arc::new(RealVfs),
             clock: Arc::new(SystemClock),
         }

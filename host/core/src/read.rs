@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use crate::namespace::{Namespace, TenantSlot};
-use crate::record::{RecordView, read_value};
+use crate::record::{RecordView, is_over, read_value};
 use crate::stored_key::push_data_key;
-use crate::{Class, Error, Key, Plugins, Result, Scope, Sequence, Space, UnixMs, Value};
+use crate::{Class, Clock, Error, Key, Plugins, Result, Scope, Sequence, UnixMs, Value};
 
 /// A value with what is known about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,56 +33,58 @@ thread_local! {
 /// A record buffer above this size is not kept by its thread.
 const BUFFER_KEEP_BYTES: usize = 1 << 20;
 
-/// Finds a record and hands its bytes to `read`.
-pub(crate) fn with_record<T>(
-    namespace: &Namespace,
-    tenant: &TenantSlot,
-    scope: &Scope,
-    key: &Key,
-    read: impl FnOnce(&[u8]) -> Result<T>,
-) -> Result<Option<T>> {
-    let Some(number) = tenant.number(namespace) else {
-        return Ok(None);
-    };
-    let (mut name, mut record) = BUFFERS.take();
-    name.clear();
-    record.clear();
-    push_data_key(&mut name, number, scope, key);
-    let found = match namespace.backend.get(Space::Data, &name, &mut record) {
-        Ok(true) => read(&record)
-            .map(Some)
-            .map_err(|error| in_key(scope, key, error)),
-        Ok(false) => Ok(None),
-        Err(error) => Err(error),
-    };
-    if record.capacity() <= BUFFER_KEEP_BYTES {
-        BUFFERS.set((name, record));
+/// What a read of single keys needs.
+#[derive(Copy, Clone)]
+pub(crate) struct Reader<'a> {
+    pub(crate) namespace: &'a Namespace,
+    pub(crate) plugins: &'a dyn Plugins,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) tenant: &'a TenantSlot,
+}
+
+impl Reader<'_> {
+    /// The value of a key.
+    pub(crate) fn get(&self, scope: &Scope, key: &Key) -> Result<Option<Value>> {
+        self.with_record(scope, key, |bytes| read_value(bytes, self.plugins))
     }
-    found
+
+    /// The record of a key.
+    pub(crate) fn get_record(&self, scope: &Scope, key: &Key) -> Result<Option<Record>> {
+        self.with_record(scope, key, |bytes| Record::read(bytes, self.plugins))
+    }
+
+    /// Finds a record whose time has not come and hands its bytes to `read`.
+    pub(crate) fn with_record<T>(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(number) = self.tenant.number(self.namespace) else {
+            return Ok(None);
+        };
+        let (mut name, mut record) = BUFFERS.take();
+        name.clear();
+        record.clear();
+        push_data_key(&mut name, number, scope, key);
+        let found = match self.namespace.stored(&name, &mut record) {
+            Ok(true) if is_over(&record, || self.clock.now()) => Ok(None),
+            Ok(true) => read(&record)
+                .map(Some)
+                .map_err(|error| in_key(scope, key, error)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        if record.capacity() <= BUFFER_KEEP_BYTES {
+            BUFFERS.set((name, record));
+        }
+        found
+    }
 }
 
-/// The value of a key.
-pub(crate) fn get(
-    namespace: &Namespace,
-    plugins: &dyn Plugins,
-    tenant: &TenantSlot,
-    scope: &Scope,
-    key: &Key,
-) -> Result<Option<Value>> {
-    with_record(namespace, tenant, scope, key, |bytes| {
-        read_value(bytes, plugins)
-    })
-}
-
-/// The record of a key.
-pub(crate) fn get_record(
-    namespace: &Namespace,
-    plugins: &dyn Plugins,
-    tenant: &TenantSlot,
-    scope: &Scope,
-    key: &Key,
-) -> Result<Option<Record>> {
-    with_record(namespace, tenant, scope, key, |bytes| {
+impl Record {
+    /// Checks and decodes a stored record.
+    pub(crate) fn read(bytes: &[u8], plugins: &dyn Plugins) -> Result<Record> {
         let view = RecordView::read(bytes)?;
         let value = view.value(plugins)?;
         let header = view.header;
@@ -94,9 +96,8 @@ pub(crate) fn get_record(
             expires: header.expires,
             class: header.class,
         })
-    })
+    }
 }
-
 /// Says which key an error of a stored record belongs to.
 pub(crate) fn in_key(scope: &Scope, key: &Key, error: Error) -> Error {
     match error {

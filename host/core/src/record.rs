@@ -42,7 +42,10 @@ pub enum RecordKind {
 }
 
 /// How a record is kept; the numbers are those of the format.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Copy, Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Class {
     /// The default.
@@ -59,11 +62,40 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class, in the order of their numbers.
+    pub const ALL: [Class; 5] = [
+        Class::Standard,
+        Class::Critical,
+        Class::Bulk,
+        Class::Archive,
+        Class::Ephemeral,
+    ];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Standard => "standard",
+            Class::Critical => "critical",
+            Class::Bulk => "bulk",
+            Class::Archive => "archive",
+            Class::Ephemeral => "ephemeral",
+        }
+    }
+
     fn from_number(number: u8) -> Option<Class> {
-        use Class::*;
-        [Standard, Critical, Bulk, Archive, Ephemeral]
-            .into_iter()
-            .find(|c| *c as u8 == number)
+        Class::ALL.into_iter().find(|c| *c as u8 == number)
+    }
+}
+
+impl std::str::FromStr for Class {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Class> {
+        let found = Class::ALL.into_iter().find(|class| class.name() == text);
+        found.ok_or_else(|| {
+            let names = Class::ALL.map(Class::name).join(", ");
+            Error::invalid("class", format!("`{text}` is none of {names}"))
+        })
     }
 }
 
@@ -180,6 +212,32 @@ pub(crate) fn encode_value(value: &Value) -> Vec<u8> {
     out
 }
 
+/// Bytes that packing a payload adds to the envelope, beside the codec's name.
+pub(crate) const PACKED_HEAD_BYTES: usize = 9;
+
+/// As [`encode_value`], with class, expiry and the packed payload, if it was packed.
+pub(crate) fn encode_value_with(
+    value: &Value,
+    class: Class,
+    expires: Option<UnixMs>,
+    packed: Option<(RecordCodec, &[u8])>,
+) -> Result<Vec<u8>> {
+    let mut header = RecordHeader::new(match value.kind() {
+        ValueKind::Json => RecordKind::Json,
+        ValueKind::Bytes => RecordKind::Bytes,
+    });
+    header.class = class;
+    header.expires = expires;
+    let payload = match packed {
+        Some((codec, payload)) => {
+            header.codec = Some(codec);
+            payload
+        }
+        None => value.as_bytes(),
+    };
+    encode_record(&header, payload)
+}
+
 /// Writes sequence, times and checksum into a record that is otherwise complete.
 pub(crate) fn stamp(record: &mut [u8], sequence: Sequence, created: UnixMs, changed: UnixMs) {
     debug_assert!(record.len() >= FIXED_BYTES);
@@ -215,9 +273,7 @@ impl<'a> RecordView<'a> {
             header.expires = Some(UnixMs(reader.i64()?));
         }
         if flags & CLASS != 0 {
-            let number = reader.u8()?;
-            header.class = Class::from_number(number)
-                .ok_or_else(|| incompatible(&format!("class {number} is not known")))?;
+            header.class = class_of(reader.u8()?)?;
         }
         if flags & SCHEMA != 0 {
             header.schema_version = Some([reader.u32()?, reader.u32()?, reader.u32()?]);
@@ -302,6 +358,72 @@ pub(crate) fn read_stamps(bytes: &[u8]) -> Result<(Sequence, UnixMs)> {
     check(bytes)?;
     let mut reader = Reader::new(&bytes[8..], "record");
     Ok((Sequence(reader.u64()?), UnixMs(reader.i64()?)))
+}
+
+/// How long a record lives, and what the committer needs to know of it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) sequence: Sequence,
+    pub(crate) created: UnixMs,
+    pub(crate) expires: Option<UnixMs>,
+    pub(crate) class: Class,
+}
+
+impl Life {
+    /// Whether the record counts as absent at a time.
+    pub(crate) fn is_over(&self, now: UnixMs) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// Checks a record's bytes and reads how long it lives.
+pub(crate) fn read_life(bytes: &[u8]) -> Result<Life> {
+    let flags = check(bytes)?;
+    let mut reader = Reader::new(&bytes[8..], "record");
+    let mut life = Life {
+        sequence: Sequence(reader.u64()?),
+        created: UnixMs(reader.i64()?),
+        expires: None,
+        class: Class::Standard,
+    };
+    reader.i64()?;
+    if flags & EXPIRES != 0 {
+        life.expires = Some(UnixMs(reader.i64()?));
+    }
+    if flags & CLASS != 0 {
+        life.class = class_of(reader.u8()?)?;
+    }
+    Ok(life)
+}
+
+/// Class and expiry of a record that was made in this process and is not stamped yet.
+pub(crate) fn own_life(bytes: &[u8]) -> (Class, Option<UnixMs>) {
+    let flags = bytes
+        .get(2..4)
+        .map_or(0, |flags| u16::from_le_bytes([flags[0], flags[1]]));
+    let mut at = FIXED_BYTES;
+    let mut expires = None;
+    if flags & EXPIRES != 0 {
+        expires = bytes
+            .get(at..at + 8)
+            .and_then(|field| Some(UnixMs(i64::from_le_bytes(field.try_into().ok()?))));
+        at += 8;
+    }
+    let class = match bytes.get(at) {
+        Some(number) if flags & CLASS != 0 => Class::from_number(*number).unwrap_or_default(),
+        _ => Class::Standard,
+    };
+    (class, expires)
+}
+
+fn class_of(number: u8) -> Result<Class> {
+    Class::from_number(number).ok_or_else(|| incompatible(&format!("class {number} is not known")))
+}
+
+/// Whether a record whose bytes were checked before counts as absent at a time, without checking
+/// them again.
+pub(crate) fn is_over(bytes: &[u8], now: impl FnOnce() -> UnixMs) -> bool {
+    own_life(bytes).1.is_some_and(|expires| expires <= now())
 }
 
 /// Reads and checks the envelope of a record.

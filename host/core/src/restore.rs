@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::batch::check;
 use crate::commit::{RestoreWork, Work};
+use crate::index::expiry_key;
 use crate::journal::HISTORY_HEAD_BYTES;
 use crate::record::RecordView;
 use crate::state_dir::{PendingNamespace, StateDir};
@@ -48,6 +49,8 @@ struct Bulk {
     bytes: Vec<u8>,
     /// Start, key length and record length.
     rows: Vec<(usize, usize, usize)>,
+    /// Keys of index rows.
+    index: Vec<Vec<u8>>,
 }
 
 impl StateManager {
@@ -120,7 +123,7 @@ impl NamespaceBuilder {
         )?;
 
         let bytes = self.bulk.bytes.len() + key.len() + record.len();
-        let rows = self.bulk.rows.len() as u64 + 1;
+        let rows = (self.bulk.rows.len() + self.bulk.index.len()) as u64 + 2;
         let most = &self.capabilities;
         if bytes > BULK_BYTES
             || rows > most.commit_ops_max.min(BULK_ROWS as u64)
@@ -133,6 +136,9 @@ impl NamespaceBuilder {
             .push((self.bulk.bytes.len(), key.len(), record.len()));
         self.bulk.bytes.extend_from_slice(key);
         self.bulk.bytes.extend_from_slice(record);
+        if let Some(expires) = view.header.expires {
+            self.bulk.index.push(expiry_key(expires, key));
+        }
         self.records += 1;
         Ok(())
     }
@@ -150,7 +156,12 @@ impl NamespaceBuilder {
                 value,
             }
         };
-        let ops: Vec<_> = self.bulk.rows.iter().map(op).collect();
+        let index = self.bulk.index.iter().map(|key| RowOp::Put {
+            space: Space::Index,
+            key,
+            value: &[],
+        });
+        let ops: Vec<_> = self.bulk.rows.iter().map(op).chain(index).collect();
         let backend = self.pending.backend();
         backend
             .commit(&ops, Durability::Relaxed)
@@ -158,6 +169,7 @@ impl NamespaceBuilder {
                 CommitError::Refused(error) | CommitError::Unknown(error) => error,
             })?;
         self.bulk.rows.clear();
+        self.bulk.index.clear();
         self.bulk.bytes.clear();
         Ok(())
     }

@@ -25,8 +25,18 @@ pub struct Tenant {
 impl Tenant {
     pub(crate) fn new(manager: Arc<StateManager>, slot: Arc<TenantSlot>) -> Tenant {
         Tenant {
-            inner: BlockingTenant { manager, slot },
+            inner: BlockingTenant {
+                manager,
+                slot,
+                origin: Arc::default(),
+            },
         }
+    }
+
+    /// The same tenant for one user and one piece of work; see [`BlockingTenant::with_origin`].
+    pub fn with_origin(&self, principal: &str, correlation_id: &str) -> Result<Tenant> {
+        let inner = self.inner.with_origin(principal, correlation_id)?;
+        Ok(Tenant { inner })
     }
 
     /// The same tenant with calls that block.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use statekeep_core::{Durability, Error, ErrorKind, Limits, Result};
+use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result};
 
 pub use schema::{Key, Kind};
 pub use source::Source;
@@ -170,7 +170,36 @@ impl Config {
             scope_bytes_max: self.number("limits.scope_bytes_max"),
             queue_bytes_max: self.number("limits.queue_bytes_max"),
             queue_commits_max: self.number("limits.queue_commits_max"),
+            ephemeral_bytes_max: self.number("limits.ephemeral_bytes_max"),
+            transaction_keys_max: self.number("limits.transaction_keys_max"),
+            transaction_bytes_max: self.number("limits.transaction_bytes_max"),
+            transaction_age_ms_max: self.number("limits.transaction_age_ms_max"),
+            query_bytes_max: self.number("limits.query_bytes_max"),
         }
+    }
+
+    /// Most bytes of hot records kept in memory.
+    pub fn cache_bytes(&self) -> u64 {
+        self.number("cache_bytes")
+    }
+
+    /// The codec that packs values of class `archive`.
+    pub fn archive_codec(&self) -> String {
+        self.text("archive_codec")
+    }
+
+    /// How much of the past is kept.
+    pub fn keep(&self) -> Keep {
+        let limit = |name| Some(self.number(name)).filter(|limit| *limit > 0);
+        Keep {
+            age_ms: limit("keep.age_ms"),
+            commits: limit("keep.commits"),
+        }
+    }
+
+    /// How often the upkeep runs, in milliseconds.
+    pub fn upkeep_interval_ms(&self) -> u64 {
+        self.number("upkeep_interval_ms")
     }
 
     /// The backup repository; by default `backups` in the state directory.

@@ -172,6 +172,103 @@ pub const KEYS: &[Key] = &[
         "commits",
         "The most commits that may wait.",
     ),
+    key(
+        "limits.ephemeral_bytes_max",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 36,
+        },
+        Some("268435456"),
+        "bytes",
+        "The most bytes of values of class `ephemeral`, which are kept in memory only.",
+    ),
+    key(
+        "limits.transaction_keys_max",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        Some("10000"),
+        "keys",
+        "The most keys and ranges that one transaction may read or write.",
+    ),
+    key(
+        "limits.transaction_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 31,
+        },
+        Some("67108864"),
+        "bytes",
+        "The most bytes of keys and values that one transaction may hold.",
+    ),
+    key(
+        "limits.transaction_age_ms_max",
+        Kind::Integer {
+            min: 1,
+            max: 86_400_000,
+        },
+        Some("60000"),
+        "milliseconds",
+        "The longest life of a transaction; a later commit of it is refused.",
+    ),
+    key(
+        "limits.query_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 32,
+        },
+        Some("67108864"),
+        "bytes",
+        "The most bytes of rows that one query may hold to put them in order.",
+    ),
+    key(
+        "cache_bytes",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 40,
+        },
+        Some("67108864"),
+        "bytes",
+        "The most bytes of hot values that are kept in memory; 0 for none.",
+    ),
+    key(
+        "archive_codec",
+        Kind::Name,
+        Some("zstd"),
+        "",
+        "The compression plugin that packs values of class `archive`.",
+    ),
+    key(
+        "keep.age_ms",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 52,
+        },
+        Some("2592000000"),
+        "milliseconds",
+        "How long the past can be read: older commits are forgotten, unless a snapshot, a backup or a cursor needs them. 0 keeps everything; the default is 30 days.",
+    ),
+    key(
+        "keep.commits",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 52,
+        },
+        Some("0"),
+        "commits",
+        "The most commits whose past can be read; 0 for any number.",
+    ),
+    key(
+        "upkeep_interval_ms",
+        Kind::Integer {
+            min: 0,
+            max: 86_400_000,
+        },
+        Some("60000"),
+        "milliseconds",
+        "How often expired values are removed and the past is trimmed; 0 for only when asked.",
+    ),
     unset(
         "backup.dir",
         Kind::Path,

@@ -26,9 +26,7 @@ fn writers_go_on(backend: &str) {
     }
     let id = super::create(&host).unwrap();
     let backup = states::rows(&host.manager);
-    let relaxed = SetOptions {
-        durability: Some(statekeep::Durability::Relaxed),
-    };
+    let relaxed = SetOptions::with_durability(statekeep::Durability::Relaxed);
     let (done, stop) = (AtomicU64::new(0), AtomicU64::new(0));
     let restored: Vec<u64> = thread::scope(|threads| {
         let writer = tenant.clone();

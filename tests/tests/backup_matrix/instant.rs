@@ -7,9 +7,7 @@ use statekeep::{Batch, Durability, Host, Scope, SetOptions, Value};
 use statekeep_tests::fixtures;
 use statekeep_tests::states::{self, key};
 
-const RELAXED: SetOptions = SetOptions {
-    durability: Some(Durability::Relaxed),
-};
+const RELAXED: SetOptions = SetOptions::with_durability(Durability::Relaxed);
 
 /// How many rounds the writer may be ahead of each backup; its old versions would only slow it.
 const LEAD: u64 = 100;

@@ -179,9 +179,7 @@ fn a_backup_is_one_instant() {
             let global = Scope::global();
             for i in 1_u64.. {
                 let value = || Value::bytes(i.to_string().into_bytes());
-                let relaxed = SetOptions {
-                    durability: Some(Durability::Relaxed),
-                };
+                let relaxed = SetOptions::with_durability(Durability::Relaxed);
                 tenant.set(&global, &key("a"), value(), relaxed).unwrap();
                 tenant.set(&global, &key("z"), value(), relaxed).unwrap();
                 let mut batch = Batch::new();

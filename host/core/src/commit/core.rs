@@ -73,6 +73,7 @@ impl Core {
         match work {
             Work::Commit(changes) => self.commit_one(committer, changes),
             Work::Scope(scope) => self.scope_command(committer, &scope),
+            Work::Turn(work) => self.turn(committer, work),
             Work::Restore(restore) => self.switch(committer, *restore),
             Work::Flush => {
                 self.flush(committer)?;
@@ -162,6 +163,7 @@ impl Core {
             }
             return Ok(plan.outcomes);
         }
+        let memory = std::mem::take(&mut self.rows.memory);
         let (ops, bytes) = self.rows.ops(group);
         let most = &self.namespace.capabilities;
         check_size(
@@ -176,7 +178,16 @@ impl Core {
             "the backend's commit_bytes_max",
             most.commit_bytes_max,
         )?;
-        self.namespace.backend.commit(&ops, plan.durability)?;
+        if !memory.is_empty() {
+            self.namespace.ephemeral.begin();
+        }
+        let committed = self.namespace.backend.commit(&ops, plan.durability);
+        match (memory.is_empty(), &committed) {
+            (true, _) => {}
+            (false, Ok(())) => self.namespace.ephemeral.apply(memory),
+            (false, Err(_)) => self.namespace.ephemeral.abandon(),
+        }
+        committed?;
         for (name, number) in plan.tenants {
             self.namespace.add_tenant(name, number);
         }
@@ -185,6 +196,7 @@ impl Core {
             tenant_next: plan.tenant_next,
         };
         self.namespace.publish(plan.head.sequence, plan.head.time);
+        committer.published.notify(usize::MAX);
         self.dirty = plan.durability == Durability::Relaxed;
         Ok(plan.outcomes)
     }

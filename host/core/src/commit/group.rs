@@ -2,20 +2,23 @@
 //!
 //! Commits are resolved in order, each against those before it in the group and then against the
 //! backend, so that two commits on one key leave the same history as two groups would. A commit
-//! that cannot be resolved fails alone. Only the last state of a key is written to `data`.
+//! that cannot be resolved, or whose conditions do not hold, fails alone. Only the last state of a
+//! key is written to `data`; index rows are written in the order of commits.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::condition::Condition;
 use super::core::Position;
 use super::request::{Ack, Changes, Done};
 use crate::journal::{ChangeOp, CommitKind, JournalWriter, Origin, push_history_head};
 use crate::meta::{HEAD, HeadRow, TENANT_NEXT, push_head, push_number, tenant_key};
 use crate::namespace::Namespace;
-use crate::record::{read_stamps, stamp};
+use crate::record::{own_life, read_life, stamp};
 use crate::stored_key::{journal_key, push_history_key};
 use crate::{
-    Backend, Durability, Error, ErrorKind, Result, RowOp, Sequence, Space, TenantNumber, UnixMs,
+    Class, Durability, Error, ErrorKind, Result, RowOp, Sequence, Space, TenantNumber, UnixMs,
 };
 
 /// Commits that are to become one backend commit, in order; all fields run in parallel.
@@ -51,12 +54,27 @@ struct Row {
     value: Option<Bytes>,
 }
 
+/// A change that changes something.
+struct Effect {
+    change: usize,
+    op: ChangeOp,
+    /// The row of `data` changes, not only a record in memory.
+    stored: bool,
+}
+
+/// A record in memory that a commit puts or takes away.
+pub(crate) type MemoryChange = (Vec<u8>, Option<Arc<[u8]>>);
+
 /// Buffers that are reused from group to group.
 #[derive(Default)]
 pub(crate) struct Rows {
     arena: Vec<u8>,
     rows: Vec<Row>,
-    effective: Vec<usize>,
+    effective: Vec<Effect>,
+    /// Index rows of the change at hand, and whether they are to be there.
+    index: Vec<(Vec<u8>, bool)>,
+    pub(crate) memory: Vec<MemoryChange>,
+    lookup: Vec<u8>,
 }
 
 /// What a group becomes if the backend takes it.
@@ -103,7 +121,14 @@ impl Rows {
         let mut records: Vec<&mut [Option<Vec<u8>>]> = Vec::with_capacity(group.commits.len());
         for commit in &mut group.commits {
             plan.durability = plan.durability.max(commit.durability);
-            parts.push((&commit.keys[..], commit.kind, &commit.origin));
+            let (conditions, reads) = (&commit.conditions[..], commit.reads.as_deref());
+            parts.push((
+                &commit.keys[..],
+                commit.kind,
+                &*commit.origin,
+                conditions,
+                reads,
+            ));
             records.push(&mut commit.records);
         }
         // Keys within one commit are unique, so a group of one needs no overlay.
@@ -113,18 +138,28 @@ impl Rows {
                 plan.outcomes.push(outcome);
                 continue;
             }
-            let (keys, kind, origin) = parts[at];
+            let (keys, kind, origin, conditions, reads) = parts[at];
             let (before, own) = records.split_at_mut(at);
             let sequence = Sequence(plan.head.sequence.0 + 1);
             let stamps = (sequence, plan.head.time);
-            let marks = (self.arena.len(), self.rows.len());
-            let old = |key: &[u8]| latest.as_ref().and_then(|latest| latest.get(key)).copied();
-            let resolved = self.supersede(&*namespace.backend, keys, own[0], stamps, &|key| {
-                old(key).map(|(commit, change)| before[commit][change].as_deref())
-            });
+            let marks = (self.arena.len(), self.rows.len(), self.memory.len());
+            let in_group = |key: &[u8]| {
+                let found = latest.as_ref().and_then(|latest| latest.get(key));
+                found.map(|&(commit, change)| before[commit][change].as_deref())
+            };
+            let resolved = self
+                .check(namespace, conditions, plan.head.time, &in_group)
+                .and_then(|()| match reads {
+                    Some(reads) => {
+                        reads.check(namespace, latest.iter().flat_map(HashMap::keys).copied())
+                    }
+                    None => Ok(()),
+                })
+                .and_then(|()| self.supersede(namespace, keys, own[0], kind, stamps, &in_group));
             if resolved.is_err() || self.effective.is_empty() {
                 self.arena.truncate(marks.0);
                 self.rows.truncate(marks.1);
+                self.memory.truncate(marks.2);
                 let done = Done {
                     sequence: None,
                     count: 0,
@@ -133,11 +168,13 @@ impl Rows {
                 plan.outcomes.push(resolved.map(|()| done));
                 continue;
             }
-            self.journal(keys, own[0], kind, origin, stamps);
-            for &change in &self.effective {
+            self.journal(keys, kind, origin, stamps);
+            for effect in &self.effective {
+                let change = effect.change;
                 match &mut latest {
                     Some(latest) => drop(latest.insert(&keys[change], (at, change))),
-                    None => self.rows.push(data_row(at, change, own[0])),
+                    None if effect.stored => self.rows.push(data_row(at, change, own[0])),
+                    None => {}
                 }
             }
             plan.head.sequence = sequence;
@@ -159,19 +196,43 @@ impl Rows {
 
     fn clear(&mut self) {
         self.rows.clear();
+        self.memory.clear();
         self.arena.clear();
         if self.arena.capacity() > ARENA_KEEP_BYTES {
             self.arena = Vec::new();
         }
     }
 
-    /// History rows of what the changes of one commit supersede; fills `effective` with the changes
-    /// that change anything, and stamps their records.
+    /// Checks what a commit expects of single keys.
+    fn check<'r>(
+        &mut self,
+        namespace: &Namespace,
+        conditions: &[Condition],
+        now: UnixMs,
+        in_group: &Overlay<'_, 'r>,
+    ) -> Result<()> {
+        for condition in conditions {
+            let record = match in_group(&condition.key) {
+                Some(record) => record,
+                None => {
+                    self.lookup.clear();
+                    let found = namespace.stored(&condition.key, &mut self.lookup)?;
+                    found.then_some(self.lookup.as_slice())
+                }
+            };
+            condition.check(record, now)?;
+        }
+        Ok(())
+    }
+
+    /// History and index rows of what the changes of one commit supersede; fills `effective` with
+    /// the changes that change anything, and stamps their records.
     fn supersede<'r>(
         &mut self,
-        backend: &dyn Backend,
+        namespace: &Namespace,
         keys: &[Vec<u8>],
         records: &mut [Option<Vec<u8>>],
+        kind: CommitKind,
         (sequence, time): (Sequence, UnixMs),
         in_group: &Overlay<'_, 'r>,
     ) -> Result<()> {
@@ -186,15 +247,43 @@ impl Rows {
                     true
                 }
                 Some(None) => false,
-                None => backend.get(Space::Data, key, &mut self.arena)?,
+                None => namespace.stored(key, &mut self.arena)?,
             };
-            let mut created = time;
-            if found {
-                let first;
-                (first, created) = read_stamps(&self.arena[old_start..])
-                    .map_err(|error| unreadable(key, &error))?;
+            let old = match found {
+                true => {
+                    let life = read_life(&self.arena[old_start..]);
+                    Some(life.map_err(|error| unreadable(key, &error))?)
+                }
+                false => None,
+            };
+            let live = old.filter(|old| !old.is_over(time));
+            let nothing = match (&record, kind) {
+                (Some(_), _) => false,
+                (None, CommitKind::Expire) => live.is_some() || old.is_none(),
+                (None, _) => live.is_none(),
+            };
+            if nothing {
+                self.arena.truncate(start);
+                continue;
+            }
+            let in_memory = old.is_some_and(|old| old.class == Class::Ephemeral);
+            let was_stored = old.is_some() && !in_memory;
+            if let Some(record) = record.as_mut() {
+                stamp(
+                    record,
+                    sequence,
+                    live.map_or(time, |live| live.created),
+                    time,
+                );
+            }
+            let to_memory = (record.as_deref()).is_some_and(|r| own_life(r).0 == Class::Ephemeral);
+            if let Some(old) = old.filter(|_| was_stored) {
+                let before = &self.arena[old_start..];
+                let index = &mut self.index;
+                let rows = &mut |row: &[u8]| index.push((row.to_vec(), false));
+                namespace.index.rows(key, before, rows);
                 let value = start..self.arena.len();
-                push_history_key(&mut self.arena, key, first);
+                push_history_key(&mut self.arena, key, old.sequence);
                 let key = value.end..self.arena.len();
                 let (key, value) = (Bytes::Arena(key), Some(Bytes::Arena(value)));
                 self.rows.push(Row {
@@ -205,21 +294,56 @@ impl Rows {
             } else {
                 self.arena.truncate(start);
             }
-            match record {
-                Some(record) => stamp(record, sequence, created, time),
-                None if !found => continue,
-                None => {}
+            if let Some(record) = record.as_deref().filter(|_| !to_memory) {
+                let index = &mut self.index;
+                let rows = &mut |row: &[u8]| index.push((row.to_vec(), true));
+                namespace.index.rows(key, record, rows);
             }
-            self.effective.push(change);
+            self.index_rows();
+            if in_memory || to_memory {
+                let record = record.as_deref().filter(|_| to_memory).map(Arc::from);
+                self.memory.push((key.clone(), record));
+            }
+            self.effective.push(Effect {
+                change,
+                op: match record {
+                    Some(_) if to_memory => ChangeOp::PutEphemeral,
+                    Some(_) => ChangeOp::Put,
+                    None if was_stored => ChangeOp::Delete,
+                    None => ChangeOp::DeleteEphemeral,
+                },
+                stored: was_stored || (record.is_some() && !to_memory),
+            });
         }
         Ok(())
+    }
+
+    /// Index rows of one change; those that stay as they are are left alone.
+    fn index_rows(&mut self) {
+        if self.index.is_empty() {
+            return;
+        }
+        self.index.sort();
+        let mut rows = std::mem::take(&mut self.index).into_iter().peekable();
+        while let Some((key, put)) = rows.next() {
+            if rows.next_if(|(other, _)| *other == key).is_some() {
+                continue;
+            }
+            let start = self.arena.len();
+            self.arena.extend_from_slice(&key);
+            let end = self.arena.len();
+            self.rows.push(Row {
+                space: Space::Index,
+                key: Bytes::Arena(start..end),
+                value: put.then(|| Bytes::Arena(end..end)),
+            });
+        }
     }
 
     /// The journal row of one commit.
     fn journal(
         &mut self,
         keys: &[Vec<u8>],
-        records: &[Option<Vec<u8>>],
         kind: CommitKind,
         origin: &Origin,
         (sequence, time): (Sequence, UnixMs),
@@ -229,13 +353,8 @@ impl Rows {
         let key = start..self.arena.len();
         let count = self.effective.len();
         let row = JournalWriter::begin(&mut self.arena, kind, time, origin, None, count);
-        for &change in &self.effective {
-            let op = if records[change].is_some() {
-                ChangeOp::Put
-            } else {
-                ChangeOp::Delete
-            };
-            row.change(&mut self.arena, op, &keys[change]);
+        for effect in &self.effective {
+            row.change(&mut self.arena, effect.op, &keys[effect.change]);
         }
         row.finish(&mut self.arena);
         let value = Some(Bytes::Arena(key.end..self.arena.len()));
@@ -307,9 +426,8 @@ impl Rows {
 }
 
 fn data_row(commit: usize, change: usize, records: &[Option<Vec<u8>>]) -> Row {
-    let value = records[change]
-        .is_some()
-        .then_some(Bytes::Record(commit, change));
+    let stored = (records[change].as_deref()).is_some_and(|r| own_life(r).0 != Class::Ephemeral);
+    let value = stored.then_some(Bytes::Record(commit, change));
     Row {
         space: Space::Data,
         key: Bytes::Key(commit, change),
@@ -340,7 +458,9 @@ fn number_keys(
                     count: 0,
                     head: plan.head.sequence,
                 };
-                ended.push(Some(Ok(done)));
+                let nothing = |condition: &Condition| condition.check(None, plan.head.time);
+                let checked = commit.conditions.iter().try_for_each(nothing);
+                ended.push(Some(checked.map(|()| done)));
                 continue;
             }
             None => {
@@ -355,8 +475,17 @@ fn number_keys(
                 number
             }
         };
-        for key in &mut commit.keys {
+        let conditions = commit
+            .conditions
+            .iter_mut()
+            .map(|condition| &mut condition.key);
+        let ranges = commit.reads.iter_mut().flat_map(|reads| &mut reads.ranges);
+        for key in commit.keys.iter_mut().chain(conditions) {
             key[..4].copy_from_slice(&number.0.to_be_bytes());
+        }
+        for (lo, hi) in ranges {
+            lo[..4].copy_from_slice(&number.0.to_be_bytes());
+            hi[..4].copy_from_slice(&number.0.to_be_bytes());
         }
         ended.push(None);
     }

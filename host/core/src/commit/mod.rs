@@ -4,11 +4,13 @@
 //! and the role free, which saves it two changes of thread. While one group is being synced the next
 //! one gathers in the queue. Whoever holds the role holds the [`Core`].
 
+mod condition;
 mod core;
 mod group;
 mod request;
 mod restore;
 mod scope;
+mod turn;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,11 +19,14 @@ use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use event_listener::Event;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+pub(crate) use self::condition::{Condition, Expect, RangeReads};
 pub(crate) use self::core::Core;
 pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeWork, Work, lost};
 pub(crate) use self::restore::RestoreWork;
+pub(crate) use self::turn::{OwnOp, Turn, TurnRows};
 use crate::namespace::Namespace;
 use crate::{Clock, Error, ErrorKind, Limits, Result, TenantNumber};
 
@@ -37,7 +42,9 @@ pub(crate) struct Committer {
     /// The first failure after which nothing is written.
     poison: OnceLock<String>,
     namespace: ArcSwapOption<Namespace>,
-    clock: Arc<dyn Clock>,
+    /// Told of every commit, of another namespace and of the end.
+    pub(crate) published: Event,
+    pub(crate) clock: Arc<dyn Clock>,
     limits: Limits,
     flush_interval: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -74,6 +81,7 @@ impl Committer {
             core: Mutex::new(Some(Core::new(namespace.clone(), tenant_next))),
             poison: OnceLock::new(),
             namespace: ArcSwapOption::new(Some(namespace)),
+            published: Event::new(),
             clock,
             limits,
             flush_interval,
@@ -291,6 +299,7 @@ impl Committer {
         *self.close_error.lock() = error;
         *self.core.lock() = None;
         self.namespace.store(None);
+        self.published.notify(usize::MAX);
     }
 
     /// Ends the committer: what waits is done, everything is flushed. Later requests are `Closed`.

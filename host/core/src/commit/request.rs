@@ -5,7 +5,9 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::condition::{Condition, RangeReads};
 use super::restore::RestoreWork;
+use super::turn::TurnWork;
 use crate::journal::{CommitKind, Origin};
 use crate::namespace::TenantSlot;
 use crate::{Durability, Error, ErrorKind, Result, Scope, Sequence};
@@ -17,16 +19,21 @@ pub(crate) struct Changes {
     pub(crate) tenant: Arc<TenantSlot>,
     pub(crate) kind: CommitKind,
     pub(crate) durability: Durability,
-    pub(crate) origin: Origin,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) keys: Vec<Vec<u8>>,
     pub(crate) records: Vec<Option<Vec<u8>>>,
+    /// What must hold at the commit's turn; else it is a `Conflict` and nothing is written.
+    pub(crate) conditions: Vec<Condition>,
+    /// Ranges that must not have changed.
+    pub(crate) reads: Option<Box<RangeReads>>,
 }
 
 impl Changes {
     /// Bytes of all keys and records.
     pub(crate) fn bytes(&self) -> usize {
         let keys: usize = self.keys.iter().map(Vec::len).sum();
-        keys + self.records.iter().flatten().map(Vec::len).sum::<usize>()
+        let conditions: usize = self.conditions.iter().map(|c| c.key.len()).sum();
+        keys + conditions + self.records.iter().flatten().map(Vec::len).sum::<usize>()
     }
 }
 
@@ -34,6 +41,7 @@ impl Changes {
 pub(crate) struct ScopeWork {
     pub(crate) tenant: Arc<TenantSlot>,
     pub(crate) durability: Durability,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) kind: ScopeCommand,
 }
 
@@ -47,6 +55,8 @@ pub(crate) enum Work {
     Commit(Changes),
     Scope(ScopeWork),
     Flush,
+    /// Rows of the host's own, written at their turn without a commit of the journal.
+    Turn(Box<TurnWork>),
     Restore(Box<RestoreWork>),
 }
 

@@ -74,6 +74,7 @@ impl Core {
         self.namespace = namespace.clone();
         self.dirty = false;
         committer.namespace.store(Some(namespace));
+        committer.published.notify(usize::MAX);
         Ok(Done {
             sequence: Some(sequence),
             count: 0,

@@ -7,9 +7,10 @@
 use super::Committer;
 use super::core::Core;
 use super::request::{Changes, Done, ScopeCommand, ScopeWork};
-use crate::journal::{CommitKind, Origin};
+use crate::journal::CommitKind;
+use crate::record::is_over;
 use crate::stored_key::{prefix_end, scope_prefix};
-use crate::{Error, KeyRange, Result, Scope, Space, TenantNumber};
+use crate::{Error, KeyRange, Result, Scope, TenantNumber};
 
 /// Rows of a scope, or only its keys.
 struct ScopeRows {
@@ -42,9 +43,11 @@ impl Core {
             tenant: work.tenant.clone(),
             kind,
             durability: work.durability,
-            origin: Origin::default(),
+            origin: work.origin.clone(),
             keys: Vec::with_capacity(rows.keys.len() * 2),
             records: Vec::with_capacity(rows.keys.len() * 2),
+            conditions: Vec::new(),
+            reads: None,
         };
         if let Some(target) = target {
             let cut = scope_prefix(tenant, source).len();
@@ -80,7 +83,8 @@ impl Core {
             hi: hi.as_deref(),
             reverse: false,
         };
-        let mut cursor = self.namespace.backend.scan(Space::Data, range)?;
+        let mut cursor = self.namespace.live(range)?;
+        let now = committer.clock.now().max(self.position.head.time);
         let mut rows = ScopeRows {
             keys: Vec::new(),
             records: Vec::new(),
@@ -88,6 +92,9 @@ impl Core {
         let mut bytes = 0u64;
         loop {
             let read = cursor.next_batch(64, &mut |key, record| {
+                if is_over(record, || now) {
+                    return;
+                }
                 bytes += (key.len() + record.len()) as u64;
                 rows.keys.push(key.to_vec());
                 if with_records {

@@ -48,9 +48,7 @@ impl Run {
 
     fn put(&mut self, tenant: &'static str, s: &'static str, k: &str, v: &str, d: Durability) {
         self.commit(d, vec![(name(tenant, s, k), set(v))], |manager| {
-            let options = SetOptions {
-                durability: Some(d),
-            };
+            let options = SetOptions::with_durability(d);
             let tenant = manager.tenant(tenant)?.blocking();
             tenant.set(&scope(s), &key(k), Value::bytes(v), options)
         });

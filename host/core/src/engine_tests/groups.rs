@@ -235,9 +235,7 @@ fn relaxed_commits_are_flushed_by_the_timer_and_at_close() {
     tenant.put("global", "k", "v");
     let before = gate.orders.lock().flushes;
     // A delete that finds nothing is only as durable as what it saw.
-    let durable = SetOptions {
-        durability: Some(Durability::Sync),
-    };
+    let durable = SetOptions::with_durability(Durability::Sync);
     tenant
         .delete(&scope("global"), &key("none"), durable)
         .unwrap();
@@ -254,9 +252,7 @@ fn a_group_is_as_durable_as_its_most_careful_commit() {
     let (gate, manager) = gated(|options| options.durability = Durability::Relaxed);
     let tenant = manager.default_tenant().blocking();
     tenant.put("global", "k", "v");
-    let durable = SetOptions {
-        durability: Some(Durability::Sync),
-    };
+    let durable = SetOptions::with_durability(Durability::Sync);
     tenant
         .set(&scope("global"), &key("k"), Value::bytes("w"), durable)
         .unwrap();

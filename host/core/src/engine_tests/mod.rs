@@ -8,6 +8,7 @@ mod history;
 mod model;
 mod restores;
 mod snapshots;
+mod spine;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -12,7 +12,7 @@ pub use scan::SnapshotScan;
 use crate::commit::Committer;
 use crate::journal::read_history;
 use crate::namespace::Namespace;
-use crate::record::read_stamps;
+use crate::record::{is_over, read_stamps};
 use crate::stored_key::{push_history_key, split_history_key};
 use crate::{Error, KeyRange, Result, Sequence, Space, StateManager, TenantNumber, UnixMs};
 
@@ -22,6 +22,8 @@ pub struct Snapshot {
     namespace: Arc<Namespace>,
     sequence: Sequence,
     time: UnixMs,
+    /// Keys whose time has come by then are not there; `None` shows them.
+    expired_at: Option<UnixMs>,
 }
 
 /// Whose data a snapshot holds.
@@ -43,6 +45,7 @@ impl StateManager {
         let namespace = self.committer.namespace_arc()?;
         let (sequence, time) = namespace.pin_head();
         Ok(Snapshot {
+            expired_at: Some(self.committer.clock.now().max(time)),
             committer: self.committer.clone(),
             namespace,
             sequence,
@@ -93,12 +96,17 @@ impl Snapshot {
         {
             let (sequence, _) = read_stamps(&record).map_err(|error| in_row(data_key, error))?;
             if sequence <= self.sequence {
-                return Ok(Some(record));
+                return Ok(Some(record).filter(|record| self.shows(record)));
             }
         }
         // The commit that changed the key may not be there with all of its rows yet.
         self.committer.settle();
-        self.past(data_key)
+        Ok(self.past(data_key)?.filter(|record| self.shows(record)))
+    }
+
+    /// Whether the time of a record has not come.
+    fn shows(&self, record: &[u8]) -> bool {
+        (self.expired_at).is_none_or(|now| !is_over(record, || now))
     }
 
     /// The record of a key that was changed since: the history row that spans the snapshot.

@@ -261,15 +261,18 @@ fn emit(
     if let Some(record) = current {
         let (sequence, _) = read_stamps(record).map_err(|error| in_row(key, error))?;
         if sequence <= snapshot.sequence {
-            visit(key, record);
-            return Ok(true);
+            let shown = snapshot.shows(record);
+            if shown {
+                visit(key, record);
+            }
+            return Ok(shown);
         }
     }
     match snapshot.past(key)? {
-        Some(record) => {
+        Some(record) if snapshot.shows(&record) => {
             visit(key, &record);
             Ok(true)
         }
-        None => Ok(false),
+        _ => Ok(false),
     }
 }

@@ -1,0 +1,153 @@
+//! What a commit expects of the state at its turn: versions of keys, and ranges that nobody changed.
+//!
+//! Conditions are looked at in the order of commits, each against those before it in its group and
+//! then against the backend. A commit whose conditions do not hold fails alone and writes nothing.
+
+use ulid::Ulid;
+
+use crate::journal::read_journal;
+use crate::namespace::Namespace;
+use crate::record::read_life;
+use crate::stored_key::{journal_key, split_key};
+use crate::{Error, KeyRange, Result, Sequence, Space, UnixMs};
+
+/// What a key must be at the commit's turn.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// It is not there, or its time has come.
+    Absent,
+    /// It is there and was written by this commit.
+    Version(Sequence),
+    /// Its record, also one whose time has come, is of this commit; `None` stands for no record.
+    Stored(Option<Sequence>),
+}
+
+/// A condition on one key. Its first four bytes, the tenant's number, are set by the committer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) key: Vec<u8>,
+    pub(crate) expect: Expect,
+}
+
+/// Ranges of keys that must not have changed since a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RangeReads {
+    /// The timeline on which they were read.
+    pub(crate) timeline: Ulid,
+    /// The snapshot at which they were read.
+    pub(crate) snapshot: Sequence,
+    /// First key that belongs and first key that does not; both begin with the tenant's number,
+    /// which the committer sets.
+    pub(crate) ranges: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl RangeReads {
+    fn holding(&self, key: &[u8]) -> bool {
+        self.ranges
+            .iter()
+            .any(|(lo, hi)| lo.as_slice() <= key && key < hi.as_slice())
+    }
+
+    /// Checks the ranges against commits after the snapshot; `in_group` are keys of commits that
+    /// come before this one in its group.
+    pub(super) fn check<'k>(
+        &self,
+        namespace: &Namespace,
+        mut in_group: impl Iterator<Item = &'k [u8]>,
+    ) -> Result<()> {
+        if self.timeline != namespace.timeline || self.snapshot < namespace.floor() {
+            return Err(Error::Changed {
+                what: "the whole state".to_owned(),
+                expected: format!("the state as of commit {}", self.snapshot.0),
+                found: "was restored or its journal trimmed meanwhile".to_owned(),
+                current: None,
+            });
+        }
+        if self.ranges.is_empty() {
+            return Ok(());
+        }
+        if let Some(key) = in_group.find(|key| self.holding(key)) {
+            return Err(self.conflict(key));
+        }
+        if namespace.head().0 == self.snapshot {
+            return Ok(());
+        }
+        let lo = journal_key(Sequence(self.snapshot.0 + 1));
+        let range = KeyRange {
+            lo: &lo,
+            hi: None,
+            reverse: false,
+        };
+        let mut cursor = namespace.backend.scan(Space::Journal, range)?;
+        loop {
+            let mut outcome = Ok(());
+            let read = cursor.next_batch(64, &mut |_, row| {
+                if outcome.is_ok() {
+                    outcome = read_journal(row).and_then(|row| {
+                        match row.changes.iter().find(|(_, key)| self.holding(key)) {
+                            Some((_, key)) => Err(self.conflict(key)),
+                            None => Ok(()),
+                        }
+                    });
+                }
+            })?;
+            outcome?;
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn conflict(&self, key: &[u8]) -> Error {
+        Error::Changed {
+            what: name_of(key),
+            expected: format!("a range unchanged since commit {}", self.snapshot.0),
+            found: "was changed meanwhile".to_owned(),
+            current: None,
+        }
+    }
+}
+
+impl Condition {
+    /// Checks the condition against the record that the key has, if any.
+    pub(super) fn check(&self, record: Option<&[u8]>, now: UnixMs) -> Result<()> {
+        let (stored, live) = match record {
+            None => (None, false),
+            Some(record) => {
+                let life = read_life(record)?;
+                (Some(life.sequence), !life.is_over(now))
+            }
+        };
+        let holds = match self.expect {
+            Expect::Absent => !live,
+            Expect::Version(version) => live && stored == Some(version),
+            Expect::Stored(version) => stored == version,
+        };
+        if holds {
+            return Ok(());
+        }
+        let current = stored.filter(|_| live);
+        let version = |version: Option<Sequence>| match version {
+            Some(version) => format!("version {}", version.0),
+            None => "no value".to_owned(),
+        };
+        let expected = match self.expect {
+            Expect::Absent => version(None),
+            Expect::Version(wanted) => version(Some(wanted)),
+            Expect::Stored(wanted) => version(wanted),
+        };
+        Err(Error::Changed {
+            what: name_of(&self.key),
+            expected,
+            found: format!("has {}", version(current)),
+            current,
+        })
+    }
+}
+
+fn name_of(key: &[u8]) -> String {
+    match split_key(key) {
+        Ok((_, scope, key)) => format!("`{key}` in {scope}"),
+        Err(_) => key.escape_ascii().to_string(),
+    }
+}
