@@ -1,0 +1,67 @@
+//! The settings of the plugin: names, ranges and defaults.
+//!
+//! An option that is unknown or out of range is refused by name.
+
+use statekeep_plugin_sdk::{Config, Result};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Every name that `options` may hold.
+const KNOWN: &[&str] = &["cache_bytes", "quick_repair", "free_bytes_min"];
+
+/// What an instance is opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Capacity of the page cache (default 64 MiB; redb's own default is 1 GiB).
+    pub(crate) cache_bytes: u64,
+    /// Write with each commit what a crash would otherwise make the next opening read the whole
+    /// store for (default false).
+    pub(crate) quick_repair: bool,
+    /// Commits are refused with NO_SPACE while the disk has less room than this (default 128 MiB,
+    /// 0 switches the check off).
+    pub(crate) free_bytes_min: u64,
+}
+
+impl Options {
+    /// Reads and checks the user's settings.
+    pub(crate) fn read(config: &Config) -> Result<Options> {
+        config.known_options(KNOWN)?;
+        Ok(Options {
+            cache_bytes: config.number("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
+            quick_repair: config.option("quick_repair")?.unwrap_or(false),
+            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(options: &str) -> Result<Options> {
+        let json = format!("{{\"options\": {options}}}");
+        Options::read(&Config::from_json(json.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn no_options_are_a_modest_store() {
+        let options = read("{}").unwrap();
+        assert_eq!(options.cache_bytes, 64 * MIB);
+        assert_eq!(options.free_bytes_min, 128 * MIB);
+        assert!(!options.quick_repair);
+        assert!(read("{\"quick_repair\": true}").unwrap().quick_repair);
+    }
+
+    #[test]
+    fn a_wrong_option_is_named_with_what_is_allowed() {
+        for (options, name, allowed) in [
+            ("{\"cache\": 1}", "`cache`", "cache_bytes, quick_repair"),
+            ("{\"cache_bytes\": 1}", "`cache_bytes`", "1048576"),
+            ("{\"quick_repair\": 1}", "`quick_repair`", "boolean"),
+        ] {
+            let text = read(options).unwrap_err().to_string();
+            assert!(text.contains(name) && text.contains(allowed), "{text}");
+        }
+    }
+}
