@@ -1,7 +1,8 @@
 //! The cache of hot records: the bytes of a stored record by its stored data key, bounded by bytes.
 //!
-//! It answers only what the backend would answer. A hit takes no lock and writes no memory that all
-//! threads write; a miss, a fill and a commit take the lock of one shard for a moment.
+//! It answers only what the backend would answer. A hit takes no lock and writes nothing that other
+//! hits write, but for its record's reference count; a miss, a fill and a commit take the lock of one
+//! shard for a moment.
 //! The reader asks [`RecordCache::get`], then the backend, then offers what it read with the ticket
 //! of the miss. The committer calls [`RecordCache::begin_commit`] before the backend can show
 //! anything of the commit, and [`RecordCache::end_commit`] once the backend has answered.
@@ -49,8 +50,8 @@ pub(crate) enum Lookup {
 
 /// A record's bytes, shared with the cache and kept for as long as this is held.
 ///
-/// Key and record are one allocation, counted once: a hit costs one reference count, and one cache
-/// line less than an `Arc<[u8]>` beside its key would.
+/// Key and record lie in one allocation, so that the record comes with the line that the key was
+/// compared in, and only one block is counted and freed.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedRecord(Entry);
 
@@ -134,7 +135,9 @@ struct Spot {
 }
 
 impl RecordCache {
-    /// A cache of at most `bytes_max`; 0 turns it off.
+    /// A cache whose records weigh at most `bytes_max`, with their keys and a fixed sum for each; 0
+    /// turns it off, and below 4 KiB it is too small to hold much. A record above an eighth of its
+    /// shard is not held: 128 KiB or more when the cache has 1 MiB or more.
     pub(crate) fn new(bytes_max: u64) -> RecordCache {
         RecordCache((bytes_max > 0).then(|| Arc::new(Cache::new(bytes_max))))
     }
@@ -227,7 +230,8 @@ impl RecordCache {
         drop(ticket);
     }
 
-    /// Removes every record and voids the tickets given so far, as for another backend.
+    /// Removes every record and voids the tickets given so far: to be called once readers ask another
+    /// backend.
     pub(crate) fn clear(&self) {
         let Some(cache) = &self.0 else {
             return;
@@ -372,6 +376,10 @@ impl Counter {
     }
 }
 
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod stress_tests;
 #[cfg(test)]
 #[path = "cache_tests.rs"]
 mod tests;

@@ -162,3 +162,30 @@ impl<'a> Pinned<'a> {
         Some(mark)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+
+    fn removed(record_bytes: usize) -> Weak<[u8]> {
+        let map = Box::leak(Box::new(Map::default()));
+        let entry = Entry::new(b"key", &vec![1; record_bytes], 1).unwrap();
+        let weak = Arc::downgrade(&entry.bytes);
+        Pinned::new(map).insert(entry, Mark::new(1));
+        assert!(weak.strong_count() > 0);
+        Pinned::new(map).remove(b"key").unwrap();
+        weak
+    }
+
+    #[test]
+    fn a_large_entry_is_freed_when_it_is_removed() {
+        assert_eq!(removed(WAITING_BYTES_MAX).strong_count(), 0);
+        assert_eq!(
+            removed(1).strong_count(),
+            1,
+            "small ones are freed in batches"
+        );
+    }
+}

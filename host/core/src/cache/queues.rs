@@ -16,8 +16,8 @@ const SMALL_QUEUE_SHARE: u64 = 10;
 /// One fingerprint of four bytes is kept for this many bytes of a shard.
 const BYTES_PER_FINGERPRINT: u64 = 256;
 
-/// An insertion passes over at most this many records that were read; then the next one leaves, read
-/// or not, so that readers cannot hold up a fill.
+/// An insertion moves at most this many records on because they were read; the next one leaves, read
+/// or not. So neither a long queue of such records nor busy readers hold an insertion up.
 const SECOND_CHANCES_MAX: usize = 128;
 
 #[derive(Default)]
