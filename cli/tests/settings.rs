@@ -102,8 +102,10 @@ fn a_wrong_setting_is_named_and_nothing_is_touched() {
 fn built_in_plugins_are_listed_and_shown() {
     let place = Place::new();
     let list = place.ok(&["plugin", "list"]);
-    let names = ["memory", "fjall", "sled", "zstd", "brotli", "gzip", "lz4"]
-        .map(|it| format!("statekeep.{it} "));
+    let names = [
+        "memory", "fjall", "sled", "redb", "lmdb", "zstd", "brotli", "gzip", "lz4",
+    ]
+    .map(|it| format!("statekeep.{it} "));
     for name in &names {
         assert!(list.contains(name), "{name} is not in {list}");
     }

@@ -13,6 +13,10 @@ pub(crate) fn register(registry: &Registry) -> Result<()> {
     registry.register_static(statekeep_backend_fjall::descriptor())?;
     #[cfg(feature = "sled")]
     registry.register_static(statekeep_backend_sled::descriptor())?;
+    #[cfg(feature = "redb")]
+    registry.register_static(statekeep_backend_redb::descriptor())?;
+    #[cfg(feature = "lmdb")]
+    registry.register_static(statekeep_backend_lmdb::descriptor())?;
     #[cfg(feature = "zstd")]
     registry.register_static(statekeep_compression_zstd::descriptor())?;
     #[cfg(feature = "brotli")]

@@ -82,7 +82,10 @@ impl Work {
         manager: &Arc<StateManager>,
         durability: Option<Durability>,
     ) -> Result<Option<Sequence>> {
-        let options = SetOptions { durability };
+        let options = SetOptions {
+            durability,
+            ..SetOptions::default()
+        };
         match self {
             Work::Single((tenant, s, k), value) => {
                 let tenant = manager.tenant(tenant)?.blocking();

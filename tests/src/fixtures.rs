@@ -17,6 +17,8 @@ pub const RUST_PLUGINS: &[&str] = &[
     "statekeep-backend-memory",
     "statekeep-backend-fjall",
     "statekeep-backend-sled",
+    "statekeep-backend-redb",
+    "statekeep-backend-lmdb",
     "statekeep-compression-zstd",
     "statekeep-compression-brotli",
     "statekeep-compression-gzip",

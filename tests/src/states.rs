@@ -56,6 +56,8 @@ macro_rules! persistent_backends {
         $macro! {
             fjall: "fjall";
             sled: "sled";
+            redb: "redb";
+            lmdb: "lmdb";
             template_c: "org.example.template-backend";
         }
     };

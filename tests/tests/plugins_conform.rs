@@ -76,6 +76,8 @@ macro_rules! backends {
 backends! {
     fjall, fjall_survives_kill: rust_backend("statekeep-backend-fjall");
     sled, sled_survives_kill: rust_backend("statekeep-backend-sled");
+    redb, redb_survives_kill: rust_backend("statekeep-backend-redb");
+    lmdb, lmdb_survives_kill: rust_backend("statekeep-backend-lmdb");
     backend_of_the_c_template, c_template_survives_kill:
         backend::Subject::new(template_c("backend", "backend"));
 }

@@ -46,7 +46,7 @@ pub const KEYS: &[Key] = &[
         Kind::Name,
         Some("fjall"),
         "",
-        "The backend plugin that stores a new state: `fjall`, `sled`, `memory` (lost when closed) \
+        "The backend plugin that stores a new state: `fjall`, `sled`, `redb`, `lmdb`, `memory` (lost when closed) \
          or the name of a plugin in `plugins.paths`.",
     ),
     key(

@@ -91,6 +91,16 @@ fn writers_go_on_over_restores_of_sled() {
 }
 
 #[test]
+fn writers_go_on_over_restores_of_redb() {
+    writers_go_on("redb");
+}
+
+#[test]
+fn writers_go_on_over_restores_of_lmdb() {
+    writers_go_on("lmdb");
+}
+
+#[test]
 fn writers_go_on_over_restores_of_memory() {
     writers_go_on("memory");
 }

@@ -128,6 +128,16 @@ fn fifty_backups_of_sled() {
 }
 
 #[test]
+fn fifty_backups_of_redb() {
+    proof("redb", 50);
+}
+
+#[test]
+fn fifty_backups_of_lmdb() {
+    proof("lmdb", 50);
+}
+
+#[test]
 fn fifty_backups_of_memory() {
     proof("memory", 50);
 }

@@ -119,6 +119,16 @@ fn every_codec_on_sled() {
 }
 
 #[test]
+fn every_codec_on_redb() {
+    every_codec("redb");
+}
+
+#[test]
+fn every_codec_on_lmdb() {
+    every_codec("lmdb");
+}
+
+#[test]
 fn every_codec_on_memory() {
     every_codec("memory");
 }
@@ -127,7 +137,7 @@ fn every_codec_on_memory() {
 /// backend has put there, byte for byte, and keeps its own id, backend and rising sequences.
 #[test]
 fn a_backup_of_one_backend_is_restored_on_another() {
-    let backends = ["fjall", "sled", "memory"];
+    let backends = ["fjall", "sled", "redb", "lmdb", "memory"];
     let folder = fixtures::folder();
     let mut made = Vec::new();
     for from in backends {
