@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::batch::{Encoder, check};
 use crate::commit::{Changes, Done, ScopeCommand, ScopeWork, Work};
 use crate::journal::Origin;
-use crate::list::Lister;
+use crate::list::{Lister, Rows};
 use crate::namespace::TenantSlot;
 use crate::read::Reader;
 use crate::{
@@ -205,10 +205,9 @@ impl BlockingTenant {
         let namespace = self.manager.committer.namespace_arc()?;
         let limits = self.manager.committer.limits();
         list(&Lister {
-            namespace: &namespace,
+            rows: Rows::Live(&namespace, self.manager.committer.clock.now()),
             limits,
-            tenant: &self.slot,
-            now: self.manager.committer.clock.now(),
+            tenant: self.slot.number(&namespace),
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{ChangeOp, CommitKind, read_history, read_journal};
+use crate::journal::{ChangeOp, CommitKind, HistoryRow, read_history, read_journal};
 use crate::namespace::Namespace;
 use crate::record::{RecordView, read_stamps};
 use crate::stored_key::{split_history_key, split_journal_key, split_key};
@@ -22,18 +22,20 @@ type Version = (Sequence, Option<Sequence>);
 /// - each record and row can be read, and belongs to a tenant that is known.
 pub fn check_consistency(manager: &StateManager) -> Result<()> {
     let namespace = manager.committer.namespace_arc()?;
-    let versions = read_versions(&namespace)?;
+    let (versions, trimmed) = read_versions(&namespace)?;
     let changes = read_changes(&namespace)?;
+    let floor = namespace.floor();
     for key in versions.keys().chain(changes.keys()) {
         check_key(key, &namespace)?;
+        // What ended before is trimmed, or about to be.
+        let known = trimmed.get(key).copied().unwrap_or_default().max(floor);
+        let kept = |version: &Version| version.1.is_none_or(|end| end > known);
         let stored = versions.get(key).map_or(&[][..], Vec::as_slice);
-        let told = expected(
-            changes.get(key).map_or(&[][..], Vec::as_slice),
-            stored
-                .first()
-                .map(|version| version.0)
-                .filter(|first| *first <= namespace.floor()),
-        );
+        let before = stored.iter().map(|version| version.0);
+        let before = before.filter(|first| *first <= floor).max();
+        let mut told = expected(changes.get(key).map_or(&[][..], Vec::as_slice), before);
+        told.retain(kept);
+        let stored: Vec<_> = stored.iter().copied().filter(kept).collect();
         if stored != told {
             let reason = format!("the rows hold {stored:?} and the journal tells {told:?}");
             return Err(inconsistent(
@@ -91,11 +93,21 @@ fn rows(backend: &dyn Backend, space: Space, visit: &mut Visitor<'_>) -> Result<
     }
 }
 
-fn read_versions(namespace: &Namespace) -> Result<BTreeMap<Vec<u8>, Vec<Version>>> {
-    let mut versions: BTreeMap<Vec<u8>, Vec<Version>> = BTreeMap::new();
+type Versions = BTreeMap<Vec<u8>, Vec<Version>>;
+/// Keys whose versions before a commit have been trimmed.
+type Trimmed = BTreeMap<Vec<u8>, Sequence>;
+
+fn read_versions(namespace: &Namespace) -> Result<(Versions, Trimmed)> {
+    let (mut versions, mut trimmed) = (Versions::new(), Trimmed::new());
     rows(&*namespace.backend, Space::History, &mut |key, row| {
         let (data_key, first) = split_history_key(key)?;
-        let (end, record) = read_history(row)?;
+        let (end, record) = match read_history(row)? {
+            HistoryRow::Record(end, record) => (end, record),
+            HistoryRow::Trimmed(end) => {
+                trimmed.insert(data_key.to_vec(), end);
+                return Ok(());
+            }
+        };
         let (sequence, _) = read_stamps(record)?;
         if sequence != first {
             let reason = format!("its record is of commit {}", sequence.0);
@@ -118,7 +130,7 @@ fn read_versions(namespace: &Namespace) -> Result<BTreeMap<Vec<u8>, Vec<Version>
             .push((header.sequence, None));
         Ok(())
     })?;
-    Ok(versions)
+    Ok((versions, trimmed))
 }
 
 type Changes = BTreeMap<Vec<u8>, Vec<(Sequence, ChangeOp)>>;
@@ -129,13 +141,18 @@ fn read_changes(namespace: &Namespace) -> Result<Changes> {
     rows(&*namespace.backend, Space::Journal, &mut |key, row| {
         let sequence = split_journal_key(key)?;
         let row = read_journal(row)?;
-        let restored = row.kind == CommitKind::Restore && sequence == namespace.floor();
-        if sequence.0 != last.0 + u64::from(!restored) || row.time < last_time {
+        // The floor's own row stays for its time; an undo or restore may leave a gap.
+        let floor = sequence == last && sequence == namespace.floor();
+        let follows = match row.kind {
+            CommitKind::Restore => sequence > last,
+            _ => sequence.0 == last.0 + 1,
+        };
+        if !(floor || follows) || row.time < last_time {
             let reason = format!("commit {} at {} follows {}", sequence.0, row.time.0, last.0);
             return Err(inconsistent("journal", reason));
         }
         (last, last_time) = (sequence, row.time);
-        for (op, key) in row.changes {
+        for (op, key) in row.changes.into_iter().filter(|_| !floor) {
             changes
                 .entry(key.to_vec())
                 .or_default()

@@ -10,13 +10,16 @@
 //!          .  uvarint count, then for each change: op u8, see ChangeOp | uvarint length, data key
 //! history  0  format u8 = 1       1  end sequence u64: the commit that superseded the record
 //!          9  the superseded record, to the end
+//! trimmed  0  format u8 = 2       1  end sequence u64: the key's versions before it are not known
 //! ```
+//! A row of the last kind stands under first sequence 0, where no record can be.
 
 use crate::bytes::{Reader, push_bytes, push_uvarint};
 use crate::{Error, Result, Sequence, UnixMs};
 
 const JOURNAL_FORMAT: u8 = 1;
 const HISTORY_FORMAT: u8 = 1;
+const TRIMMED_FORMAT: u8 = 2;
 const DETAIL: u16 = 1;
 /// Bytes of a history row before the record.
 pub(crate) const HISTORY_HEAD_BYTES: usize = 9;
@@ -208,11 +211,43 @@ pub(crate) fn push_history_head(out: &mut Vec<u8>, end: Sequence) {
     out.extend_from_slice(&end.0.to_le_bytes());
 }
 
-/// The end sequence and the record of a history row.
-pub(crate) fn read_history(row: &[u8]) -> Result<(Sequence, &[u8])> {
+/// What a history row holds.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HistoryRow<'a> {
+    /// A record, and the commit that superseded it.
+    Record(Sequence, &'a [u8]),
+    /// The key's versions before this commit have been trimmed.
+    Trimmed(Sequence),
+}
+
+/// Reads a history row.
+pub(crate) fn read_history(row: &[u8]) -> Result<HistoryRow<'_>> {
     let mut reader = Reader::new(row, "history row");
-    known("history row", "format", reader.u8()?, HISTORY_FORMAT)?;
-    Ok((Sequence(reader.u64()?), reader.rest()))
+    match reader.u8()? {
+        TRIMMED_FORMAT => {
+            let end = Sequence(reader.u64()?);
+            reader.end()?;
+            Ok(HistoryRow::Trimmed(end))
+        }
+        format => {
+            known("history row", "format", format, HISTORY_FORMAT)?;
+            Ok(HistoryRow::Record(Sequence(reader.u64()?), reader.rest()))
+        }
+    }
+}
+
+/// The end sequence of a history row of either kind.
+pub(crate) fn read_history_end(row: &[u8]) -> Result<Sequence> {
+    Ok(match read_history(row)? {
+        HistoryRow::Record(end, _) | HistoryRow::Trimmed(end) => end,
+    })
+}
+
+/// The row that says that a key's versions before a commit have been trimmed.
+pub(crate) fn trimmed_row(end: Sequence) -> Vec<u8> {
+    let mut row = vec![TRIMMED_FORMAT];
+    row.extend_from_slice(&end.0.to_le_bytes());
+    row
 }
 
 pub(crate) fn known(what: &str, field: &str, found: u8, expected: u8) -> Result<()> {
@@ -320,6 +355,13 @@ mod tests {
         push_history_head(&mut row, Sequence(77));
         row.extend_from_slice(b"record");
         assert_eq!(row.len(), HISTORY_HEAD_BYTES + 6);
-        assert_eq!(read_history(&row).unwrap(), (Sequence(77), &b"record"[..]));
+        let read = read_history(&row).unwrap();
+        assert_eq!(read, HistoryRow::Record(Sequence(77), b"record"));
+        let row = trimmed_row(Sequence(78));
+        assert_eq!(
+            read_history(&row).unwrap(),
+            HistoryRow::Trimmed(Sequence(78))
+        );
+        assert!(read_history(&row[..8]).is_err());
     }
 }

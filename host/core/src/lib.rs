@@ -59,7 +59,10 @@ pub use record::{
 };
 pub use restore::{NamespaceBuilder, RestoreSource};
 pub use rules::{HistoryLimits, RULES_MAX, Rule};
-pub use snapshot::{Snapshot, SnapshotScan, StateFacts};
+pub use snapshot::{
+    Change, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot, SnapshotScan,
+    StateFacts, TenantSnapshot, Version,
+};
 pub use state_dir::{
     BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,
     StateDir, StateId,

@@ -7,11 +7,14 @@
 
 use wildmatch::WildMatch;
 
-use crate::namespace::{Namespace, TenantSlot};
+use crate::namespace::Namespace;
 use crate::read::in_key;
 use crate::record::{is_over, read_value};
 use crate::stored_key::{prefix_end, scope_prefix, split_parts};
-use crate::{Error, Key, KeyRange, Limits, Plugins, Result, Scope, ScopeKind, UnixMs, Value};
+use crate::{
+    Cursor, Error, Key, KeyRange, Limits, Plugins, Result, Scope, ScopeKind, Snapshot,
+    TenantNumber, UnixMs, Value,
+};
 
 /// Which keys of a scope a page holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,33 +69,40 @@ pub struct ScopePage {
 
 /// The state that lists read.
 pub(crate) struct Lister<'a> {
-    pub(crate) namespace: &'a Namespace,
+    pub(crate) rows: Rows<'a>,
     pub(crate) limits: &'a Limits,
-    pub(crate) tenant: &'a TenantSlot,
-    /// Keys whose time has come by then are not there.
-    pub(crate) now: UnixMs,
+    /// Missing for a tenant that has nothing.
+    pub(crate) tenant: Option<TenantNumber>,
 }
 
-/// Rows asked of a cursor at once.
-const ROWS: usize = 64;
+/// Where records come from.
+pub(crate) enum Rows<'a> {
+    /// As they are. Keys whose time has come by then are not there.
+    Live(&'a Namespace, UnixMs),
+    /// As they were.
+    Past(&'a Snapshot),
+}
 
-impl Lister<'_> {
-    fn limit(&self, asked: usize) -> Result<usize> {
-        let most = usize::try_from(self.limits.page_keys_max)
-            .unwrap_or(usize::MAX)
-            .max(1);
-        match asked {
-            0 => Ok(most),
-            asked if asked <= most => Ok(asked),
-            asked => Err(Error::TooLarge {
-                what: "page",
-                actual: asked as u64,
-                limit_name: "limits.page_keys_max",
-                limit: most as u64,
-            }),
+impl Rows<'_> {
+    fn scan(&self, range: KeyRange<'_>) -> Result<Box<dyn Cursor + '_>> {
+        match self {
+            Rows::Live(namespace, _) => namespace.live(range),
+            Rows::Past(snapshot) => Ok(Box::new(snapshot.scan_range(range)?)),
         }
     }
 
+    fn shows(&self, record: &[u8]) -> bool {
+        match self {
+            Rows::Live(_, now) => !is_over(record, || *now),
+            Rows::Past(_) => true,
+        }
+    }
+}
+
+/// Rows asked of a cursor at once.
+const BATCH_ROWS: usize = 64;
+
+impl Lister<'_> {
     /// A page of keys.
     pub(crate) fn keys(&self, scope: &Scope, options: &ListOptions) -> Result<Page> {
         let mut keys = Vec::new();
@@ -131,8 +141,8 @@ impl Lister<'_> {
         options: &ListOptions,
         visit: &mut dyn FnMut(&str, &[u8]) -> Result<usize>,
     ) -> Result<Option<String>> {
-        let limit = self.limit(options.limit)?;
-        let Some(number) = self.tenant.number(self.namespace) else {
+        let limit = page_limit(self.limits, options.limit)?;
+        let Some(number) = self.tenant else {
             return Ok(None);
         };
         let mut lo = scope_prefix(number, scope);
@@ -175,11 +185,11 @@ impl Lister<'_> {
             last: None,
             more: false,
         };
-        let mut cursor = self.namespace.live(range)?;
+        let mut cursor = self.rows.scan(range)?;
         let mut failure = None;
         while !page.more && failure.is_none() {
-            let read = cursor.next_batch(ROWS, &mut |key, record| {
-                if page.more || failure.is_some() || is_over(record, || self.now) {
+            let read = cursor.next_batch(BATCH_ROWS, &mut |key, record| {
+                if page.more || failure.is_some() || !self.rows.shows(record) {
                     return;
                 }
                 let outcome = key_text(key, cut).and_then(|text| {
@@ -202,9 +212,9 @@ impl Lister<'_> {
 
     /// A page of scopes; one short read a scope, however many keys it holds.
     pub(crate) fn scopes(&self, options: &ScopeListOptions) -> Result<ScopePage> {
-        let limit = self.limit(options.limit)?;
+        let limit = page_limit(self.limits, options.limit)?;
         let mut page = ScopePage::default();
-        let Some(number) = self.tenant.number(self.namespace) else {
+        let Some(number) = self.tenant else {
             return Ok(page);
         };
         let mut lo = number.0.to_be_bytes().to_vec();
@@ -239,20 +249,37 @@ impl Lister<'_> {
             reverse: false,
         };
         let mut found = None;
-        let mut cursor = self.namespace.live(range)?;
+        let mut cursor = self.rows.scan(range)?;
         // Nearly always the first row is one whose time has not come.
         let mut rows = 1;
         loop {
             let read = cursor.next_batch(rows, &mut |key, record| {
-                if !is_over(record, || self.now) {
+                if self.rows.shows(record) {
                     found.get_or_insert_with(|| split_parts(key).map(|(_, scope, _)| scope));
                 }
             })?;
             if read == 0 || found.is_some() {
                 return found.transpose();
             }
-            rows = ROWS;
+            rows = BATCH_ROWS;
         }
+    }
+}
+
+/// How many keys a page may hold when so many were asked for.
+pub(crate) fn page_limit(limits: &Limits, asked: usize) -> Result<usize> {
+    let most = usize::try_from(limits.page_keys_max)
+        .unwrap_or(usize::MAX)
+        .max(1);
+    match asked {
+        0 => Ok(most),
+        asked if asked <= most => Ok(asked),
+        asked => Err(Error::TooLarge {
+            what: "page",
+            actual: asked as u64,
+            limit_name: "limits.page_keys_max",
+            limit: most as u64,
+        }),
     }
 }
 
@@ -296,6 +323,6 @@ fn key_text(key: &[u8], cut: usize) -> Result<&str> {
         })
 }
 
-fn literal_prefix(glob: &str) -> &str {
+pub(crate) fn literal_prefix(glob: &str) -> &str {
     &glob[..glob.find(['*', '?']).unwrap_or(glob.len())]
 }

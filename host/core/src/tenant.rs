@@ -12,8 +12,9 @@ use crate::blocking::check_two;
 use crate::commit::{ScopeCommand, Work};
 use crate::namespace::TenantSlot;
 use crate::{
-    Batch, BlockingTenant, EntryPage, Error, ErrorKind, Key, ListOptions, Page, Record, Result,
-    Scope, ScopeListOptions, ScopePage, Sequence, SetOptions, StateManager, Value,
+    Batch, BlockingTenant, DiffOptions, DiffPage, EntryPage, Error, ErrorKind, HistoryOptions,
+    HistoryPage, Key, ListOptions, Page, Record, Result, Scope, ScopeListOptions, ScopePage,
+    Sequence, SetOptions, StateManager, Value,
 };
 
 /// A tenant. It can only reach keys of its tenant; clones share it.
@@ -189,6 +190,30 @@ impl Tenant {
         .await
     }
 
+    /// What a key was over time; see [`BlockingTenant::history`].
+    pub async fn history(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        options: &HistoryOptions,
+    ) -> Result<HistoryPage> {
+        let (scope, key, options) = (scope.clone(), key.clone(), *options);
+        self.aside(move |tenant| tenant.history(&scope, &key, &options))
+            .await
+    }
+
+    /// What changed between two commits; see [`BlockingTenant::diff`].
+    pub async fn diff(
+        &self,
+        before: Sequence,
+        after: Sequence,
+        options: &DiffOptions,
+    ) -> Result<DiffPage> {
+        let options = options.clone();
+        self.aside(move |tenant| tenant.diff(before, after, &options))
+            .await
+    }
+
     /// Returns when every commit acknowledged before is on stable storage.
     pub async fn flush(&self) -> Result<()> {
         self.inner.manager.flush_async().await
@@ -209,7 +234,7 @@ impl Tenant {
     }
 
     /// Runs a read on a thread that may block, or here when there is no runtime.
-    async fn aside<T: Send + 'static>(
+    pub(crate) async fn aside<T: Send + 'static>(
         &self,
         read: impl FnOnce(&BlockingTenant) -> Result<T> + Send + 'static,
     ) -> Result<T> {

@@ -6,6 +6,7 @@ mod gate;
 mod groups;
 mod history;
 mod model;
+mod past;
 mod restores;
 mod snapshots;
 mod spine;

@@ -34,8 +34,16 @@ pub(crate) fn expiry_key(expires: UnixMs, data_key: &[u8]) -> Vec<u8> {
     key
 }
 
+/// The expiry rows of times after `from` up to and with `to`.
+pub(crate) fn expiry_range(from: UnixMs, to: UnixMs) -> (Vec<u8>, Vec<u8>) {
+    let bound = |time: UnixMs| match time.0.checked_add(1) {
+        Some(next) => expiry_key(UnixMs(next), b""),
+        None => vec![EXPIRY_TAG + 1],
+    };
+    (bound(from), bound(to))
+}
+
 /// The time and the data key of an expiry row.
-#[allow(dead_code)]
 pub(crate) fn split_expiry_key(key: &[u8]) -> Result<(UnixMs, &[u8])> {
     match key.split_first_chunk::<9>() {
         Some(([EXPIRY_TAG, time @ ..], data_key)) => {

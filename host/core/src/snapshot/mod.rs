@@ -3,14 +3,22 @@
 //! A snapshot is a sequence and no copy. It pins its past: no history or journal row after it is
 //! trimmed while it lives. It reads its own namespace to the end, also after a restore or `close`.
 
+mod at;
+mod diff;
+mod history;
+mod past_keys;
 mod scan;
+mod view;
 
 use std::sync::Arc;
 
+pub use diff::{Change, DiffEntry, DiffOptions, DiffPage};
+pub use history::{HistoryOptions, HistoryPage, Version};
 pub use scan::SnapshotScan;
+pub use view::TenantSnapshot;
 
 use crate::commit::Committer;
-use crate::journal::read_history;
+use crate::journal::{HistoryRow, read_history};
 use crate::namespace::Namespace;
 use crate::record::{is_over, read_stamps};
 use crate::stored_key::{push_history_key, split_history_key};
@@ -83,7 +91,27 @@ impl Snapshot {
 
     /// All records in the order of their keys.
     pub fn scan(&self) -> Result<SnapshotScan<'_>> {
-        SnapshotScan::open(self)
+        self.scan_range(KeyRange::default())
+    }
+
+    /// The records of a range of stored keys, in their order; the range's direction is not heeded.
+    pub(crate) fn scan_range(&self, range: KeyRange<'_>) -> Result<SnapshotScan<'_>> {
+        SnapshotScan::open(self, range)
+    }
+
+    /// Shows also records whose time has come.
+    pub(crate) fn with_expired(mut self) -> Snapshot {
+        self.expired_at = None;
+        self
+    }
+
+    pub(crate) fn namespace(&self) -> &Arc<Namespace> {
+        &self.namespace
+    }
+
+    /// Waits until every commit that a reader may have seen a row of is wholly there.
+    pub(crate) fn settle(&self) {
+        self.committer.settle();
     }
 
     /// The bytes of the record that a stored key had, if it was there.
@@ -135,7 +163,17 @@ impl Snapshot {
 
     fn spanning(&self, key: &[u8], row: &[u8]) -> Result<Option<Vec<u8>>> {
         let (data_key, first) = split_history_key(key)?;
-        let (end, record) = read_history(row).map_err(|error| in_row(data_key, error))?;
+        let (end, record) = match read_history(row).map_err(|error| in_row(data_key, error))? {
+            HistoryRow::Record(end, record) => (end, record),
+            HistoryRow::Trimmed(oldest) if oldest > self.sequence => {
+                let what = match crate::split_key(data_key) {
+                    Ok((_, scope, key)) => format!("`{key}` in {scope}"),
+                    Err(_) => data_key.escape_ascii().to_string(),
+                };
+                return Err(Error::Compacted { what, oldest });
+            }
+            HistoryRow::Trimmed(_) => return Ok(None),
+        };
         let (sequence, _) = read_stamps(record).map_err(|error| in_row(data_key, error))?;
         if sequence != first {
             let reason = format!(

@@ -1,14 +1,17 @@
-//! The scan of a snapshot: exact at its sequence S, in key order, each key once, in bounded memory.
+//! The scan of a snapshot or of a range of its keys: exact at its sequence S, in key order, each key
+//! once, in bounded memory.
 //!
 //! Rows of `data` with a sequence of at most S are what they were. Keys that were changed since are
 //! found in the journal after S, which is followed after each batch of rows has been read, and are
 //! taken from history; so a key that was deleted or replaced before the cursor came by is not
 //! missed. Where a backend's scans see one instant, the journal is read once. Changed keys ahead of
 //! the cursor are remembered up to a limit; beyond it the greatest are dropped, and the journal is
-//! read again from S when the cursor gets there.
+//! read again from S when the cursor gets there. When S is long past, keys changed before the scan
+//! began are found in the history rows of the range instead of a long journal.
 
 use std::collections::BTreeSet;
 
+use super::past_keys::PastKeys;
 use super::{Snapshot, in_row};
 use crate::journal::read_journal;
 use crate::record::read_stamps;
@@ -22,6 +25,8 @@ const BATCH_BYTES: usize = 1 << 20;
 const BATCH_ROWS_MAX: usize = 1_024;
 /// What a remembered key takes beside its bytes.
 const KEY_OVERHEAD_BYTES: usize = 48;
+/// A snapshot that is more commits old than this is read by history rows.
+const JOURNAL_COMMITS_MAX: u64 = 1_000;
 
 /// A scan in progress; used by one thread at a time.
 pub struct SnapshotScan<'a> {
@@ -35,6 +40,12 @@ pub struct SnapshotScan<'a> {
     position: Option<Vec<u8>>,
     changed: Changed,
     changed_bytes_max: usize,
+    /// The commit after which the journal is followed.
+    follow_after: Sequence,
+    /// Keys that were changed up to that commit, when the journal is not read for them.
+    past: Option<PastKeys<'a>>,
+    lo: Vec<u8>,
+    hi: Option<Vec<u8>>,
 }
 
 /// Rows that have been read and not dealt with yet.
@@ -46,7 +57,7 @@ struct Batch {
     next: usize,
 }
 
-/// Keys behind the position that were changed after the snapshot.
+/// Keys of the range behind the position that were changed after the snapshot.
 struct Changed {
     keys: BTreeSet<Vec<u8>>,
     bytes: usize,
@@ -76,11 +87,18 @@ impl Batch {
 }
 
 impl<'a> SnapshotScan<'a> {
-    pub(super) fn open(snapshot: &'a Snapshot) -> Result<SnapshotScan<'a>> {
-        let cursor = snapshot
-            .namespace
-            .backend
-            .scan(Space::Data, KeyRange::default())?;
+    /// Opens a scan of a range, from its first key on.
+    pub(super) fn open(snapshot: &'a Snapshot, range: KeyRange<'_>) -> Result<SnapshotScan<'a>> {
+        let namespace = &*snapshot.namespace;
+        // Read before the first cursor is opened: what comes later is in the journal after it.
+        let head = namespace.head().0;
+        let long_past = head.0.saturating_sub(snapshot.sequence.0) > JOURNAL_COMMITS_MAX;
+        let past = match long_past {
+            true => Some(PastKeys::open(namespace, range, snapshot.sequence)?),
+            false => None,
+        };
+        let follow_after = if long_past { head } else { snapshot.sequence };
+        let cursor = namespace.backend.scan(Space::Data, range)?;
         let mut scan = SnapshotScan {
             snapshot,
             cursor,
@@ -92,11 +110,15 @@ impl<'a> SnapshotScan<'a> {
                 keys: BTreeSet::new(),
                 bytes: 0,
                 complete_below: None,
-                journal_next: Sequence(snapshot.sequence.0 + 1),
+                journal_next: Sequence(follow_after.0 + 1),
             },
             changed_bytes_max: CHANGED_BYTES_MAX,
+            follow_after,
+            past,
+            lo: range.lo.to_vec(),
+            hi: range.hi.map(<[u8]>::to_vec),
         };
-        if snapshot.namespace.capabilities.snapshot_scans {
+        if namespace.capabilities.snapshot_scans {
             scan.follow_journal()?;
         }
         Ok(scan)
@@ -123,14 +145,14 @@ impl<'a> SnapshotScan<'a> {
                 continue;
             }
             let row = self.batch.first();
-            let changed = self.changed.keys.first();
-            let key = match (row, changed) {
-                (Some((key, _)), Some(changed)) => key.min(changed),
-                (Some((key, _)), None) => key,
-                (None, Some(changed)) => changed,
-                (None, None) => &[],
-            };
-            let nothing = row.is_none() && changed.is_none();
+            if let Some(past) = &mut self.past {
+                past.fill()?;
+            }
+            let changed = self.changed.keys.first().map(Vec::as_slice);
+            let past = self.past.as_ref().and_then(PastKeys::first);
+            let keys = [row.map(|(key, _)| key), changed, past];
+            let first = keys.into_iter().flatten().min();
+            let (key, nothing) = (first.unwrap_or_default(), first.is_none());
             if let Some(dropped) = &self.changed.complete_below
                 && (nothing || key >= dropped.as_slice())
             {
@@ -148,6 +170,9 @@ impl<'a> SnapshotScan<'a> {
             }
             if self.changed.keys.remove(&key) {
                 self.changed.bytes -= key.len() + KEY_OVERHEAD_BYTES;
+            }
+            if let Some(past) = &mut self.past {
+                past.pass(&key);
             }
             self.position = Some(key);
         }
@@ -190,9 +215,10 @@ impl<'a> SnapshotScan<'a> {
         loop {
             let (changed, position) = (&mut self.changed, self.position.as_deref());
             let most = self.changed_bytes_max;
+            let bounds = (self.lo.as_slice(), self.hi.as_deref());
             let read = cursor.next_batch(64, &mut |key, row| {
                 if failure.is_none() {
-                    failure = changed.note(key, row, position, most).err();
+                    failure = changed.note(key, row, position, bounds, most).err();
                 }
             })?;
             match failure {
@@ -205,13 +231,21 @@ impl<'a> SnapshotScan<'a> {
 
     /// The position has come to keys that were dropped: reads the journal once more for them.
     fn remember_again(&mut self) -> Result<()> {
-        self.changed = Changed {
-            keys: BTreeSet::new(),
-            bytes: 0,
-            complete_below: None,
-            journal_next: Sequence(self.snapshot.sequence.0 + 1),
-        };
+        self.changed.keys.clear();
+        self.changed.bytes = 0;
+        self.changed.complete_below = None;
+        self.changed.journal_next = Sequence(self.follow_after.0 + 1);
         self.follow_journal()
+    }
+}
+
+impl Cursor for SnapshotScan<'_> {
+    fn next_batch(
+        &mut self,
+        rows_max: usize,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize> {
+        SnapshotScan::next_batch(self, rows_max, visit)
     }
 }
 
@@ -222,11 +256,13 @@ impl Changed {
         key: &[u8],
         row: &[u8],
         position: Option<&[u8]>,
+        (lo, hi): (&[u8], Option<&[u8]>),
         bytes_max: usize,
     ) -> Result<()> {
         let sequence = split_journal_key(key)?;
         for (_, key) in read_journal(row)?.changes {
-            let passed = position.is_some_and(|position| key <= position);
+            let outside = key < lo || hi.is_some_and(|hi| key >= hi);
+            let passed = outside || position.is_some_and(|position| key <= position);
             let dropped = self
                 .complete_below
                 .as_deref()

@@ -1,0 +1,236 @@
+//! What differs between two commits, key by key, in pages of bounded memory.
+//!
+//! Candidates are the keys that the journal names between the two commits, and those whose time came
+//! between them; each is then compared as it was at both.
+
+use std::collections::BTreeSet;
+
+use super::Snapshot;
+use crate::index::{expiry_range, split_expiry_key};
+use crate::journal::read_journal;
+use crate::stored_key::{prefix_end, scope_prefix, split_journal_key};
+use crate::{
+    BlockingTenant, CommitKind, Error, Key, KeyRange, Record, Result, Scope, Sequence, Space,
+    TenantNumber, split_key,
+};
+
+/// Which differences a page holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiffOptions {
+    /// Only keys of this scope.
+    pub scope: Option<Scope>,
+    /// Only keys that begin with this; needs a scope.
+    pub prefix: Option<String>,
+    /// Only what comes after this scope and key; the `next` of the page before.
+    pub after: Option<(Scope, Key)>,
+    /// Most differences in the page; 0 stands for `limits.page_keys_max`.
+    pub limit: usize,
+}
+
+/// How a key differs.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is there only after.
+    Added,
+    /// It is another value, class or expiry.
+    Changed,
+    /// It is there only before.
+    Removed,
+}
+
+/// A key that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffEntry {
+    /// Its scope.
+    pub scope: Scope,
+    /// The key.
+    pub key: Key,
+    /// How it differs.
+    pub change: Change,
+    /// As it was at the first commit.
+    pub before: Option<Record>,
+    /// As it was at the second commit.
+    pub after: Option<Record>,
+}
+
+/// Differences in the order of scopes and keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiffPage {
+    /// The differences.
+    pub entries: Vec<DiffEntry>,
+    /// Where the next page continues; `None` when this is the last one.
+    pub next: Option<(Scope, Key)>,
+}
+
+/// The least candidates after a key, in bounded memory.
+struct Candidates {
+    lo: Vec<u8>,
+    hi: Option<Vec<u8>>,
+    keys: BTreeSet<Vec<u8>>,
+    most: usize,
+    /// Greater ones were dropped.
+    dropped: bool,
+}
+
+impl Candidates {
+    fn add(&mut self, key: &[u8]) {
+        let outside = key < self.lo.as_slice() || self.hi.as_deref().is_some_and(|hi| key >= hi);
+        if outside || self.keys.contains(key) {
+            return;
+        }
+        self.keys.insert(key.to_vec());
+        if self.keys.len() > self.most {
+            self.keys.pop_last();
+            self.dropped = true;
+        }
+    }
+}
+
+impl BlockingTenant {
+    /// What differs between the state right after commit `before` and right after commit `after`.
+    /// Keys in memory only have no past and are left out.
+    ///
+    /// # Errors
+    /// `Compacted` when the past has been trimmed, `InvalidArgument` when `before` comes after
+    /// `after`.
+    pub fn diff(
+        &self,
+        before: Sequence,
+        after: Sequence,
+        options: &DiffOptions,
+    ) -> Result<DiffPage> {
+        if before > after {
+            let reason = format!("{} comes after {}", before.0, after.0);
+            return Err(Error::invalid("first commit", reason));
+        }
+        let limits = self.manager.committer.limits();
+        let limit = crate::list::page_limit(limits, options.limit)?;
+        let first = self.view(self.manager.snapshot_at(before)?);
+        let second = self.view(self.manager.snapshot_at(after)?);
+        let mut page = DiffPage::default();
+        let Some(number) = second.number() else {
+            return Ok(page);
+        };
+        let (mut lo, hi) = range(number, options)?;
+        let mut bytes = 0u64;
+        loop {
+            let mut candidates = Candidates {
+                lo,
+                hi: hi.clone(),
+                keys: BTreeSet::new(),
+                most: limit,
+                dropped: false,
+            };
+            find(first.snapshot(), second.snapshot(), &mut candidates)?;
+            for name in &candidates.keys {
+                let (_, scope, key) = split_key(name)?;
+                if page.entries.len() == limit || bytes >= limits.page_bytes_max {
+                    let last = page.entries.last();
+                    page.next = last.map(|entry| (entry.scope.clone(), entry.key.clone()));
+                    return Ok(page);
+                }
+                let before = first.get_record(&scope, &key)?;
+                let after = second.get_record(&scope, &key)?;
+                let change = match (&before, &after) {
+                    (None, None) => continue,
+                    (None, Some(_)) => Change::Added,
+                    (Some(_), None) => Change::Removed,
+                    (Some(before), Some(after)) if alike(before, after) => continue,
+                    (Some(_), Some(_)) => Change::Changed,
+                };
+                for record in [&before, &after].into_iter().flatten() {
+                    bytes += record.value.as_bytes().len() as u64;
+                }
+                page.entries.push(DiffEntry {
+                    scope,
+                    key,
+                    change,
+                    before,
+                    after,
+                });
+            }
+            match candidates.keys.pop_last() {
+                Some(last) if candidates.dropped => lo = [&last[..], b"\0"].concat(),
+                _ => return Ok(page),
+            }
+        }
+    }
+}
+
+fn alike(a: &Record, b: &Record) -> bool {
+    (&a.value, a.class, a.expires) == (&b.value, b.class, b.expires)
+}
+
+/// The stored keys that the options ask for.
+fn range(number: TenantNumber, options: &DiffOptions) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let mut lo = match &options.scope {
+        Some(scope) => scope_prefix(number, scope),
+        None => number.0.to_be_bytes().to_vec(),
+    };
+    if let Some(prefix) = &options.prefix {
+        if options.scope.is_none() {
+            return Err(Error::invalid("prefix", "it needs a scope"));
+        }
+        lo.extend_from_slice(prefix.as_bytes());
+    }
+    let hi = prefix_end(&lo);
+    if let Some((scope, key)) = &options.after {
+        let after = crate::data_key(number, scope, key);
+        lo = lo.max([&after[..], b"\0"].concat());
+    }
+    Ok((lo, hi))
+}
+
+/// Finds the keys that may differ between two snapshots.
+fn find(first: &Snapshot, second: &Snapshot, candidates: &mut Candidates) -> Result<()> {
+    let backend = &*second.namespace.backend;
+    let lo = crate::stored_key::journal_key(Sequence(first.sequence.0 + 1));
+    let range = KeyRange {
+        lo: &lo,
+        hi: None,
+        reverse: false,
+    };
+    scan(backend, Space::Journal, range, &mut |key, row| {
+        let sequence = split_journal_key(key)?;
+        let row = read_journal(row)?;
+        // What expired between the two may have been removed after the second.
+        if sequence <= second.sequence || row.kind == CommitKind::Expire {
+            row.changes.iter().for_each(|(_, key)| candidates.add(key));
+        }
+        Ok(())
+    })?;
+    let (Some(from), Some(to)) = (first.expired_at, second.expired_at) else {
+        return Ok(());
+    };
+    let (lo, hi) = expiry_range(from, to);
+    let range = KeyRange {
+        lo: &lo,
+        hi: Some(&hi),
+        reverse: false,
+    };
+    scan(backend, Space::Index, range, &mut |key, _| {
+        candidates.add(split_expiry_key(key)?.1);
+        Ok(())
+    })
+}
+
+fn scan(
+    backend: &dyn crate::Backend,
+    space: Space,
+    range: KeyRange<'_>,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut cursor = backend.scan(space, range)?;
+    loop {
+        let mut outcome = Ok(());
+        let read = cursor.next_batch(256, &mut |key, row| {
+            if outcome.is_ok() {
+                outcome = visit(key, row);
+            }
+        })?;
+        outcome?;
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
