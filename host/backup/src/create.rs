@@ -6,14 +6,13 @@
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use statekeep_core::{Error, ErrorKind, Result};
+use statekeep_core::{Error, ErrorKind, Phase, Progress, Result};
 
-use crate::hex::sha256;
+use crate::hex::{Hash256, sha256};
 use crate::manifest::{
     BackupKind, Manifest, ManifestRef, RunRow, SlotType, TenantRow, Timeline, check_words,
 };
 use crate::name::{BackupId, ObjectName};
-use crate::progress::{Phase, Progress};
 use crate::repository::Repository;
 use crate::run::Run;
 use crate::sealed::{FORMAT_VERSION, seal};
@@ -264,7 +263,7 @@ fn describe(task: &CreateTask<'_>, made: Made<'_>) -> Manifest {
         tags: options.tags.clone(),
         label: options.label.clone(),
         pin: options.pin,
-        state_digest: made.totals.digest.hash(),
+        state_digest: Hash256(made.totals.digest.to_bytes()),
         key_id: None,
     }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_core::vfs::sim::SimDisk;
-use statekeep_core::{ErrorKind, Result, Sequence};
+use statekeep_core::{ErrorKind, Progress, Result, Sequence};
 
 use crate::manifest::Manifest;
 use crate::name::BackupId;
-use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::restore::{RestoreReport, Target, restore};
 use crate::testing::{MemoryRows, TestCodecs, backup, disk, objects, path, repository, rows};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use statekeep_core::{
-    Error, KEY_BYTES_MAX, RecordKind, Result, Scope, TenantNumber, inspect_record, split_key,
+    Error, KEY_BYTES_MAX, RecordKind, Result, Scope, StateDigest, TenantNumber, inspect_record,
+    split_key,
 };
 
-use crate::digest::StateDigest;
 use crate::segment::Entries;
 
 /// A manifest counts by scope up to this many tenants' scopes, then by kind of scope.

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use statekeep_core::vfs::sim::{SimDisk, Times};
-use statekeep_core::{ErrorKind, Result};
+use statekeep_core::{ErrorKind, Progress, Result};
 
 use crate::manifest::{Manifest, parse_manifest};
 use crate::name::{BackupId, ObjectName};
-use crate::progress::Progress;
 use crate::sealed::seal;
 use statekeep_core::oracle::Oracle;
 

@@ -10,7 +10,6 @@ mod budget;
 mod create;
 #[cfg(test)]
 mod damage_tests;
-mod digest;
 mod facts;
 #[cfg(test)]
 mod fault_tests;
@@ -21,7 +20,6 @@ mod manager;
 mod manifest;
 mod name;
 mod problem;
-mod progress;
 mod read_run;
 mod repository;
 mod restore;
@@ -35,7 +33,6 @@ mod verify;
 mod write_run;
 
 pub use create::{CODEC_NONE, CreateOptions};
-pub use digest::StateDigest;
 pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
 pub use hex::{Hash256, HexBytes};
 pub use list::{BackupList, BackupSummary};
@@ -47,11 +44,11 @@ pub use manifest::{
 };
 pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
 pub use problem::{Problem, ProblemKind};
-pub use progress::{Phase, Progress, ProgressSnapshot};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use run::{Run, SegmentRow, parse_run};
 pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
 pub use segment::*;
+pub use statekeep_core::{Phase, Progress, ProgressSnapshot, StateDigest};
 pub use store::{Listing, Object, ObjectInfo, ObjectWriter, Put, Store, read_all};
 pub use verify::{PROBLEMS_MAX, VerifyLevel, VerifyReport};
 pub use write_run::THREADS_MAX;

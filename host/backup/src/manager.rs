@@ -9,15 +9,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_core::{
-    Error, ErrorKind, NamespaceBuilder, Plugins, RestoreSource, Result, Sequence, Snapshot,
-    SnapshotScan, StateManager, TenantNumber,
+    Error, ErrorKind, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Sequence,
+    Snapshot, SnapshotScan, StateManager, TenantNumber,
 };
 
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, CreateTask, Source, create_full};
 use crate::list::{BackupList, not_found};
 use crate::manifest::{Manifest, TenantRow, Timeline};
 use crate::name::{BackupId, ObjectName};
-use crate::progress::{Phase, Progress};
 use crate::repository::Repository;
 use crate::restore::{RestoreOptions, RestoreReport, Target, restore};
 use crate::segment::{BlockCodec, SEGMENT_BYTES_MAX};

@@ -11,14 +11,13 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use statekeep_core::{Codec, Error, ErrorKind, Plugins, Result};
+use statekeep_core::{Codec, Error, ErrorKind, Plugins, Progress, Result};
 
 use crate::budget::{Budget, Permit, stopped};
 use crate::facts::{BlockFacts, inspect};
 use crate::hex::Hash256;
 use crate::name::ObjectName;
 use crate::problem::Problem;
-use crate::progress::Progress;
 use crate::run::{Run, SegmentRow};
 use crate::segment::{BlockRef, SegmentReader, decode_block};
 use crate::store::{Object, Store};

@@ -6,15 +6,13 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use statekeep_core::{Error, ErrorKind, Plugins, Result, Sequence};
+use statekeep_core::{Error, ErrorKind, Phase, Plugins, Progress, Result, Sequence, StateDigest};
 
-use crate::digest::StateDigest;
 use crate::hex::Hash256;
 use crate::list::is_whole;
 use crate::manifest::Manifest;
 use crate::name::{BackupId, ObjectName};
 use crate::problem::Problem;
-use crate::progress::{Phase, Progress};
 use crate::read_run::{Item, ReadTask, read_run};
 use crate::repository::Repository;
 use crate::segment::Entries;
@@ -112,7 +110,7 @@ pub(crate) fn restore(
         progress.add(u64::from(facts.entries), 0, put);
         Ok(())
     })?;
-    let state_digest = digest.hash();
+    let state_digest = Hash256(digest.to_bytes());
     if state_digest != manifest.state_digest || records != manifest.records {
         let reason = format!(
             "it says {} records with the state digest {}; its segments give {records} with {state_digest}",

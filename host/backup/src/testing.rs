@@ -7,13 +7,12 @@ use std::sync::Arc;
 use statekeep_core::vfs::Vfs;
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{
-    Backend, BackendConfig, Codec, Error, ErrorKind, Key, Plugins, RecordHeader, RecordKind,
-    Result, Scope, Sequence, TenantNumber, data_key, encode_record,
+    Backend, BackendConfig, Codec, Error, ErrorKind, Key, Plugins, Progress, RecordHeader,
+    RecordKind, Result, Scope, Sequence, TenantNumber, data_key, encode_record,
 };
 
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Source, create_full};
 use crate::manifest::{Manifest, TenantRow, Timeline};
-use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::segment::BlockCodec;
 use crate::write_run::Rows;

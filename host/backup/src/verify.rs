@@ -4,16 +4,14 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use serde::Serialize;
-use statekeep_core::{Error, ErrorKind, Plugins, Result};
+use statekeep_core::{Error, ErrorKind, Phase, Plugins, Progress, Result, StateDigest};
 
-use crate::digest::StateDigest;
 use crate::facts::Counter;
-use crate::hex::sha256;
+use crate::hex::{Hash256, sha256};
 use crate::list::is_whole;
 use crate::manifest::{Manifest, RunRow};
 use crate::name::{BackupId, ObjectName};
 use crate::problem::{Problem, ProblemKind};
-use crate::progress::{Phase, Progress};
 use crate::read_run::{Item, ReadTask, read_run};
 use crate::repository::Repository;
 use crate::run::{Run, parse_run};
@@ -327,7 +325,7 @@ fn check_totals(manifest: &Manifest, level: VerifyLevel, findings: &mut Findings
     if level == VerifyLevel::Quick {
         return;
     }
-    let digest = totals.digest.hash();
+    let digest = Hash256(totals.digest.to_bytes());
     if digest != manifest.state_digest {
         let what = format!(
             "its state digest is {}, its records give {digest}",

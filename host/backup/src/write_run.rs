@@ -8,13 +8,11 @@ use std::collections::BTreeMap;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
-use statekeep_core::{Error, ErrorKind, Result};
+use statekeep_core::{Error, ErrorKind, Progress, Result, StateDigest};
 
 use crate::budget::{Budget, Permit, stopped};
-use crate::digest::StateDigest;
 use crate::facts::{BlockFacts, Counter, Counts, inspect};
 use crate::name::{BackupId, ObjectName};
-use crate::progress::Progress;
 use crate::run::SegmentRow;
 use crate::segment::{
     BLOCK_BYTES_MAX, BlockBuilder, BlockCodec, EncodedBlock, Entry, RawBlock, Scratch,

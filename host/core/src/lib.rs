@@ -18,6 +18,7 @@ mod cache;
 pub mod check;
 mod codec;
 mod commit;
+mod digest;
 mod ephemeral;
 mod error;
 mod index;
@@ -28,6 +29,7 @@ mod meta;
 mod names;
 mod namespace;
 mod options;
+mod progress;
 #[cfg(any(test, feature = "sim"))]
 pub use statekeep_oracle as oracle;
 mod read;
@@ -47,12 +49,14 @@ pub use backend::*;
 pub use batch::{Batch, Expiry, SetOptions};
 pub use blocking::BlockingTenant;
 pub use codec::*;
+pub use digest::StateDigest;
 pub use error::{Error, ErrorKind, Result};
 pub use journal::{ChangeOp, CommitKind, ORIGIN_BYTES_MAX};
 pub use list::{EntryPage, ListOptions, Page, ScopeListOptions, ScopePage};
 pub use manager::{StateInfo, StateManager};
 pub use names::*;
 pub use options::*;
+pub use progress::{Phase, Progress, ProgressSnapshot};
 pub use read::Record;
 pub use record::{
     Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,

@@ -1,9 +1,11 @@
-//! How far a long operation is, and the wish to stop it.
+//! How far a long operation is - a backup, a restore, a swap of the backend - and the wish to stop it.
+//!
+//! The operation counts, any thread may look or cancel; clones are the same operation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
-use statekeep_core::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What an operation is doing.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub enum Phase {
     /// It has not started.
     #[default]
     Waiting = 0,
-    /// It opens the repository and reads manifests.
+    /// It opens what it reads from and writes to.
     Preparing = 1,
     /// It reads, encodes and writes records, or reads and checks them.
     Copying = 2,
@@ -20,6 +22,10 @@ pub enum Phase {
     Committing = 3,
     /// It has ended, well or not.
     Done = 4,
+    /// A swap takes over what was committed since it began to copy.
+    Following = 5,
+    /// A swap compares both sides.
+    Verifying = 6,
 }
 
 impl Phase {
@@ -31,6 +37,8 @@ impl Phase {
             Phase::Copying => "copying",
             Phase::Committing => "committing",
             Phase::Done => "done",
+            Phase::Following => "following",
+            Phase::Verifying => "verifying",
         }
     }
 }
@@ -47,6 +55,7 @@ struct Counters {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     bytes_total: AtomicU64,
+    commits_behind: AtomicU64,
     cancelled: AtomicBool,
 }
 
@@ -59,12 +68,15 @@ pub struct ProgressSnapshot {
     pub records: u64,
     /// Records expected.
     pub records_total: u64,
-    /// Bytes read: keys and records of a backup, stored bytes of a verification or restore.
+    /// Bytes read: keys and records of a backup, stored bytes of a verification or restore, rows of a
+    /// swap.
     pub bytes_in: u64,
-    /// Bytes written: segments of a backup, keys and records of a restore.
+    /// Bytes written: segments of a backup, keys and records of a restore, rows of a swap.
     pub bytes_out: u64,
     /// Bytes expected to be read.
     pub bytes_total: u64,
+    /// Commits that a swap has still to take over.
+    pub commits_behind: u64,
     /// Somebody asked it to stop.
     pub cancelled: bool,
 }
@@ -83,6 +95,8 @@ impl Progress {
             2 => Phase::Copying,
             3 => Phase::Committing,
             4 => Phase::Done,
+            5 => Phase::Following,
+            6 => Phase::Verifying,
             _ => Phase::Waiting,
         };
         ProgressSnapshot {
@@ -92,6 +106,7 @@ impl Progress {
             bytes_in: counters.bytes_in.load(Relaxed),
             bytes_out: counters.bytes_out.load(Relaxed),
             bytes_total: counters.bytes_total.load(Relaxed),
+            commits_behind: counters.commits_behind.load(Relaxed),
             cancelled: counters.cancelled.load(Relaxed),
         }
     }
@@ -102,22 +117,31 @@ impl Progress {
         self.0.cancelled.store(true, Relaxed);
     }
 
-    pub(crate) fn enter(&self, phase: Phase) {
+    /// Says what the operation is doing.
+    pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
-    pub(crate) fn expect(&self, records: u64, bytes: u64) {
+    /// Says how much there is to do.
+    pub fn expect(&self, records: u64, bytes: u64) {
         self.0.records_total.store(records, Relaxed);
         self.0.bytes_total.store(bytes, Relaxed);
     }
 
-    pub(crate) fn add(&self, records: u64, bytes_in: u64, bytes_out: u64) {
+    /// Counts what was done.
+    pub fn add(&self, records: u64, bytes_in: u64, bytes_out: u64) {
         self.0.records.fetch_add(records, Relaxed);
         self.0.bytes_in.fetch_add(bytes_in, Relaxed);
         self.0.bytes_out.fetch_add(bytes_out, Relaxed);
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Says how many commits are still to be taken over.
+    pub fn behind(&self, commits: u64) {
+        self.0.commits_behind.store(commits, Relaxed);
+    }
+
+    /// Fails with `Cancelled` once somebody asked the operation to stop.
+    pub fn check(&self) -> Result<()> {
         if self.0.cancelled.load(Relaxed) {
             return Err(Error::other(
                 ErrorKind::Cancelled,

@@ -2,12 +2,12 @@
 //!
 //! The sum modulo 2^256 of `SHA-256(length of the key, u64 little-endian ‖ key ‖ record bytes)`,
 //! each hash read as a little-endian number, written as 64 hexadecimal digits of the little-endian
-//! bytes. A restore or a synthetic full must reproduce it. It proves that nothing was lost or
-//! mixed up by accident; it is no defence against an attacker.
+//! bytes. A restore, a synthetic full or a swap of the backend must reproduce it. It proves that
+//! nothing was lost or mixed up by accident; it is no defence against an attacker.
+
+use std::fmt;
 
 use sha2::{Digest, Sha256};
-
-use crate::hex::Hash256;
 
 /// A running sum.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -41,12 +41,20 @@ impl StateDigest {
     }
 
     /// Its bytes, as manifests hold them.
-    pub fn hash(&self) -> Hash256 {
+    pub fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (place, limb) in bytes.chunks_exact_mut(8).zip(self.0) {
             place.copy_from_slice(&limb.to_le_bytes());
         }
-        Hash256(bytes)
+        bytes
+    }
+}
+
+/// 64 lower-case hexadecimal digits.
+impl fmt::Display for StateDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = self.to_bytes().into_iter();
+        bytes.try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -60,7 +68,7 @@ mod tests {
             let mut sum = StateDigest::default();
             rows.iter()
                 .for_each(|(key, record)| sum.add(key.as_bytes(), record.as_bytes()));
-            sum.hash()
+            sum.to_bytes()
         };
         assert_eq!(
             digest(&[("a", "1"), ("b", "2")]),
@@ -72,7 +80,7 @@ mod tests {
         );
         assert_ne!(digest(&[("ab", "c")]), digest(&[("a", "bc")]));
         assert_ne!(digest(&[("a", "1")]), digest(&[("a", "1"), ("a", "1")]));
-        assert_eq!(digest(&[]), Hash256([0; 32]));
+        assert_eq!(digest(&[]), [0; 32]);
     }
 
     #[test]
