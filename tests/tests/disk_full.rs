@@ -175,6 +175,16 @@ fn redb_refuses_commits_while_there_is_too_little_room() {
     refuses_commits_while_there_is_too_little_room("redb");
 }
 
+#[test]
+fn sqlite_refuses_commits_while_there_is_too_little_room() {
+    refuses_commits_while_there_is_too_little_room("sqlite");
+}
+
+#[test]
+fn lmdb_refuses_commits_while_there_is_too_little_room() {
+    refuses_commits_while_there_is_too_little_room("lmdb");
+}
+
 /// The disk ends in the middle of a commit: the state stops writing and says why, reads go on, and
 /// once there is room and it was opened again, everything acknowledged is there and writes go on.
 fn runs_into_the_end(backend: &str, mib: u64, ballast: usize, options: &[(&str, &str)]) {
@@ -231,7 +241,14 @@ fn redb_runs_into_the_end_of_the_disk() {
 
 #[test]
 fn lmdb_runs_into_the_end_of_the_disk() {
-    runs_into_the_end("lmdb", 48, 36, &[]);
+    let options = [("backend_options.free_bytes_min", "0")];
+    runs_into_the_end("lmdb", 48, 36, &options);
+}
+
+#[test]
+fn sqlite_runs_into_the_end_of_the_disk() {
+    let options = [("backend_options.free_bytes_min", "0")];
+    runs_into_the_end("sqlite", 48, 36, &options);
 }
 
 /// A fault that is known: once a write failed for want of space, sled 0.34 waits for ever in the drop of

@@ -1,8 +1,9 @@
 //! Engine errors as statuses.
 //!
 //! A commit that fails before its meta page is written has changed nothing, whatever of it reached
-//! the disk, so a full disk or map is NO_SPACE there and the store goes on. A sync that failed leaves
-//! it unknown what the disk holds, and stays IO.
+//! the disk, so a full map or disk is NO_SPACE there and the store goes on. Where LMDB says EIO, a
+//! sync may have failed, or a write been cut short by the end of the disk: that stays IO, after
+//! which it is not known what the disk holds.
 
 use heed::{Error as Engine, MdbError};
 use statekeep_plugin_sdk::{Error, Result, Status};
@@ -28,10 +29,16 @@ impl<T> During<T> for heed::Result<T> {
                 format!("LMDB commit failed: {io}; free some space on the disk"),
             )
             .with_os_error(io.raw_os_error().unwrap_or_default()),
+            Engine::Io(io) if io.raw_os_error() == Some(EIO) => {
+                let next = "the disk failed, or has no space left: check it, and what is free";
+                Error::io(format!("LMDB commit failed: {io}; {next}")).with_os_error(EIO)
+            }
             _ => of(error, "commit"),
         })
     }
 }
+
+const EIO: i32 = 5;
 
 fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
@@ -94,6 +101,10 @@ mod tests {
             (refused.status(), refused.os_error()),
             (Status::NO_SPACE, 28)
         );
+        let short = Engine::from(std::io::Error::from_raw_os_error(EIO));
+        let short = Err::<(), _>(short).during_commit().unwrap_err();
+        assert_eq!((short.status(), short.os_error()), (Status::IO, EIO));
+        assert!(short.message().contains("no space left"), "{short}");
         let unknown = Err::<(), _>(full()).during("flush").unwrap_err();
         assert_eq!((unknown.status(), unknown.os_error()), (Status::IO, 28));
         assert!(

@@ -19,9 +19,10 @@ use std::path::Path;
 
 use heed::types::Bytes;
 use heed::{AnyTls, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
+use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
     Backend, Capabilities, Commit, Config, Durability, Error, Host, Op, Outcome, Plugin, Result,
-    ScanRange, Sink, Status, export_plugin, one_keyspace,
+    ScanRange, Sink, Status, export_plugin, one_keyspace, room::Room,
 };
 
 pub use cursor::Scan;
@@ -38,6 +39,8 @@ export_plugin!(Lmdb: backend);
 pub struct Lmdb {
     rows: Rows,
     env: Env<WithoutTls>,
+    /// Asked under LMDB's writer lock.
+    room: Mutex<Room>,
     #[expect(dead_code, reason = "held for as long as the store is open")]
     lock: File,
 }
@@ -59,7 +62,12 @@ impl Plugin for Lmdb {
         // The first commit expects the files' names and sizes on the disk.
         env.force_sync().during("open")?;
         lock.sync_all()?;
-        Ok(Lmdb { rows, env, lock })
+        Ok(Lmdb {
+            rows,
+            env,
+            room: Mutex::new(Room::new(directory, options.free_bytes_min)),
+            lock,
+        })
     }
 }
 
@@ -120,6 +128,7 @@ impl Backend for Lmdb {
         if let Some(index) = commit.conflict(|space, key| self.value(&transaction, space, key))? {
             return Ok(Outcome::Conflict { index });
         }
+        self.room.lock().take(commit)?;
         for op in commit.ops() {
             match op {
                 Op::Put { space, key, value } => one_keyspace::with_stored(space, key, |key| {

@@ -12,7 +12,7 @@ const TIB: u64 = 1 << 40;
 const MAP_STEP: u64 = 64 << 10;
 
 /// Every name that `options` may hold.
-const KNOWN: &[&str] = &["map_bytes_max", "readers_max"];
+const KNOWN: &[&str] = &["map_bytes_max", "readers_max", "free_bytes_min"];
 
 /// What an instance is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub(crate) struct Options {
     pub(crate) map_bytes_max: usize,
     /// Reads and scans at one time (default 1024).
     pub(crate) readers_max: u32,
+    /// Commits are refused with NO_SPACE while the disk has less room than this (default 128 MiB,
+    /// 0 switches the check off).
+    pub(crate) free_bytes_min: u64,
 }
 
 impl Options {
@@ -36,6 +39,7 @@ impl Options {
             map_bytes_max: usize::try_from(map_bytes_max.next_multiple_of(MAP_STEP))
                 .map_err(too_many)?,
             readers_max: u32::try_from(readers_max).map_err(too_many)?,
+            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
 }
