@@ -83,17 +83,33 @@ fn a_scan_displaces_no_record_that_is_read_again() {
 #[test]
 fn a_record_that_returns_soon_after_it_left_stays() {
     let cache = RecordCache::new(1 << 20);
+    let mut others = (0..10_000_u64).map(|number| put(&cache, &number.to_le_bytes(), &[1; 1_000]));
     put(&cache, b"back", b"1");
-    let others = |range: std::ops::Range<u64>| {
-        for number in range {
-            put(&cache, &number.to_le_bytes(), &[1; 1_000]);
+    // Looked at without being read.
+    let inside = &cache.0.as_ref().unwrap().entries;
+    while Pinned::new(inside).get(b"back").is_some() {
+        others.next().unwrap();
+    }
+    put(&cache, b"back", b"1");
+    assert!(others.count() > 5_000);
+    assert!(holds(&cache, b"back"));
+}
+
+#[test]
+fn a_record_gets_its_time_in_a_cache_full_of_others_that_were_read() {
+    let cache = RecordCache::new(1 << 20);
+    let put_all = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            put(&cache, &number.to_le_bytes(), &[1; 100]);
         }
     };
-    others(0..1_200);
-    assert!(!holds(&cache, b"back"));
-    put(&cache, b"back", b"1");
-    others(1_200..10_000);
-    assert!(holds(&cache, b"back"));
+    // These nearly fill it, are read, and have moved on when the thousand after them came.
+    put_all(0..3_400);
+    put_all(0..3_400);
+    put_all(10_000..11_000);
+    put(&cache, b"fresh", b"1");
+    put_all(20_000..20_200);
+    assert!(holds(&cache, b"fresh"));
 }
 
 #[test]
