@@ -19,7 +19,8 @@ type Version = (Sequence, Option<Sequence>);
 /// Reads every row of a state and checks that
 /// - the journal has one row a commit from after the floor to the head, its times never go back;
 /// - each key's versions are exactly those that the journal tells, with no gap and no overlap;
-/// - each record and row can be read, and belongs to a tenant that is known.
+/// - each record and row can be read, and belongs to a tenant that is known;
+/// - each secondary index has exactly the rows that the records give.
 pub fn check_consistency(manager: &StateManager) -> Result<()> {
     let namespace = manager.committer.namespace_arc()?;
     let (versions, trimmed) = read_versions(&namespace)?;
@@ -44,7 +45,7 @@ pub fn check_consistency(manager: &StateManager) -> Result<()> {
             ));
         }
     }
-    Ok(())
+    crate::index::check::check_indexes(&namespace)
 }
 
 fn inconsistent(what: &str, reason: String) -> Error {

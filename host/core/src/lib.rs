@@ -32,6 +32,7 @@ mod options;
 mod progress;
 #[cfg(any(test, feature = "sim"))]
 pub use statekeep_oracle as oracle;
+mod query;
 mod read;
 mod record;
 mod restore;
@@ -51,12 +52,20 @@ pub use blocking::BlockingTenant;
 pub use codec::*;
 pub use digest::StateDigest;
 pub use error::{Error, ErrorKind, Result};
+pub use index::{
+    INDEX_NAME_BYTES_MAX, INDEXES_MAX, IndexBuild, IndexDefinition, IndexInfo, IndexState,
+};
 pub use journal::{ChangeOp, CommitKind, ORIGIN_BYTES_MAX};
 pub use list::{EntryPage, ListOptions, Page, ScopeListOptions, ScopePage};
 pub use manager::{StateInfo, StateManager};
 pub use names::*;
 pub use options::*;
 pub use progress::{Phase, Progress, ProgressSnapshot};
+pub use query::{
+    Explain, ExplainOrder, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, QUERY_FILTER_BYTES_MAX,
+    QUERY_FILTER_DEPTH_MAX, QUERY_IN_MAX, QUERY_ORDER_MAX, QUERY_SELECT_MAX, QUERY_TEXT_BYTES_MAX,
+    QUERY_WHERE_MAX, Query, QueryFacts, QueryPage, QueryRow,
+};
 pub use read::Record;
 pub use record::{
     Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ulid::Ulid;
 
 use crate::commit::{Committer, Done, Work};
+use crate::index::IndexWorker;
 use crate::meta::{Meta, STATE_FORMAT, meta_ops};
 use crate::namespace::{Namespace, TenantSlot};
 use crate::rules::Rules;
@@ -31,6 +32,7 @@ pub struct StateManager {
     pub(crate) rules: Rules,
     pub(crate) archive_codec: String,
     pub(crate) committer: Arc<Committer>,
+    pub(crate) index_worker: IndexWorker,
     plugins: Arc<dyn Plugins>,
     vfs: Arc<dyn Vfs>,
 }
@@ -97,7 +99,8 @@ impl StateManager {
             &init,
         )?;
         let path = opened.dir.path().to_owned();
-        let (namespace, tenant_next) = Namespace::load(opened.backend, 1, opened.dir)?;
+        let (namespace, tenant_next) =
+            Namespace::load(opened.backend, 1, opened.dir, plugins.clone())?;
         let state_id = namespace.state.id;
         if state_id != ulid_of(&opened.current.state)? {
             let reason = format!(
@@ -115,6 +118,8 @@ impl StateManager {
             options.limits,
             flush_interval,
         )?;
+        let index_worker = IndexWorker::default();
+        index_worker.start(&committer)?;
         Ok(Arc::new(StateManager {
             path,
             backend_name: opened.current.backend,
@@ -124,6 +129,7 @@ impl StateManager {
             rules,
             archive_codec: options.archive_codec,
             committer,
+            index_worker,
             plugins,
             vfs: options.vfs,
         }))
@@ -136,6 +142,7 @@ impl StateManager {
     /// # Errors
     /// `Poisoned` when writing had failed or the last flush does; the state is closed even so.
     pub fn close(&self) -> Result<()> {
+        self.index_worker.stop(&self.committer);
         self.committer.close()
     }
 
@@ -222,7 +229,7 @@ impl StateManager {
 
 impl Drop for StateManager {
     fn drop(&mut self) {
-        if let Err(error) = self.committer.close() {
+        if let Err(error) = self.close() {
             tracing::error!(path = %self.path.display(), %error, "closing the state failed");
         }
     }

@@ -7,12 +7,15 @@
 //! floor          oldest sequence whose snapshot can be read, u64
 //! tenant-next    number u32 of the next new tenant
 //! tenant/<name>  number u32
+//! index-next     id u32 of the next secondary index; missing before the first
+//! index/<name>   a secondary index: JSON, see the index module
 //! ```
 //! Ids are ULIDs as 128-bit numbers. A restored namespace keeps the state id and has a new timeline.
 
 use ulid::Ulid;
 
 use crate::bytes::Reader;
+use crate::index::StoredIndex;
 use crate::journal::known;
 use crate::{Backend, Error, KeyRange, Result, RowOp, Sequence, Space, TenantNumber, UnixMs};
 
@@ -24,6 +27,8 @@ pub(crate) const HEAD: &[u8] = b"head";
 pub(crate) const FLOOR: &[u8] = b"floor";
 pub(crate) const TENANT_NEXT: &[u8] = b"tenant-next";
 const TENANT_PREFIX: &[u8] = b"tenant/";
+pub(crate) const INDEX_NEXT: &[u8] = b"index-next";
+const INDEX_PREFIX: &[u8] = b"index/";
 
 /// Who a state is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -48,6 +53,15 @@ pub(crate) struct Meta {
     pub(crate) floor: Sequence,
     pub(crate) tenant_next: TenantNumber,
     pub(crate) tenants: Vec<(String, TenantNumber)>,
+    pub(crate) indexes: Indexes,
+}
+
+/// The secondary indexes of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Indexes {
+    /// The id of the next one.
+    pub(crate) next: u32,
+    pub(crate) all: Vec<(String, StoredIndex)>,
 }
 
 fn begin(out: &mut Vec<u8>) -> usize {
@@ -83,10 +97,20 @@ pub(crate) fn push_head(out: &mut Vec<u8>, head: &HeadRow) {
     finish(out, start);
 }
 
+pub(crate) fn push_index(out: &mut Vec<u8>, index: &StoredIndex) {
+    let start = begin(out);
+    out.extend_from_slice(index.to_json().as_bytes());
+    finish(out, start);
+}
+
 pub(crate) fn push_number(out: &mut Vec<u8>, number: TenantNumber) {
     let start = begin(out);
     out.extend_from_slice(&number.0.to_le_bytes());
     finish(out, start);
+}
+
+pub(crate) fn index_key(name: &str) -> Vec<u8> {
+    [INDEX_PREFIX, name.as_bytes()].concat()
 }
 
 pub(crate) fn tenant_key(name: &str) -> Vec<u8> {
@@ -106,6 +130,7 @@ impl Meta {
             floor: Sequence(0),
             tenant_next: TenantNumber(1),
             tenants: Vec::new(),
+            indexes: Indexes::default(),
         }
     }
 
@@ -142,6 +167,14 @@ impl Meta {
                 .iter()
                 .map(|(name, n)| (tenant_key(name), number(*n))),
         );
+        if self.indexes.next > 1 {
+            rows.push((INDEX_NEXT.to_vec(), number(TenantNumber(self.indexes.next))));
+        }
+        rows.extend(self.indexes.all.iter().map(|(name, index)| {
+            let mut row = Vec::new();
+            push_index(&mut row, index);
+            (index_key(name), row)
+        }));
         rows
     }
 
@@ -152,7 +185,7 @@ impl Meta {
         while cursor.next_batch(256, &mut |key, row| rows.push((key.to_vec(), row.to_vec())))? > 0 {
         }
         let (mut state, mut head, mut floor, mut next) = (None, None, None, None);
-        let mut tenants = Vec::new();
+        let (mut tenants, mut indexes) = (Vec::new(), Indexes::default());
         for (key, row) in &rows {
             match key.as_slice() {
                 STATE => state = Some(read_state(row)?),
@@ -163,9 +196,12 @@ impl Meta {
                     reader.end()?;
                 }
                 TENANT_NEXT => next = Some(read_number(row, "meta row `tenant-next`")?),
+                INDEX_NEXT => indexes.next = read_number(row, "meta row `index-next`")?.0,
                 key => {
                     if let Some(name) = key.strip_prefix(TENANT_PREFIX) {
                         tenants.push(read_tenant(name, row)?);
+                    } else if let Some(name) = key.strip_prefix(INDEX_PREFIX) {
+                        indexes.all.push(read_index(name, row)?);
                     }
                 }
             }
@@ -178,7 +214,17 @@ impl Meta {
             floor: floor.ok_or_else(|| missing("floor"))?,
             tenant_next: next.ok_or_else(|| missing("tenant-next"))?,
             tenants,
+            indexes,
         })
+    }
+}
+
+impl Default for Indexes {
+    fn default() -> Indexes {
+        Indexes {
+            next: 1,
+            all: Vec::new(),
+        }
     }
 }
 
@@ -223,6 +269,14 @@ fn read_tenant(name: &[u8], row: &[u8]) -> Result<(String, TenantNumber)> {
     let name = std::str::from_utf8(name)
         .map_err(|_| Error::corrupt(what.as_str(), "its name is not UTF-8"))?;
     Ok((name.to_owned(), read_number(row, &what)?))
+}
+
+fn read_index(name: &[u8], row: &[u8]) -> Result<(String, StoredIndex)> {
+    let what = format!("meta row `index/{}`", name.escape_ascii());
+    let name = std::str::from_utf8(name)
+        .map_err(|_| Error::corrupt(what.as_str(), "its name is not UTF-8"))?;
+    let index = StoredIndex::from_json(&what, open(row, &what)?.rest())?;
+    Ok((name.to_owned(), index))
 }
 
 /// The rows as operations of one commit.

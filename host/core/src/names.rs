@@ -82,6 +82,14 @@ impl ScopeKind {
             .map_or("", |(_, name)| name)
     }
 
+    /// The kind of a word in the text form.
+    pub fn from_name(name: &str) -> Option<ScopeKind> {
+        KINDS
+            .iter()
+            .find(|(_, word)| *word == name)
+            .map(|(kind, _)| *kind)
+    }
+
     /// The kind of a number in a stored key.
     pub fn from_number(number: u8) -> Option<ScopeKind> {
         KINDS
@@ -179,16 +187,12 @@ impl FromStr for Scope {
             Error::invalid("scope", reason)
         };
         let (word, id) = text.split_once(':').ok_or_else(unknown)?;
-        let (kind, _) = KINDS
-            .iter()
-            .find(|(_, name)| *name == word)
-            .ok_or_else(unknown)?;
-        match kind {
+        match ScopeKind::from_name(word).ok_or_else(unknown)? {
             ScopeKind::Step => {
                 let (workflow, step) = split_step(id)?;
                 Scope::step(&workflow, step)
             }
-            kind => Scope::new(*kind, id),
+            kind => Scope::new(kind, id),
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::meta::{HeadRow, Meta, StateRow};
 use crate::state_dir::StateDir;
 use crate::stored_key::split_journal_key;
 use crate::{
-    Backend, Capabilities, Cursor, Error, KeyRange, Result, Sequence, Space, TenantNumber, UnixMs,
+    Backend, Capabilities, Cursor, Error, KeyRange, Plugins, Result, Sequence, Space, TenantNumber,
+    UnixMs,
 };
 
 pub(crate) struct Namespace {
@@ -46,6 +47,7 @@ impl Namespace {
         backend: Arc<dyn Backend>,
         generation: u32,
         dir: StateDir,
+        plugins: Arc<dyn Plugins>,
     ) -> Result<(Namespace, TenantNumber)> {
         let meta = Meta::load(&*backend)?;
         check_head(&*backend, &meta)?;
@@ -56,7 +58,7 @@ impl Namespace {
             state: meta.state,
             timeline: meta.head.timeline,
             ephemeral: Arc::new(Ephemeral::default()),
-            index: IndexSet::default(),
+            index: IndexSet::load(&meta, plugins)?,
             floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(meta.tenants.into_iter().collect()),

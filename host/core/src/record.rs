@@ -12,6 +12,7 @@
 //!  .  payload to the end: JSON text or raw bytes, or what the codec made of them
 //! ```
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::bytes::Reader;
@@ -302,6 +303,17 @@ impl<'a> RecordView<'a> {
             bytes,
             payload,
         })
+    }
+
+    /// The text of a JSON value, borrowed unless it must be unpacked; nothing for other kinds.
+    pub(crate) fn json(&self, plugins: &dyn Plugins) -> Result<Option<Cow<'a, [u8]>>> {
+        if self.header.kind != RecordKind::Json {
+            return Ok(None);
+        }
+        if self.header.codec.is_none() && self.header.key_id.is_none() {
+            return Ok(Some(Cow::Borrowed(&self.bytes[self.payload.clone()])));
+        }
+        Ok(Some(Cow::Owned(self.value(plugins)?.into_bytes())))
     }
 
     /// The value: copied, or unpacked by its codec.

@@ -212,7 +212,11 @@ impl NamespaceBuilder {
             .committer
             .run_blocking(Work::Restore(Box::new(work)))
         {
-            Ok(done) => Ok(done.sequence.unwrap_or(done.head)),
+            Ok(done) => {
+                // The new namespace has the indexes' definitions and no rows of them.
+                self.manager.index_worker.start(&self.manager.committer)?;
+                Ok(done.sequence.unwrap_or(done.head))
+            }
             Err(error) => {
                 if error.kind() != ErrorKind::Indeterminate
                     && let Err(left) = dir.remove_namespace(id)

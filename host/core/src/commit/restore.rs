@@ -40,12 +40,8 @@ impl Core {
         let old = self.position.head;
         let sequence = Sequence(old.sequence.max(work.sequence).0 + 1);
         let time = committer.clock.now().max(old.time);
-        let next = work
-            .tenants
-            .iter()
-            .map(|(_, number)| number.0)
-            .max()
-            .unwrap_or(0);
+        let mut tenants = work.tenants;
+        let tenant_next = self.namespace.index.tenants_needed(&mut tenants)?;
         let meta = Meta {
             state: self.namespace.state,
             head: HeadRow {
@@ -54,12 +50,18 @@ impl Core {
                 timeline: Ulid::new(),
             },
             floor: sequence,
-            tenant_next: TenantNumber(next.saturating_add(1)),
-            tenants: work.tenants,
+            tenant_next,
+            tenants,
+            indexes: self.namespace.index.to_be_built(),
         };
         write_facts(&*work.backend, &meta, &work.detail)?;
         let generation = self.namespace.generation + 1;
-        let (namespace, tenant_next) = Namespace::load(work.backend, generation, work.dir)?;
+        let (namespace, tenant_next) = Namespace::load(
+            work.backend,
+            generation,
+            work.dir,
+            self.namespace.index.plugins().clone(),
+        )?;
         if let Err(error) = (work.replace)() {
             if error.kind() == ErrorKind::Indeterminate {
                 let _ = committer.poison(error.to_string());

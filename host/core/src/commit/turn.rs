@@ -8,14 +8,19 @@ use std::sync::Arc;
 use super::Committer;
 use super::core::{Core, indeterminate};
 use super::request::Done;
+use crate::meta::{TENANT_NEXT, push_number, tenant_key};
 use crate::namespace::Namespace;
-use crate::{CommitError, Durability, Result, RowOp, Sequence, Space, UnixMs};
+use crate::{
+    CommitError, Durability, Error, ErrorKind, Result, RowOp, Sequence, Space, TenantNumber, UnixMs,
+};
 
 /// What the work is given: the state between two commits.
 pub(crate) struct Turn<'a> {
     pub(crate) namespace: &'a Arc<Namespace>,
     pub(crate) head: Sequence,
     pub(crate) now: UnixMs,
+    /// The number that a tenant gets that has none yet.
+    pub(crate) tenant_next: TenantNumber,
 }
 
 /// One row to write or to remove.
@@ -30,6 +35,8 @@ pub(crate) enum OwnOp {
 pub(crate) struct TurnRows {
     pub(crate) ops: Vec<OwnOp>,
     pub(crate) durability: Durability,
+    /// A tenant that gets the next number in the same commit.
+    pub(crate) tenant: Option<String>,
     /// A number for the caller, handed back in [`Done::count`].
     pub(crate) count: u64,
     /// Called once the rows are written and before the next commit.
@@ -40,11 +47,20 @@ pub(crate) type TurnWork = dyn FnOnce(&Turn<'_>) -> Result<TurnRows> + Send;
 
 impl Core {
     pub(crate) fn turn(&mut self, committer: &Committer, work: Box<TurnWork>) -> Result<Done> {
-        let rows = work(&Turn {
+        let mut rows = work(&Turn {
             namespace: &self.namespace,
             head: self.position.head.sequence,
             now: committer.clock.now().max(self.position.head.time),
+            tenant_next: self.position.tenant_next,
         })?;
+        let tenant = match rows.tenant.take() {
+            Some(name) => {
+                let (number, next, ops) = number_tenant(&name, self.position.tenant_next)?;
+                rows.ops.extend(ops);
+                Some((name, number, next))
+            }
+            None => None,
+        };
         if !rows.ops.is_empty() {
             let ops: Vec<_> = rows.ops.iter().map(OwnOp::row).collect();
             match self.namespace.backend.commit(&ops, rows.durability) {
@@ -56,6 +72,10 @@ impl Core {
                 }
             }
         }
+        if let Some((name, number, next)) = tenant {
+            self.namespace.add_tenant(name, number);
+            self.position.tenant_next = next;
+        }
         if let Some(after) = rows.after {
             after(&self.namespace);
         }
@@ -65,6 +85,27 @@ impl Core {
             head: self.position.head.sequence,
         })
     }
+}
+
+/// The number of a new tenant, the one after it, and the rows that say so.
+fn number_tenant(
+    name: &str,
+    number: TenantNumber,
+) -> Result<(TenantNumber, TenantNumber, [OwnOp; 2])> {
+    let next = number.0.checked_add(1).map(TenantNumber).ok_or_else(|| {
+        let message = "all tenant numbers of this state are used up";
+        Error::other(ErrorKind::TooLarge, message)
+    })?;
+    let row = |key: Vec<u8>, number| {
+        let mut value = Vec::new();
+        push_number(&mut value, number);
+        OwnOp::Put(Space::Meta, key, value)
+    };
+    let rows = [
+        row(tenant_key(name), number),
+        row(TENANT_NEXT.to_vec(), next),
+    ];
+    Ok((number, next, rows))
 }
 
 impl OwnOp {

@@ -22,7 +22,7 @@ use crate::journal::{HistoryRow, read_history};
 use crate::namespace::Namespace;
 use crate::record::{is_over, read_stamps};
 use crate::stored_key::{push_history_key, split_history_key};
-use crate::{Error, KeyRange, Result, Sequence, Space, StateManager, TenantNumber, UnixMs};
+use crate::{Error, KeyRange, Limits, Result, Sequence, Space, StateManager, TenantNumber, UnixMs};
 
 /// The state as it was at one commit.
 pub struct Snapshot {
@@ -109,6 +109,10 @@ impl Snapshot {
         &self.namespace
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        self.committer.limits()
+    }
+
     /// Waits until every commit that a reader may have seen a row of is wholly there.
     pub(crate) fn settle(&self) {
         self.committer.settle();
@@ -133,7 +137,7 @@ impl Snapshot {
     }
 
     /// Whether the time of a record has not come.
-    fn shows(&self, record: &[u8]) -> bool {
+    pub(crate) fn shows(&self, record: &[u8]) -> bool {
         (self.expired_at).is_none_or(|now| !is_over(record, || now))
     }
 
@@ -190,7 +194,7 @@ impl Snapshot {
 }
 
 /// Says which key an error of a row belongs to.
-fn in_row(data_key: &[u8], error: Error) -> Error {
+pub(crate) fn in_row(data_key: &[u8], error: Error) -> Error {
     match crate::split_key(data_key) {
         Ok((_, scope, key)) => crate::read::in_key(&scope, &key, error),
         Err(_) => error,

@@ -143,6 +143,10 @@ impl TenantSnapshot {
         }
     }
 
+    pub(crate) fn plugins(&self) -> &dyn Plugins {
+        &*self.plugins
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         self.snapshot.committer.limits()
     }
