@@ -310,7 +310,7 @@ fn a_planted_manifest_hides_no_backup_and_is_not_believed() {
 
 #[test]
 fn backups_are_readable_with_every_codec_and_backend() {
-    for backend in ["fjall", "sled", "redb", "lmdb"] {
+    for backend in ["fjall", "sled", "redb", "lmdb", "sqlite"] {
         let place = Place::new();
         place.ok(&["--backend", backend, "set", "global", "k", "1"]);
         for codec in ["zstd", "lz4", "gzip", "brotli"] {

@@ -103,7 +103,7 @@ fn built_in_plugins_are_listed_and_shown() {
     let place = Place::new();
     let list = place.ok(&["plugin", "list"]);
     let names = [
-        "memory", "fjall", "sled", "redb", "lmdb", "zstd", "brotli", "gzip", "lz4",
+        "memory", "fjall", "sled", "redb", "lmdb", "sqlite", "zstd", "brotli", "gzip", "lz4",
     ]
     .map(|it| format!("statekeep.{it} "));
     for name in &names {

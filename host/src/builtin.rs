@@ -13,6 +13,8 @@ pub(crate) fn register(registry: &Registry) -> Result<()> {
     registry.register_static(statekeep_backend_fjall::descriptor())?;
     #[cfg(feature = "sled")]
     registry.register_static(statekeep_backend_sled::descriptor())?;
+    #[cfg(feature = "sqlite")]
+    registry.register_static(statekeep_backend_sqlite::descriptor())?;
     #[cfg(feature = "redb")]
     registry.register_static(statekeep_backend_redb::descriptor())?;
     #[cfg(feature = "lmdb")]

@@ -19,6 +19,7 @@ pub const RUST_PLUGINS: &[&str] = &[
     "statekeep-backend-sled",
     "statekeep-backend-redb",
     "statekeep-backend-lmdb",
+    "statekeep-backend-sqlite",
     "statekeep-compression-zstd",
     "statekeep-compression-brotli",
     "statekeep-compression-gzip",

@@ -58,6 +58,7 @@ macro_rules! persistent_backends {
             sled: "sled";
             redb: "redb";
             lmdb: "lmdb";
+            sqlite: "sqlite";
             template_c: "org.example.template-backend";
         }
     };

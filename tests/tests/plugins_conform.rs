@@ -78,6 +78,7 @@ backends! {
     sled, sled_survives_kill: rust_backend("statekeep-backend-sled");
     redb, redb_survives_kill: rust_backend("statekeep-backend-redb");
     lmdb, lmdb_survives_kill: rust_backend("statekeep-backend-lmdb");
+    sqlite, sqlite_survives_kill: rust_backend("statekeep-backend-sqlite");
     backend_of_the_c_template, c_template_survives_kill:
         backend::Subject::new(template_c("backend", "backend"));
 }

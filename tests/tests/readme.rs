@@ -95,7 +95,7 @@ fn the_configuration_is_one_that_opens() {
     let folder = tempfile::tempdir().unwrap();
     let bin = command();
     let toml = &snippets("toml")[0];
-    for backend in ["fjall", "sled", "redb", "lmdb", "memory"] {
+    for backend in ["fjall", "sled", "redb", "lmdb", "sqlite", "memory"] {
         let toml = toml.replacen("\"fjall\"", &format!("{backend:?}"), 1);
         let file = folder.path().join(format!("{backend}.toml"));
         std::fs::write(

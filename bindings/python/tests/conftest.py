@@ -8,7 +8,7 @@ import pytest
 import statekeep
 
 
-@pytest.fixture(params=["fjall", "memory", "sled", "redb", "lmdb"])
+@pytest.fixture(params=["fjall", "memory", "sled", "redb", "lmdb", "sqlite"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[statekeep.State]:
     with statekeep.open(tmp_path / "state", backend=request.param) as opened:
         yield opened

@@ -46,8 +46,8 @@ pub const KEYS: &[Key] = &[
         Kind::Name,
         Some("fjall"),
         "",
-        "The backend plugin that stores a new state: `fjall`, `sled`, `redb`, `lmdb`, `memory` (lost when closed) \
-         or the name of a plugin in `plugins.paths`.",
+        "The backend plugin that stores a new state: `fjall`, `sled`, `redb`, `lmdb`, \
+         `sqlite`, `memory` (lost when closed) or the name of a plugin in `plugins.paths`.",
     ),
     key(
         "backend_options",

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// Up to this much of the main file is read by a memory map instead of calls (default 0). A read
     /// error of the disk then ends the process.
     pub(crate) mmap_bytes: u64,
-    /// Size of a page, a power of two (default 4 KiB). Fixed when the store is created.
+    /// Size of a page, a power of two (default 8 KiB). Fixed when the store is created.
     pub(crate) page_bytes: u64,
     /// The log is written back to the main file when it holds this much (default 16 MiB).
     pub(crate) checkpoint_bytes: u64,
@@ -45,7 +45,7 @@ impl Options {
     /// Reads and checks the user's settings.
     pub(crate) fn read(config: &Config) -> Result<Options> {
         config.known_options(KNOWN)?;
-        let page_bytes = config.number("page_bytes", 4 * KIB, KIB..=64 * KIB)?;
+        let page_bytes = config.number("page_bytes", 8 * KIB, KIB..=64 * KIB)?;
         if !page_bytes.is_power_of_two() {
             return Err(Error::invalid(format!(
                 "option `page_bytes` cannot be {page_bytes}: it must be a power of two"

@@ -101,6 +101,11 @@ fn writers_go_on_over_restores_of_lmdb() {
 }
 
 #[test]
+fn writers_go_on_over_restores_of_sqlite() {
+    writers_go_on("sqlite");
+}
+
+#[test]
 fn writers_go_on_over_restores_of_memory() {
     writers_go_on("memory");
 }

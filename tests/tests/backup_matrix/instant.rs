@@ -138,6 +138,11 @@ fn fifty_backups_of_lmdb() {
 }
 
 #[test]
+fn fifty_backups_of_sqlite() {
+    proof("sqlite", 50);
+}
+
+#[test]
 fn fifty_backups_of_memory() {
     proof("memory", 50);
 }

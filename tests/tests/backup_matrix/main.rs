@@ -129,6 +129,11 @@ fn every_codec_on_lmdb() {
 }
 
 #[test]
+fn every_codec_on_sqlite() {
+    every_codec("sqlite");
+}
+
+#[test]
 fn every_codec_on_memory() {
     every_codec("memory");
 }
@@ -137,7 +142,7 @@ fn every_codec_on_memory() {
 /// backend has put there, byte for byte, and keeps its own id, backend and rising sequences.
 #[test]
 fn a_backup_of_one_backend_is_restored_on_another() {
-    let backends = ["fjall", "sled", "redb", "lmdb", "memory"];
+    let backends = ["fjall", "sled", "redb", "lmdb", "sqlite", "memory"];
     let folder = fixtures::folder();
     let mut made = Vec::new();
     for from in backends {
