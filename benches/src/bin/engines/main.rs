@@ -86,12 +86,14 @@ fn main() {
 }
 
 fn open_all(directory: &Path) -> Vec<Engine> {
-    let plugins: [(&'static str, &'static Descriptor); 3] = [
+    let plugins: &[(&'static str, &'static Descriptor)] = &[
         ("memory", statekeep_backend_memory::descriptor()),
         ("fjall", statekeep_backend_fjall::descriptor()),
         ("sled", statekeep_backend_sled::descriptor()),
+        ("redb", statekeep_backend_redb::descriptor()),
+        ("lmdb", statekeep_backend_lmdb::descriptor()),
     ];
-    let engines = plugins.into_iter().map(|(name, descriptor)| {
+    let engines = plugins.iter().map(|&(name, descriptor)| {
         let directory = directory.join(name);
         fs::create_dir_all(&directory).expect("create a directory");
         Engine {
