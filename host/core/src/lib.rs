@@ -43,6 +43,7 @@ mod stored_key;
 mod tenant;
 #[cfg(any(test, feature = "sim"))]
 pub mod testing;
+mod upkeep;
 mod value;
 pub mod vfs;
 
@@ -82,6 +83,7 @@ pub use state_dir::{
 };
 pub use stored_key::{data_key, split_key};
 pub use tenant::Tenant;
+pub use upkeep::{SweepReport, TrimOptions, TrimReport, UpkeepStatus};
 pub use value::*;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::namespace::{Namespace, TenantSlot};
 use crate::rules::Rules;
 use crate::state_dir::{CreateOptions, StateDir, StateId};
 use crate::tenant::Tenant;
+use crate::upkeep::Upkeep;
 use crate::vfs::Vfs;
 use crate::{
     Backend, CommitError, Durability, Error, OpenOptions, Plugins, Result, Sequence, UnixMs,
@@ -29,10 +30,11 @@ pub struct StateManager {
     pub(crate) backend_options: serde_json::Value,
     state_id: Ulid,
     pub(crate) durability: Durability,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) archive_codec: String,
     pub(crate) committer: Arc<Committer>,
     pub(crate) index_worker: IndexWorker,
+    pub(crate) upkeep: Arc<Upkeep>,
     plugins: Arc<dyn Plugins>,
     vfs: Arc<dyn Vfs>,
 }
@@ -75,7 +77,7 @@ impl StateManager {
     /// it open, `Conflict` when it uses another backend, `Corrupt` and `Incompatible` for what
     /// cannot be read.
     pub fn open(options: OpenOptions, plugins: Arc<dyn Plugins>) -> Result<Arc<StateManager>> {
-        let rules = Rules::new(&options.rules)?;
+        let rules = Arc::new(Rules::new(&options.rules)?);
         let create = CreateOptions {
             create: options.create,
             backend: options.backend,
@@ -120,6 +122,12 @@ impl StateManager {
         )?;
         let index_worker = IndexWorker::default();
         index_worker.start(&committer)?;
+        let upkeep = Upkeep::start(
+            committer.clone(),
+            rules.clone(),
+            options.keep,
+            options.upkeep_interval_ms,
+        )?;
         Ok(Arc::new(StateManager {
             path,
             backend_name: opened.current.backend,
@@ -130,6 +138,7 @@ impl StateManager {
             archive_codec: options.archive_codec,
             committer,
             index_worker,
+            upkeep,
             plugins,
             vfs: options.vfs,
         }))
@@ -143,6 +152,7 @@ impl StateManager {
     /// `Poisoned` when writing had failed or the last flush does; the state is closed even so.
     pub fn close(&self) -> Result<()> {
         self.index_worker.stop(&self.committer);
+        self.upkeep.close();
         self.committer.close()
     }
 

@@ -113,6 +113,14 @@ pub(crate) fn index_key(name: &str) -> Vec<u8> {
     [INDEX_PREFIX, name.as_bytes()].concat()
 }
 
+pub(crate) fn floor_row(floor: Sequence) -> Vec<u8> {
+    let mut row = Vec::new();
+    let start = begin(&mut row);
+    row.extend_from_slice(&floor.0.to_le_bytes());
+    finish(&mut row, start);
+    row
+}
+
 pub(crate) fn tenant_key(name: &str) -> Vec<u8> {
     [TENANT_PREFIX, name.as_bytes()].concat()
 }
@@ -146,10 +154,7 @@ impl Meta {
         let mut head = Vec::new();
         push_head(&mut head, &self.head);
 
-        let mut floor = Vec::new();
-        let start = begin(&mut floor);
-        floor.extend_from_slice(&self.floor.0.to_le_bytes());
-        finish(&mut floor, start);
+        let floor = floor_row(self.floor);
 
         let number = |number| {
             let mut row = Vec::new();

@@ -18,11 +18,37 @@ pub const KEY_BYTES_MAX: usize = 512;
 pub const TENANT_BYTES_MAX: usize = 256;
 
 /// The number of a commit, strictly rising; 0 is "before the first".
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Copy,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct Sequence(pub u64);
 
 /// Milliseconds since 1970-01-01 UTC.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Copy,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct UnixMs(pub i64);
 
 /// The number that stands for a tenant in stored keys; 0 is the default tenant.

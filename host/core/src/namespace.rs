@@ -160,14 +160,38 @@ impl Namespace {
         Ok(())
     }
 
-    /// Raises the floor as far as pins allow and answers where it is. Whoever pins after this finds
+    /// Raises the floor as far as it may be and answers where it is. Whoever pins after this finds
     /// the raised floor; the rows below it may go.
     pub(crate) fn raise_floor(&self, wanted: Sequence) -> Sequence {
         let pins = self.pins.lock();
-        let most = pins.keys().next().copied().unwrap_or(self.head().0);
-        let floor = self.floor().max(wanted.min(most));
+        let floor = self.floor().max(self.allowed(&pins, wanted));
         self.floor.store(floor.0, Ordering::Release);
         floor
+    }
+
+    /// How far the floor may be raised at this moment.
+    pub(crate) fn allowed_floor(&self, wanted: Sequence) -> Sequence {
+        self.allowed(&self.pins.lock(), wanted)
+    }
+
+    fn allowed(&self, pins: &BTreeMap<Sequence, usize>, wanted: Sequence) -> Sequence {
+        let pinned = pins.keys().next().copied();
+        wanted.min(self.head().0).min(pinned.unwrap_or(wanted))
+    }
+
+    /// Who keeps the floor below a sequence, in words.
+    pub(crate) fn held_below(&self, wanted: Sequence) -> Vec<String> {
+        let pins = self.pins.lock();
+        let below = pins.iter().filter(|(sequence, _)| **sequence < wanted);
+        below
+            .map(|(sequence, count)| match count {
+                1 => format!("a snapshot, backup or watch at commit {}", sequence.0),
+                count => format!(
+                    "{count} snapshots, backups or watches at commit {}",
+                    sequence.0
+                ),
+            })
+            .collect()
     }
 
     pub(crate) fn unpin(&self, sequence: Sequence) {

@@ -10,6 +10,7 @@ mod past;
 mod restores;
 mod snapshots;
 mod spine;
+mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -99,7 +99,8 @@ fn time_of(namespace: &Namespace, sequence: Sequence) -> Result<UnixMs> {
     Ok(row.map_or(namespace.state.created, |(_, time)| time))
 }
 
-fn last_until(namespace: &Namespace, time: UnixMs) -> Result<Sequence> {
+/// The last commit at or before a time.
+pub(crate) fn last_until(namespace: &Namespace, time: UnixMs) -> Result<Sequence> {
     let (head, head_time) = namespace.head();
     if head_time <= time {
         return Ok(head);

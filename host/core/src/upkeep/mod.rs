@@ -1,0 +1,211 @@
+//! The upkeep of a state: removing what has expired, and forgetting the past that nobody needs.
+//!
+//! One thread does it every `upkeep_interval_ms`; callers may ask for a run at any time. Runs never
+//! overlap, work in small batches through the commit path, and stop between two batches when they
+//! are paused or the state is closed.
+
+mod history;
+mod sweep;
+mod trim;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+pub use sweep::SweepReport;
+pub use trim::{TrimOptions, TrimReport};
+
+use crate::commit::{Committer, OwnOp, TurnRows, Work};
+use crate::rules::Rules;
+use crate::{Durability, Error, ErrorKind, Keep, Result, StateManager, UnixMs};
+
+/// Rows that one batch writes or removes, and their bytes.
+const BATCH_ROWS: usize = 512;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What the upkeep does and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct UpkeepStatus {
+    /// What runs now: `sweep` or `trim`.
+    pub running: Option<&'static str>,
+    /// It was stopped by `pause_upkeep`.
+    pub paused: bool,
+    /// Milliseconds between two runs; 0 for only when asked.
+    pub interval_ms: u64,
+    /// When the last run ended.
+    pub last_run: Option<UnixMs>,
+    /// What the last sweep did.
+    pub last_sweep: Option<SweepReport>,
+    /// What the last trim did.
+    pub last_trim: Option<TrimReport>,
+    /// Why the last run failed, until one succeeds.
+    pub last_error: Option<String>,
+}
+
+pub(crate) struct Upkeep {
+    committer: Arc<Committer>,
+    rules: Arc<Rules>,
+    keep: Keep,
+    /// Held by the run in progress.
+    run: Mutex<()>,
+    status: Mutex<UpkeepStatus>,
+    paused: AtomicBool,
+    closed: Mutex<bool>,
+    wake: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Upkeep {
+    /// Starts the upkeep; with an interval of 0 it has no thread.
+    pub(crate) fn start(
+        committer: Arc<Committer>,
+        rules: Arc<Rules>,
+        keep: Keep,
+        interval_ms: u64,
+    ) -> Result<Arc<Upkeep>> {
+        let upkeep = Arc::new(Upkeep {
+            committer,
+            rules,
+            keep,
+            run: Mutex::new(()),
+            status: Mutex::new(UpkeepStatus {
+                interval_ms,
+                ..UpkeepStatus::default()
+            }),
+            paused: AtomicBool::new(false),
+            closed: Mutex::new(false),
+            wake: Condvar::new(),
+            thread: Mutex::new(None),
+        });
+        if interval_ms > 0 {
+            let own = upkeep.clone();
+            let handle = std::thread::Builder::new()
+                .name("statekeep-upkeep".to_owned())
+                .spawn(move || own.run_thread(Duration::from_millis(interval_ms)))
+                .map_err(|error| {
+                    let message = format!("cannot start the upkeep's thread: {error}");
+                    Error::other(ErrorKind::Unavailable, message)
+                })?;
+            *upkeep.thread.lock() = Some(handle);
+        }
+        Ok(upkeep)
+    }
+
+    fn run_thread(&self, interval: Duration) {
+        let mut closed = self.closed.lock();
+        while !*closed {
+            let waited = self.wake.wait_for(&mut closed, interval);
+            if *closed || !waited.timed_out() || self.is_paused() {
+                continue;
+            }
+            parking_lot::MutexGuard::unlocked(&mut closed, || {
+                // The outcome is kept in the status.
+                let _ = self
+                    .sweep()
+                    .and_then(|_| self.trim(&TrimOptions::default()));
+            });
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Fails when the run is to stop.
+    fn go_on(&self) -> Result<()> {
+        if self.is_paused() {
+            let message = "the upkeep was paused; what it had done stays";
+            return Err(Error::other(ErrorKind::Cancelled, message));
+        }
+        match *self.closed.lock() {
+            true => Err(Error::Closed),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs one piece of work after the one in progress, and keeps its outcome.
+    fn run<T: Clone>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<T>,
+        keep: impl FnOnce(&mut UpkeepStatus, T),
+    ) -> Result<T> {
+        let _run = self.run.lock();
+        self.status.lock().running = Some(name);
+        let outcome = work();
+        let mut status = self.status.lock();
+        status.running = None;
+        status.last_run = Some(self.committer.clock.now());
+        match &outcome {
+            Ok(report) => {
+                status.last_error = None;
+                keep(&mut status, report.clone());
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed) => {}
+            Err(error) => {
+                tracing::warn!(work = name, %error, "the upkeep failed and will be tried again");
+                status.last_error = Some(error.to_string());
+            }
+        }
+        outcome
+    }
+
+    /// Writes rows of the host's own, relaxed: a crash takes back whole batches from the end.
+    fn write(&self, ops: Vec<OwnOp>) -> Result<()> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        self.go_on()?;
+        let rows = TurnRows {
+            ops,
+            durability: Durability::Relaxed,
+            ..TurnRows::default()
+        };
+        let work = Work::Turn(Box::new(move |_| Ok(rows)));
+        self.committer.run_blocking(work).map(drop)
+    }
+
+    /// Ends the thread; a run in progress stops at its next batch.
+    pub(crate) fn close(&self) {
+        *self.closed.lock() = true;
+        self.wake.notify_all();
+        if let Some(handle) = self.thread.lock().take() {
+            let _ = handle.join();
+        }
+    }
+}
+
+impl StateManager {
+    /// Removes the keys whose time has come. They are absent for every reader already; this frees
+    /// their room and tells watchers.
+    pub fn sweep(&self) -> Result<SweepReport> {
+        self.upkeep.sweep()
+    }
+
+    /// Forgets the past that is older than `keep` and the rules want, as far as no snapshot, backup
+    /// or cursor needs it.
+    pub fn trim(&self, options: &TrimOptions) -> Result<TrimReport> {
+        self.upkeep.trim(options)
+    }
+
+    /// What the upkeep does and did.
+    pub fn upkeep(&self) -> UpkeepStatus {
+        let mut status = self.upkeep.status.lock().clone();
+        status.paused = self.upkeep.is_paused();
+        status
+    }
+
+    /// Stops the upkeep: a run in progress ends at its next batch with `Cancelled`, and none begins,
+    /// until `resume_upkeep`.
+    pub fn pause_upkeep(&self) {
+        self.upkeep.paused.store(true, Ordering::Release);
+    }
+
+    /// Lets the upkeep run again.
+    pub fn resume_upkeep(&self) {
+        self.upkeep.paused.store(false, Ordering::Release);
+    }
+}

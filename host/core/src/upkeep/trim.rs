@@ -1,0 +1,243 @@
+//! Forgetting the past: the floor rises, and journal and history rows below it go.
+//!
+//! The floor's row is written first, so that whoever asks for what is going hears `Compacted`. The
+//! journal is then walked from its oldest row: the history rows that its commits ended go before
+//! the row itself, so that a run that was broken off is continued by the next one. The floor's own
+//! journal row stays, so that its time is known.
+
+use std::collections::HashSet;
+
+use super::{BATCH_BYTES, BATCH_ROWS, Upkeep};
+use crate::commit::{OwnOp, TurnRows, Work};
+use crate::journal::{read_history_end, read_journal};
+use crate::meta::{FLOOR, floor_row};
+use crate::namespace::Namespace;
+use crate::snapshot::last_until;
+use crate::stored_key::{journal_key, push_history_key, split_journal_key};
+use crate::{Durability, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
+
+/// How to trim.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrimOptions {
+    /// Tell what would go, and remove nothing.
+    pub dry_run: bool,
+}
+
+/// What a trim did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct TrimReport {
+    /// Nothing was removed.
+    pub dry_run: bool,
+    /// Journal rows removed.
+    pub journal_rows: u64,
+    /// History rows removed: superseded records.
+    pub history_rows: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// The oldest sequence that could be read before.
+    pub floor_before: Sequence,
+    /// The oldest sequence that can be read now.
+    pub floor: Sequence,
+    /// What keeps more of the past than `keep` asks for, in words.
+    pub held_by: Vec<String>,
+}
+
+/// Keys whose history a run has dealt with are remembered up to so many bytes.
+const DONE_BYTES_MAX: usize = 8 << 20;
+
+/// Rows to be removed, handed on in batches.
+pub(super) struct Batch<'a> {
+    upkeep: &'a Upkeep,
+    ops: Vec<OwnOp>,
+    bytes: usize,
+    pub(super) report: TrimReport,
+}
+
+impl Batch<'_> {
+    pub(super) fn put(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.bytes += key.len() + value.len();
+        self.ops.push(OwnOp::Put(space, key, value));
+        self.full()
+    }
+
+    /// Removes a row whose value has so many bytes.
+    pub(super) fn delete(&mut self, space: Space, key: &[u8], value_bytes: usize) -> Result<()> {
+        self.report.bytes += (key.len() + value_bytes) as u64;
+        match space {
+            Space::Journal => self.report.journal_rows += 1,
+            _ => self.report.history_rows += 1,
+        }
+        self.bytes += key.len();
+        self.ops.push(OwnOp::Delete(space, key.to_vec()));
+        self.full()
+    }
+
+    fn full(&mut self) -> Result<()> {
+        if self.ops.len() < BATCH_ROWS && self.bytes < BATCH_BYTES {
+            return Ok(());
+        }
+        self.end()
+    }
+
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let ops = std::mem::take(&mut self.ops);
+        match self.report.dry_run {
+            true => self.upkeep.go_on(),
+            false => self.upkeep.write(ops),
+        }
+    }
+}
+
+impl Upkeep {
+    pub(super) fn trim(&self, options: &TrimOptions) -> Result<TrimReport> {
+        let work = || self.trim_now(options);
+        self.run("trim", work, |status, report| {
+            if !report.dry_run {
+                status.last_trim = Some(report);
+            }
+        })
+    }
+
+    fn trim_now(&self, options: &TrimOptions) -> Result<TrimReport> {
+        let namespace = self.committer.namespace_arc()?;
+        let now = self.committer.clock.now();
+        let wanted = self.wanted(&namespace, now)?;
+        let mut report = TrimReport {
+            dry_run: options.dry_run,
+            floor_before: namespace.floor(),
+            floor: namespace.floor().max(namespace.allowed_floor(wanted)),
+            held_by: namespace.held_below(wanted),
+            ..TrimReport::default()
+        };
+        if !options.dry_run && report.floor > report.floor_before {
+            report.floor = self.raise(wanted)?;
+        }
+        let mut batch = Batch {
+            upkeep: self,
+            ops: Vec::new(),
+            bytes: 0,
+            report,
+        };
+        if batch.report.floor.0 > 0 {
+            walk(&namespace, &mut batch)?;
+            batch.end()?;
+        }
+        if self.rules.limit_history() {
+            super::history::trim(self, &namespace, now, &mut batch)?;
+        }
+        batch.end()?;
+        Ok(batch.report)
+    }
+
+    /// The floor that `keep` asks for.
+    fn wanted(&self, namespace: &Namespace, now: UnixMs) -> Result<Sequence> {
+        let (head, _) = namespace.head();
+        let mut wanted = Sequence(0);
+        if let Some(age) = self.keep.age_ms {
+            wanted = wanted.max(before(namespace, now, age)?);
+        }
+        if let Some(commits) = self.keep.commits {
+            wanted = wanted.max(Sequence(head.0.saturating_sub(commits)));
+        }
+        Ok(wanted)
+    }
+
+    /// Raises the floor as far as it may be, in memory and in the state.
+    fn raise(&self, wanted: Sequence) -> Result<Sequence> {
+        let work = Work::Turn(Box::new(move |turn| {
+            let floor = turn.namespace.raise_floor(wanted);
+            Ok(TurnRows {
+                ops: vec![OwnOp::Put(Space::Meta, FLOOR.to_vec(), floor_row(floor))],
+                durability: Durability::Relaxed,
+                count: floor.0,
+                ..TurnRows::default()
+            })
+        }));
+        Ok(Sequence(self.committer.run_blocking(work)?.count))
+    }
+}
+
+/// The last commit that is at least so many milliseconds old; 0 when there is none.
+pub(super) fn before(namespace: &Namespace, now: UnixMs, age_ms: u64) -> Result<Sequence> {
+    let age = i64::try_from(age_ms).unwrap_or(i64::MAX);
+    match last_until(namespace, UnixMs(now.0.saturating_sub(age))) {
+        Err(error) if error.kind() == ErrorKind::Compacted => Ok(Sequence(0)),
+        found => found,
+    }
+}
+
+/// Removes what lies below the floor.
+fn walk(namespace: &Namespace, batch: &mut Batch<'_>) -> Result<()> {
+    let floor = batch.report.floor;
+    let end = journal_key(Sequence(floor.0.saturating_add(1)));
+    let range = KeyRange {
+        lo: &[],
+        hi: Some(&end),
+        reverse: false,
+    };
+    let mut cursor = namespace.backend.scan(Space::Journal, range)?;
+    let (mut done, mut done_bytes) = (HashSet::new(), 0);
+    loop {
+        let mut rows = Vec::new();
+        let read =
+            cursor.next_batch(64, &mut |key, row| rows.push((key.to_vec(), row.to_vec())))?;
+        for (key, row) in rows {
+            for (_, data_key) in read_journal(&row)?.changes {
+                if done.contains(data_key) {
+                    continue;
+                }
+                ended(namespace, data_key, floor, batch)?;
+                done_bytes += data_key.len();
+                if done_bytes > DONE_BYTES_MAX {
+                    done.clear();
+                    done_bytes = 0;
+                }
+                done.insert(data_key.to_vec());
+            }
+            if split_journal_key(&key)? < floor {
+                batch.delete(Space::Journal, &key, row.len())?;
+            }
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes the versions of a key that ended at the floor or before.
+fn ended(
+    namespace: &Namespace,
+    data_key: &[u8],
+    floor: Sequence,
+    batch: &mut Batch<'_>,
+) -> Result<()> {
+    let (mut lo, mut hi) = (Vec::new(), Vec::new());
+    push_history_key(&mut lo, data_key, Sequence(0));
+    push_history_key(&mut hi, data_key, floor);
+    let range = KeyRange {
+        lo: &lo,
+        hi: Some(&hi),
+        reverse: false,
+    };
+    let mut cursor = namespace.backend.scan(Space::History, range)?;
+    loop {
+        let mut outcome = Ok(());
+        let (mut rows, mut read) = (Vec::new(), false);
+        cursor.next_batch(64, &mut |key, row| {
+            read = true;
+            match read_history_end(row) {
+                Ok(end) if end <= floor => rows.push((key.to_vec(), row.len())),
+                Ok(_) => {}
+                Err(error) => outcome = Err(error),
+            }
+        })?;
+        outcome?;
+        for (key, bytes) in rows {
+            batch.delete(Space::History, &key, bytes)?;
+        }
+        if !read {
+            return Ok(());
+        }
+    }
+}
