@@ -114,6 +114,14 @@ mod tests {
     }
 
     #[test]
+    fn a_map_that_address_space_does_not_hold_names_its_option() {
+        let none = Engine::from(std::io::Error::from_raw_os_error(12));
+        let error = Err::<(), _>(none).during("open").unwrap_err();
+        assert_eq!(error.status(), Status::OUT_OF_MEMORY);
+        assert!(error.message().contains("`map_bytes_max`"), "{error}");
+    }
+
+    #[test]
     fn every_cause_names_its_option_or_next_step() {
         for (error, status, next) in [
             (MdbError::MapFull, Status::NO_SPACE, "`map_bytes_max`"),
