@@ -51,6 +51,8 @@ deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
     cargo deny check licenses bans sources
 
-# Many more rounds of the crash and model tests.
-soak ROUNDS="1000":
+# Many more rounds of the crash and model tests, and more power cuts of each backend.
+soak ROUNDS="1000" CUTS="2000":
     STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release --workspace -- --include-ignored kill soak
+    STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release -p statekeep-tests --test crash
+    STATEKEEP_SOAK_ROUNDS="{{CUTS}}" cargo test --release -p statekeep-tests --test power_cut

@@ -5,6 +5,7 @@
 //! owner and mode are what the loader asks for whatever the umask is.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,6 +55,34 @@ pub fn install(library: &Path, folder: &Path) -> PathBuf {
     fs::copy(library, &target).expect("copy the library");
     set_mode(&target, 0o644);
     target
+}
+
+/// A command that runs one test of this test program in another process, by its full name.
+pub fn one_test(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("the path of this test"));
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]);
+    command
+}
+
+/// Says that a test is skipped and why, in the terminal even though the test passes; fails when
+/// `STATEKEEP_NO_SKIP` is 1.
+pub fn skip(reason: &str) {
+    let must = std::env::var_os("STATEKEEP_NO_SKIP").is_some_and(|value| value == "1");
+    assert!(!must, "STATEKEEP_NO_SKIP is set, and {reason}");
+    say(&format!("SKIP: {reason}"));
+}
+
+/// A line in the terminal even though the test passes.
+pub fn say(line: &str) {
+    // Not by a macro, whose output the test harness keeps to itself. Nobody to read it is no fault.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Where a failed test leaves a file for whoever looks into it.
+pub fn kept(name: &str) -> PathBuf {
+    let folder = target().join("failed");
+    fs::create_dir_all(&folder).expect("a folder for what failed tests leave");
+    folder.join(name)
 }
 
 /// The folder that cargo builds this test in: dependencies are shared with the plugins.

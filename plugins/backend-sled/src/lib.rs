@@ -59,6 +59,7 @@ impl Plugin for Sled {
     fn create(host: Host, config: &Config) -> Result<Sled> {
         let options = Options::read(config)?;
         let directory = config.directory()?;
+        stable::prepare(directory)?;
         let rows = sled::Config::new()
             .path(directory)
             .cache_capacity(options.cache_bytes)

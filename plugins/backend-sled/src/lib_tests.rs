@@ -45,3 +45,21 @@ fn a_second_opener_is_told_that_the_store_is_open() {
     drop(store);
     create(folder.path()).unwrap();
 }
+
+/// sled 0.34 takes the half of a page table that a crash while opening leaves for a whole one, and
+/// says that the store is damaged.
+#[test]
+fn half_a_page_table_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = create(folder.path()).unwrap();
+    put(&store, "row", b"value");
+    drop(store);
+    let half = folder.path().join("snap.FFFFFFFFFFFFFFFF.generating");
+    fs::write(&half, b"half").unwrap();
+    let store = create(folder.path()).unwrap();
+    assert!(store.value(0, b"row").unwrap().is_some());
+    assert!(!half.exists());
+    fs::write(&half, b"half").unwrap();
+    create(folder.path()).err().unwrap();
+    assert!(half.exists(), "it may be what the other process writes");
+}

@@ -1,8 +1,10 @@
-//! What sled's own `flush` leaves out: the file system's metadata, the disk's cache, and blobs.
+//! What sled leaves out on the way to stable storage, and what it leaves behind.
 //!
 //! sled 0.34 ends a flush with `sync_file_range`, which by its manual gives no guarantee after a
 //! crash of the machine, and never syncs the files in `blobs/` that hold its large pages. A synced
-//! commit therefore syncs the new blobs, their folder and the data file as well.
+//! commit therefore syncs the new blobs, their folder and the data file as well. Between commits it
+//! writes over what it has moved elsewhere, on the strength of that flush: so the data file is
+//! written through wherever the file system can do that, or a power cut may cost the store.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -17,7 +19,8 @@ const CLOCK_STEP: Duration = Duration::from_millis(100);
 /// The files of a store, as far as they must be synced.
 #[derive(Debug)]
 pub(crate) struct Stable {
-    data: File,
+    /// None when every write to it is synced by the kernel.
+    data: Option<File>,
     blobs: PathBuf,
     synced: HashSet<OsString>,
     /// Time of change of the folder when all its files were synced, once it is old enough to tell.
@@ -27,9 +30,13 @@ pub(crate) struct Stable {
 impl Stable {
     /// For the open store in `directory`.
     pub(crate) fn open(directory: &Path) -> io::Result<Stable> {
+        let blobs = directory.join("blobs");
+        let data = File::open(data_file(directory))?;
+        write_through(&File::open(&blobs)?);
+        let is_through = write_through(&data);
         Ok(Stable {
-            data: File::open(data_file(directory))?,
-            blobs: directory.join("blobs"),
+            data: (!is_through).then_some(data),
+            blobs,
             synced: HashSet::new(),
             unchanged: None,
         })
@@ -68,8 +75,47 @@ impl Stable {
 
     /// Syncs the data file; comes after the log's own flush.
     pub(crate) fn sync_data(&self) -> io::Result<()> {
-        self.data.sync_all()
+        self.data.as_ref().map_or(Ok(()), File::sync_all)
     }
+}
+
+/// Makes a folder ready for sled to open: files that it makes are written through, and half of a
+/// table of pages, which sled would take for a whole one and refuse, is gone.
+pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
+    write_through(&File::open(directory)?);
+    if File::open(data_file(directory)).is_ok_and(|data| data.try_lock().is_err()) {
+        // Somebody has it open and may be writing one.
+        return Ok(());
+    }
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks the file system to sync each write to a file, or in a folder and to the files that are made
+/// in it; answers whether it will.
+#[cfg(target_os = "linux")]
+fn write_through(file: &File) -> bool {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let ask = || {
+        let flags = ioctl_getflags(file)?;
+        if !flags.contains(IFlags::SYNC) {
+            ioctl_setflags(file, flags | IFlags::SYNC)?;
+        }
+        ioctl_getflags(file)
+    };
+    ask().is_ok_and(|flags| flags.contains(IFlags::SYNC))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_through(_: &File) -> bool {
+    false
 }
 
 /// The file that sled locks and writes its log to.

@@ -10,7 +10,7 @@ mod child;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use statekeep::{
@@ -45,13 +45,7 @@ struct Said {
 
 /// Starts a child and kills it when it has said so many things; 0 is before it opens the state.
 fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "child_process",
-            "--exact",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+    let mut child = fixtures::one_test("child_process")
         .env(child::ORDERS, orders.to_string())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,0 +1,176 @@
+//! Power cuts on real backends: a process uses the whole host on a disk whose every write is logged,
+//! and the log is replayed up to some moment, of the writes that were not flushed by then none, all,
+//! some, only the later or only parts. Then the state opens, holds every commit that was acknowledged
+//! as synced, and of all commits a prefix; backups that were acknowledged verify and restore.
+//!
+//! `STATEKEEP_SOAK_ROUNDS` sets the number of cuts. It takes root, /dev/fuse, loop devices and
+//! qemu-storage-daemon; elsewhere the tests say SKIP and pass, or fail when `STATEKEEP_NO_SKIP` is 1.
+
+mod child;
+mod disk;
+mod log;
+mod plain;
+mod recording;
+mod replay;
+mod state;
+
+use std::time::Instant;
+
+use statekeep::Config;
+use statekeep_tests::fixtures::say;
+use statekeep_tests::states::{self, Random};
+
+use child::Workload;
+use plain::Plain;
+use recording::Recording;
+use replay::Survivors;
+use state::Commits;
+
+/// Cuts of one recording at most.
+const CUTS: usize = 20;
+
+/// Not a test of its own: the processes that work on the disk.
+#[test]
+fn child_process() {
+    child::run();
+}
+
+fn cuts() -> usize {
+    std::env::var("STATEKEEP_SOAK_ROUNDS").map_or(40, |text| text.parse().unwrap())
+}
+
+/// Settings with which an engine tidies up while a long recording goes on.
+fn restless(backend: &str) -> &[(&str, &str)] {
+    match backend {
+        "fjall" => &[("backend_options.write_buffer_bytes", "1048576")],
+        _ => &[],
+    }
+}
+
+fn commits(config: &Config) -> Commits {
+    Commits {
+        config: config.to_toml().unwrap(),
+        seed: 0,
+        commits: 24,
+        has_backups: false,
+        lies: false,
+    }
+}
+
+/// Cuts the power of commits, from the creation of the state on, or of commits and backups.
+fn survives(test: &str, backend: &str, has_backups: bool) {
+    disk::isolated(test, |folder| {
+        let begin = Instant::now();
+        let state = folder.join("place/state");
+        let mut config = states::config_with_plugin(&state, backend, &folder.join("plugins"));
+        let mut short = commits(&config);
+        short.has_backups = has_backups;
+        for (name, value) in restless(backend) {
+            config.set(name, value).unwrap();
+        }
+        let long = Commits {
+            config: config.to_toml().unwrap(),
+            commits: 200,
+            ..short.clone()
+        };
+        let mut random = Random(0xc07);
+        let mut losses = Vec::new();
+        let mut left = cuts();
+        for work in [short, long].iter().cycle() {
+            if left == 0 {
+                break;
+            }
+            let seed = random.number() >> 32;
+            let work = Commits {
+                seed,
+                ..work.clone()
+            };
+            let recording = Recording::new(folder, Workload::Commits(work));
+            let cuts = recording.cuts(left.min(CUTS), &Survivors::EVERY, &mut random);
+            left -= cuts.len();
+            losses.extend(recording.losses(&cuts, Some(&test.replace("::", "-"))));
+        }
+        let seconds = begin.elapsed().as_secs_f32();
+        let (all, lost) = (cuts(), losses.len());
+        say(&format!(
+            "{test}: {all} power cuts, {lost} with a loss, {seconds:.1} s"
+        ));
+        assert!(losses.is_empty(), "{}", losses.join("\n\n"));
+    });
+}
+
+macro_rules! backends {
+    ($($module:ident: $backend:literal;)+) => {$(
+        mod $module {
+            #[test]
+            fn commits_survive() {
+                let test = concat!(stringify!($module), "::commits_survive");
+                super::survives(test, $backend, false);
+            }
+
+            #[test]
+            fn backups_survive() {
+                let test = concat!(stringify!($module), "::backups_survive");
+                super::survives(test, $backend, true);
+            }
+        }
+    )+};
+}
+
+statekeep_tests::persistent_backends!(backends);
+
+/// A state that acknowledges before the disk has it is found out.
+#[test]
+fn a_sync_left_out_is_found() {
+    disk::isolated("a_sync_left_out_is_found", |folder| {
+        let state = folder.join("place/state");
+        let mut work = commits(&states::config(&state, "fjall"));
+        work.lies = true;
+        let recording = Recording::new(folder, Workload::Commits(work));
+        let cuts = recording.cuts(10, &Survivors::EVERY, &mut Random(1));
+        let losses = recording.losses(&cuts, None);
+        let found = losses
+            .iter()
+            .filter(|loss| loss.contains("the head is"))
+            .count();
+        assert!(found >= 3, "{found} of {}: {losses:#?}", cuts.len());
+    });
+}
+
+/// Files that are written as they should be survive every kind of cut, and each fault shows in the
+/// kinds that bring it to light, and in no other.
+#[test]
+fn each_kind_of_cut_finds_its_fault() {
+    use Survivors::{Later, Some, Torn};
+    let (nothing, all) = (&[][..], &Survivors::EVERY[..]);
+    let cases = [
+        (Plain::Appended { is_synced: true }, nothing),
+        (Plain::Appended { is_synced: false }, all),
+        (
+            Plain::Renamed {
+                is_folder_synced: true,
+            },
+            nothing,
+        ),
+        (
+            Plain::Renamed {
+                is_folder_synced: false,
+            },
+            all,
+        ),
+        (Plain::Flagged, &[Some, Later, Torn]),
+        (Plain::Overwritten, &[Torn]),
+    ];
+    disk::isolated("each_kind_of_cut_finds_its_fault", |folder| {
+        for (work, finders) in cases {
+            let recording = Recording::new(folder, Workload::Plain(work));
+            for way in Survivors::EVERY {
+                let cuts = recording.cuts(10, &[way], &mut Random(way as u64));
+                let losses = recording.losses(&cuts, None);
+                let is_found = !losses.is_empty();
+                let what = format!("{work:?} with {way:?} left: {losses:#?}");
+                assert_eq!(is_found, finders.contains(&way), "{what}");
+            }
+        }
+    });
+}
