@@ -162,6 +162,13 @@ impl RecordCache {
         })
     }
 
+    /// The record that is held of a key, without counting it as a read.
+    pub(crate) fn peek(&self, data_key: &[u8]) -> Option<CachedRecord> {
+        let cache = self.0.as_ref()?;
+        let pinned = Pinned::new(&cache.entries);
+        pinned.get(data_key).map(|(entry, _)| CachedRecord(entry.clone()))
+    }
+
     /// Offers what the backend answered after the miss that gave `ticket`. Nothing is stored when a
     /// commit touched the key since, or when the record is too large for the cache.
     pub(crate) fn fill(

@@ -9,10 +9,6 @@ mod backend;
 mod batch;
 mod blocking;
 mod bytes;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "reads and commits do not ask it yet")
-)]
 mod cache;
 #[cfg(any(test, feature = "sim"))]
 pub mod check;
@@ -50,6 +46,7 @@ pub mod vfs;
 pub use backend::*;
 pub use batch::{Batch, Expiry, SetOptions};
 pub use blocking::BlockingTenant;
+pub use cache::CacheFacts;
 pub use codec::*;
 pub use digest::StateDigest;
 pub use error::{Error, ErrorKind, Result};

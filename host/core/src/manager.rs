@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ulid::Ulid;
 
+use crate::cache::CacheFacts;
 use crate::commit::{Committer, Done, Work};
 use crate::index::IndexWorker;
 use crate::meta::{Meta, STATE_FORMAT, meta_ops};
@@ -64,6 +65,10 @@ pub struct StateInfo {
     pub oldest_snapshot: Option<Sequence>,
     /// Named tenants that have been written to.
     pub tenants: u64,
+    /// What the cache of hot records did and holds.
+    pub cache: CacheFacts,
+    /// Bytes of values of class `ephemeral`, with what keeping them takes.
+    pub ephemeral_bytes: u64,
     /// Why no more writes are taken, after a failure.
     pub poisoned: Option<String>,
 }
@@ -101,8 +106,13 @@ impl StateManager {
             &init,
         )?;
         let path = opened.dir.path().to_owned();
-        let (namespace, tenant_next) =
-            Namespace::load(opened.backend, 1, opened.dir, plugins.clone())?;
+        let (namespace, tenant_next) = Namespace::load(
+            opened.backend,
+            1,
+            opened.dir,
+            plugins.clone(),
+            options.cache_bytes,
+        )?;
         let state_id = namespace.state.id;
         if state_id != ulid_of(&opened.current.state)? {
             let reason = format!(
@@ -194,6 +204,8 @@ impl StateManager {
             floor: namespace.floor(),
             oldest_snapshot: namespace.oldest_pin(),
             tenants: namespace.tenants().len() as u64,
+            cache: namespace.cache.facts(),
+            ephemeral_bytes: namespace.ephemeral.bytes(),
             poisoned: self
                 .committer
                 .check_poison()

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use ulid::Ulid;
 
+use crate::cache::RecordCache;
 use crate::ephemeral::{Ephemeral, MergedCursor};
 use crate::index::IndexSet;
 use crate::journal::read_journal;
@@ -33,6 +34,8 @@ pub(crate) struct Namespace {
     pub(crate) ephemeral: Arc<Ephemeral>,
     /// Which index rows records have.
     pub(crate) index: IndexSet,
+    /// Hot records; they are those of this namespace only.
+    pub(crate) cache: RecordCache,
     floor: AtomicU64,
     head: Mutex<(Sequence, UnixMs)>,
     tenants: RwLock<HashMap<String, TenantNumber>>,
@@ -48,6 +51,7 @@ impl Namespace {
         generation: u32,
         dir: StateDir,
         plugins: Arc<dyn Plugins>,
+        cache_bytes: u64,
     ) -> Result<(Namespace, TenantNumber)> {
         let meta = Meta::load(&*backend)?;
         check_head(&*backend, &meta)?;
@@ -59,6 +63,7 @@ impl Namespace {
             timeline: meta.head.timeline,
             ephemeral: Arc::new(Ephemeral::default()),
             index: IndexSet::load(&meta, plugins)?,
+            cache: RecordCache::new(cache_bytes),
             floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(meta.tenants.into_iter().collect()),

@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
+use crate::cache::Lookup;
 use crate::namespace::{Namespace, TenantSlot};
-use crate::record::{RecordView, is_over, read_value};
+use crate::record::{RecordView, is_over, own_life, read_value};
 use crate::stored_key::push_data_key;
 use crate::{Class, Clock, Error, Key, Plugins, Result, Scope, Sequence, UnixMs, Value};
 
@@ -67,13 +68,28 @@ impl Reader<'_> {
         name.clear();
         record.clear();
         push_data_key(&mut name, number, scope, key);
-        let found = match self.namespace.stored(&name, &mut record) {
-            Ok(true) if is_over(&record, || self.clock.now()) => Ok(None),
-            Ok(true) => read(&record)
+        let shown = |record: &[u8]| match is_over(record, || self.clock.now()) {
+            true => Ok(None),
+            false => read(record)
                 .map(Some)
                 .map_err(|error| in_key(scope, key, error)),
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
+        };
+        let found = match self.namespace.cache.get(&name) {
+            Lookup::Hit(record) => shown(&record),
+            looked_up => match self.namespace.stored(&name, &mut record) {
+                Ok(true) => {
+                    let found = shown(&record);
+                    let class = own_life(&record).0;
+                    if let (Ok(Some(_)), Lookup::Miss(ticket)) = (&found, looked_up)
+                        && !matches!(class, Class::Archive | Class::Ephemeral)
+                    {
+                        self.namespace.cache.fill(ticket, &name, &record);
+                    }
+                    found
+                }
+                Ok(false) => Ok(None),
+                Err(error) => Err(error),
+            },
         };
         if record.capacity() <= BUFFER_KEEP_BYTES {
             BUFFERS.set((name, record));

@@ -99,9 +99,6 @@ impl Rules {
         })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
 
     /// Whether any rule limits history.
     pub(crate) fn limit_history(&self) -> bool {

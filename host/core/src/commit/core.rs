@@ -10,9 +10,11 @@ use std::sync::Arc;
 use super::Committer;
 use super::group::{Group, Rows};
 use super::request::{Ack, Changes, Done, Request, Work};
+use crate::cache::{CommitTicket, RecordCache};
 use crate::meta::HeadRow;
 use crate::namespace::Namespace;
-use crate::{CommitError, Durability, Error, ErrorKind, Result, TenantNumber};
+use crate::record::own_life;
+use crate::{Class, CommitError, Durability, Error, ErrorKind, Result, RowOp, Space, TenantNumber};
 
 /// A group stops growing beyond these.
 const GROUP_CHANGES: usize = 2_048;
@@ -181,7 +183,9 @@ impl Core {
         if !memory.is_empty() {
             self.namespace.ephemeral.begin();
         }
+        let written = Written::new(&self.namespace.cache, &ops);
         let committed = self.namespace.backend.commit(&ops, plan.durability);
+        written.end(&self.namespace.cache, committed.is_ok());
         match (memory.is_empty(), &committed) {
             (true, _) => {}
             (false, Ok(())) => self.namespace.ephemeral.apply(memory),
@@ -199,6 +203,48 @@ impl Core {
         committer.published.notify(usize::MAX);
         self.dirty = plan.durability == Durability::Relaxed;
         Ok(plan.outcomes)
+    }
+}
+
+/// What a commit writes, as the cache of hot records is told: a record that was hot stays so.
+struct Written<'a> {
+    ticket: CommitTicket,
+    records: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Written<'a> {
+    fn new(cache: &RecordCache, ops: &'a [RowOp<'a>]) -> Written<'a> {
+        let mut records = Vec::new();
+        let keys = ops.iter().filter_map(|op| match *op {
+            RowOp::Put {
+                space: Space::Data,
+                key,
+                value,
+            } => {
+                let hot = match own_life(value).0 {
+                    Class::Critical => true,
+                    Class::Archive | Class::Ephemeral => false,
+                    Class::Standard | Class::Bulk => cache.peek(key).is_some(),
+                };
+                records.extend(hot.then_some((key, value)));
+                Some(key)
+            }
+            RowOp::Delete {
+                space: Space::Data,
+                key,
+            } => Some(key),
+            _ => None,
+        });
+        let ticket = cache.begin_commit(keys);
+        Written { ticket, records }
+    }
+
+    fn end(self, cache: &RecordCache, committed: bool) {
+        let records = self.records.into_iter().filter(|_| committed);
+        cache.end_commit(
+            self.ticket,
+            records.map(|(key, record)| (key, Some(record))),
+        );
     }
 }
 

@@ -216,7 +216,13 @@ impl Rows {
                 Some(record) => record,
                 None => {
                     self.lookup.clear();
-                    let found = namespace.stored(&condition.key, &mut self.lookup)?;
+                    let found = match namespace.cache.peek(&condition.key) {
+                        Some(record) => {
+                            self.lookup.extend_from_slice(&record);
+                            true
+                        }
+                        None => namespace.stored(&condition.key, &mut self.lookup)?,
+                    };
                     found.then_some(self.lookup.as_slice())
                 }
             };
@@ -247,7 +253,13 @@ impl Rows {
                     true
                 }
                 Some(None) => false,
-                None => namespace.stored(key, &mut self.arena)?,
+                None => match namespace.cache.peek(key) {
+                    Some(record) => {
+                        self.arena.extend_from_slice(&record);
+                        true
+                    }
+                    None => namespace.stored(key, &mut self.arena)?,
+                },
             };
             let old = match found {
                 true => {

@@ -61,6 +61,7 @@ impl Core {
             generation,
             work.dir,
             self.namespace.index.plugins().clone(),
+            self.namespace.cache.facts().bytes_max,
         )?;
         if let Err(error) = (work.replace)() {
             if error.kind() == ErrorKind::Indeterminate {

@@ -1,6 +1,7 @@
 //! The engine as a user sees it, on the log backend over a simulated disk.
 
 mod basics;
+mod caching;
 mod crash;
 mod gate;
 mod groups;
