@@ -121,9 +121,9 @@ pub(crate) struct Encoder<'a> {
 }
 
 /// A record on its way, and how safe its class wants it.
-struct Encoded {
-    record: Vec<u8>,
-    durability: Durability,
+pub(crate) struct Encoded {
+    pub(crate) record: Vec<u8>,
+    pub(crate) durability: Durability,
 }
 
 impl Encoder<'_> {
@@ -191,7 +191,7 @@ impl Encoder<'_> {
     }
 
     /// Checks a value and makes its record, by its options and the rules.
-    fn record(
+    pub(crate) fn record(
         &self,
         scope: &Scope,
         key: &Key,

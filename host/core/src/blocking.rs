@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::batch::{Encoder, check};
-use crate::commit::{Changes, Done, ScopeCommand, ScopeWork, Work};
+use crate::commit::{Done, ScopeCommand, ScopeWork, Work};
 use crate::journal::Origin;
 use crate::list::{Lister, Rows};
 use crate::namespace::TenantSlot;
@@ -172,10 +172,7 @@ impl BlockingTenant {
     }
 
     /// Checks and encodes changes on the caller's thread.
-    pub(crate) fn encode(
-        &self,
-        encode: impl FnOnce(&Encoder<'_>) -> Result<Changes>,
-    ) -> Result<Changes> {
+    pub(crate) fn encode<T>(&self, encode: impl FnOnce(&Encoder<'_>) -> Result<T>) -> Result<T> {
         let guard = self.manager.committer.namespace()?;
         let namespace = guard.as_ref().ok_or(Error::Closed)?;
         encode(&Encoder {

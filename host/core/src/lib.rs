@@ -5,6 +5,7 @@
 //! codecs as traits ([`Backend`], [`Codec`]) and no plugin ABI; the loader adapts plugins to them.
 #![forbid(unsafe_code)]
 
+mod atomic;
 mod backend;
 mod batch;
 mod blocking;
@@ -21,6 +22,7 @@ mod index;
 mod journal;
 mod list;
 mod manager;
+mod merged;
 mod meta;
 mod names;
 mod namespace;
@@ -39,10 +41,12 @@ mod stored_key;
 mod tenant;
 #[cfg(any(test, feature = "sim"))]
 pub mod testing;
+mod transaction;
 mod upkeep;
 mod value;
 pub mod vfs;
 
+pub use atomic::{Expected, Number};
 pub use backend::*;
 pub use batch::{Batch, Expiry, SetOptions};
 pub use blocking::BlockingTenant;
@@ -80,6 +84,9 @@ pub use state_dir::{
 };
 pub use stored_key::{data_key, split_key};
 pub use tenant::Tenant;
+pub use transaction::{
+    ATTEMPTS_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions,
+};
 pub use upkeep::{SweepReport, TrimOptions, TrimReport, UpkeepStatus};
 pub use value::*;
 

@@ -11,6 +11,7 @@ use crate::namespace::Namespace;
 use crate::read::in_key;
 use crate::record::{is_over, read_value};
 use crate::stored_key::{prefix_end, scope_prefix, split_parts};
+use crate::transaction::OwnRows;
 use crate::{
     Cursor, Error, Key, KeyRange, Limits, Plugins, Result, Scope, ScopeKind, Snapshot,
     TenantNumber, UnixMs, Value,
@@ -81,6 +82,8 @@ pub(crate) enum Rows<'a> {
     Live(&'a Namespace, UnixMs),
     /// As they were.
     Past(&'a Snapshot),
+    /// As a transaction sees them.
+    Own(&'a OwnRows<'a>),
 }
 
 impl Rows<'_> {
@@ -88,6 +91,7 @@ impl Rows<'_> {
         match self {
             Rows::Live(namespace, _) => namespace.live(range),
             Rows::Past(snapshot) => Ok(Box::new(snapshot.scan_range(range)?)),
+            Rows::Own(rows) => rows.scan(range),
         }
     }
 
@@ -95,6 +99,7 @@ impl Rows<'_> {
         match self {
             Rows::Live(_, now) => !is_over(record, || *now),
             Rows::Past(_) => true,
+            Rows::Own(rows) => rows.shows(record),
         }
     }
 }
@@ -187,8 +192,11 @@ impl Lister<'_> {
         };
         let mut cursor = self.rows.scan(range)?;
         let mut failure = None;
+        // One row more than the page holds says whether there is a next page; what a transaction
+        // reads beyond it would be refused changes that it has not seen.
+        let mut rows = limit.saturating_add(1).min(BATCH_ROWS);
         while !page.more && failure.is_none() {
-            let read = cursor.next_batch(BATCH_ROWS, &mut |key, record| {
+            let read = cursor.next_batch(rows, &mut |key, record| {
                 if page.more || failure.is_some() || !self.rows.shows(record) {
                     return;
                 }
@@ -200,6 +208,7 @@ impl Lister<'_> {
                 });
                 failure = outcome.err();
             })?;
+            rows = BATCH_ROWS;
             if read == 0 {
                 break;
             }

@@ -10,10 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use ulid::Ulid;
 
+<<<<<<< host/core/src/namespace.rs
+use crate::ephemeral::Ephemeral;
+=======
 use crate::cache::RecordCache;
 use crate::ephemeral::{Ephemeral, MergedCursor};
+>>>>>>> /tmp/sk/pub.new
 use crate::index::IndexSet;
 use crate::journal::read_journal;
+use crate::merged::MergedCursor;
 use crate::meta::{HeadRow, Meta, StateRow};
 use crate::state_dir::StateDir;
 use crate::stored_key::split_journal_key;
@@ -139,7 +144,7 @@ impl Namespace {
         if self.ephemeral.is_empty() {
             return Ok(stored);
         }
-        Ok(Box::new(MergedCursor::new(stored, &self.ephemeral, range)))
+        Ok(Box::new(MergedCursor::new(stored, &*self.ephemeral, range)))
     }
 
     /// Pins the head: its past is kept until `unpin`.

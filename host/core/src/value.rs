@@ -75,6 +75,18 @@ impl Value {
         self.bytes
     }
 
+    /// Whether both are the same bytes, or documents that differ in spaces, the order of members and
+    /// the writing of numbers only. Integers of more than 64 bits are the same as written alike only.
+    pub(crate) fn says_the_same(&self, other: &Value) -> bool {
+        if self == other {
+            return true;
+        }
+        match (self.to_json(), other.to_json()) {
+            (Ok(own), Ok(other)) => own == other && !holds_rounded(&own),
+            _ => false,
+        }
+    }
+
     /// The parsed document, for a JSON value.
     pub fn to_json(&self) -> Result<serde_json::Value> {
         match self.kind {
@@ -91,6 +103,18 @@ impl From<&serde_json::Value> for Value {
             kind: ValueKind::Json,
             bytes: document.to_string().into_bytes(),
         }
+    }
+}
+
+/// Whether a document has a number so large that reading it may have rounded an integer.
+fn holds_rounded(document: &serde_json::Value) -> bool {
+    match document {
+        serde_json::Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|n| n.abs() >= 2f64.powi(63))
+        }
+        serde_json::Value::Array(items) => items.iter().any(holds_rounded),
+        serde_json::Value::Object(members) => members.values().any(holds_rounded),
+        _ => false,
     }
 }
 
@@ -138,6 +162,25 @@ mod tests {
         for text in ["", "{", "{}x", "nan", "\u{FEFF}{}", "[1,]"] {
             assert!(Value::json(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn documents_are_compared_by_what_they_say() {
+        let same = |a: &str, b: &str| {
+            Value::json(a)
+                .unwrap()
+                .says_the_same(&Value::json(b).unwrap())
+        };
+        assert!(same(
+            r#"{"a":1,"b":[true]}"#,
+            r#"{ "b" : [ true ], "a" : 1 }"#
+        ));
+        assert!(same("1e2", "100.0") && same(r#""\u0061""#, r#""a""#));
+        assert!(!same("1", "1.0") && !same("[1,2]", "[2,1]") && !same("null", "0"));
+        // Both are read as 2^64.
+        assert!(!same("[18446744073709551617]", "[ 18446744073709551618]"));
+        assert!(!Value::json("1").unwrap().says_the_same(&Value::bytes("1")));
+        assert!(Value::bytes("1").says_the_same(&Value::bytes("1")));
     }
 
     #[test]

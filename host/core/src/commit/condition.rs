@@ -18,8 +18,6 @@ pub(crate) enum Expect {
     Absent,
     /// It is there and was written by this commit.
     Version(Sequence),
-    /// Its record, also one whose time has come, is of this commit; `None` stands for no record.
-    Stored(Option<Sequence>),
 }
 
 /// A condition on one key. Its first four bytes, the tenant's number, are set by the committer.
@@ -55,16 +53,15 @@ impl RangeReads {
         namespace: &Namespace,
         mut in_group: impl Iterator<Item = &'k [u8]>,
     ) -> Result<()> {
-        if self.timeline != namespace.timeline || self.snapshot < namespace.floor() {
-            return Err(Error::Changed {
-                what: "the whole state".to_owned(),
-                expected: format!("the state as of commit {}", self.snapshot.0),
-                found: "was restored or its journal trimmed meanwhile".to_owned(),
-                current: None,
-            });
+        if self.timeline != namespace.timeline {
+            return Err(self.lost("was restored meanwhile"));
         }
         if self.ranges.is_empty() {
             return Ok(());
+        }
+        // Another backend took the place of the one that was read, without the journal since.
+        if self.snapshot < namespace.floor() {
+            return Err(self.lost("has no journal of what was changed since"));
         }
         if let Some(key) = in_group.find(|key| self.holding(key)) {
             return Err(self.conflict(key));
@@ -98,6 +95,15 @@ impl RangeReads {
         }
     }
 
+    fn lost(&self, found: &str) -> Error {
+        Error::Changed {
+            what: "the whole state".to_owned(),
+            expected: format!("the state as of commit {}", self.snapshot.0),
+            found: found.to_owned(),
+            current: None,
+        }
+    }
+
     fn conflict(&self, key: &[u8]) -> Error {
         Error::Changed {
             what: name_of(key),
@@ -121,7 +127,6 @@ impl Condition {
         let holds = match self.expect {
             Expect::Absent => !live,
             Expect::Version(version) => live && stored == Some(version),
-            Expect::Stored(version) => stored == version,
         };
         if holds {
             return Ok(());
@@ -134,7 +139,6 @@ impl Condition {
         let expected = match self.expect {
             Expect::Absent => version(None),
             Expect::Version(wanted) => version(Some(wanted)),
-            Expect::Stored(wanted) => version(wanted),
         };
         Err(Error::Changed {
             what: name_of(&self.key),
@@ -145,7 +149,8 @@ impl Condition {
     }
 }
 
-fn name_of(key: &[u8]) -> String {
+/// The name of a stored key, for errors.
+pub(crate) fn name_of(key: &[u8]) -> String {
     match split_key(key) {
         Ok((_, scope, key)) => format!("`{key}` in {scope}"),
         Err(_) => key.escape_ascii().to_string(),

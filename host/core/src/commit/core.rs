@@ -183,6 +183,14 @@ impl Core {
         if !memory.is_empty() {
             self.namespace.ephemeral.begin();
         }
+<<<<<<< host/core/src/commit/core.rs
+        let in_memory = !memory.is_empty();
+        let committed = self.namespace.backend.commit(&ops, plan.durability);
+        if in_memory && committed.is_ok() {
+            self.namespace.ephemeral.apply(memory);
+        } else if in_memory {
+            self.namespace.ephemeral.end();
+=======
         let written = Written::new(&self.namespace.cache, &ops);
         let committed = self.namespace.backend.commit(&ops, plan.durability);
         written.end(&self.namespace.cache, committed.is_ok());
@@ -190,6 +198,7 @@ impl Core {
             (true, _) => {}
             (false, Ok(())) => self.namespace.ephemeral.apply(memory),
             (false, Err(_)) => self.namespace.ephemeral.abandon(),
+>>>>>>> /tmp/sk/pub.new
         }
         committed?;
         for (name, number) in plan.tenants {
@@ -200,6 +209,9 @@ impl Core {
             tenant_next: plan.tenant_next,
         };
         self.namespace.publish(plan.head.sequence, plan.head.time);
+        if in_memory {
+            self.namespace.ephemeral.end();
+        }
         committer.published.notify(usize::MAX);
         self.dirty = plan.durability == Durability::Relaxed;
         Ok(plan.outcomes)

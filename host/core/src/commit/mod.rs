@@ -22,7 +22,7 @@ use arc_swap::ArcSwapOption;
 use event_listener::Event;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-pub(crate) use self::condition::{Condition, Expect, RangeReads};
+pub(crate) use self::condition::{Condition, Expect, RangeReads, name_of};
 pub(crate) use self::core::Core;
 pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeWork, Work, lost};
 pub(crate) use self::restore::RestoreWork;

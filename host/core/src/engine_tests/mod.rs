@@ -1,5 +1,6 @@
 //! The engine as a user sees it, on the log backend over a simulated disk.
 
+mod atomic;
 mod basics;
 mod caching;
 mod crash;
@@ -11,6 +12,7 @@ mod past;
 mod restores;
 mod snapshots;
 mod spine;
+mod transactions;
 mod upkeep;
 
 use std::sync::Arc;
