@@ -38,6 +38,10 @@ bless-abi:
 plugins DIR="target/plugins":
     scripts/build-plugins "{{DIR}}"
 
+# Build the RocksDB plugin (C++: many minutes) into DIR, run its tests and a state on it.
+rocksdb DIR="target/plugins":
+    scripts/rocksdb "{{DIR}}"
+
 # Install headers, libraries, the command and the pkg-config file.
 install PREFIX="/usr/local":
     scripts/install "{{PREFIX}}"

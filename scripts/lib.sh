@@ -16,15 +16,19 @@ say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 
 # need COMMAND PACKAGE: installs a Debian package when the command is missing.
 need() {
-    command -v "$1" >/dev/null && return
+    command -v "$1" >/dev/null || install_packages "$2"
+}
+
+# install_packages PACKAGES...: installs Debian packages, or says that they are needed.
+install_packages() {
     local sudo=
     [ "$(id -u)" = 0 ] || sudo=sudo
     if ! command -v apt-get >/dev/null; then
-        echo "$1 is missing; install it (Debian package $2) and run this again" >&2
+        echo "the Debian packages $* or their like are missing; install them and run this again" >&2
         exit 1
     fi
-    say "installing $2"
-    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "$2" >&2
+    say "installing $*"
+    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 # venv DIR PACKAGES...: a virtual environment with pip and the packages.
@@ -42,9 +46,7 @@ venv() {
 }
 
 need_venv() {
-    local sudo=
-    [ "$(id -u)" = 0 ] || sudo=sudo
-    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-venv python3-dev >&2
+    install_packages python3-venv python3-dev
 }
 
 # The tools that building libstatekeep and a C program against it takes.
