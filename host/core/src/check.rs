@@ -64,11 +64,16 @@ fn check_key(key: &[u8], namespace: &Namespace) -> Result<()> {
     ))
 }
 
-type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+pub(crate) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
-/// All rows of a space, in order.
-fn rows(backend: &dyn Backend, space: Space, visit: &mut Visitor<'_>) -> Result<()> {
-    let mut cursor = backend.scan(space, KeyRange::default())?;
+/// The rows of a range, in order.
+pub(crate) fn rows(
+    backend: &dyn Backend,
+    space: Space,
+    range: KeyRange<'_>,
+    visit: &mut Visitor<'_>,
+) -> Result<()> {
+    let mut cursor = backend.scan(space, range)?;
     let mut last: Option<Vec<u8>> = None;
     loop {
         let mut outcome = Ok(());
@@ -100,37 +105,47 @@ type Trimmed = BTreeMap<Vec<u8>, Sequence>;
 
 fn read_versions(namespace: &Namespace) -> Result<(Versions, Trimmed)> {
     let (mut versions, mut trimmed) = (Versions::new(), Trimmed::new());
-    rows(&*namespace.backend, Space::History, &mut |key, row| {
-        let (data_key, first) = split_history_key(key)?;
-        let (end, record) = match read_history(row)? {
-            HistoryRow::Record(end, record) => (end, record),
-            HistoryRow::Trimmed(end) => {
-                trimmed.insert(data_key.to_vec(), end);
-                return Ok(());
+    rows(
+        &*namespace.backend,
+        Space::History,
+        KeyRange::default(),
+        &mut |key, row| {
+            let (data_key, first) = split_history_key(key)?;
+            let (end, record) = match read_history(row)? {
+                HistoryRow::Record(end, record) => (end, record),
+                HistoryRow::Trimmed(end) => {
+                    trimmed.insert(data_key.to_vec(), end);
+                    return Ok(());
+                }
+            };
+            let (sequence, _) = read_stamps(record)?;
+            if sequence != first {
+                let reason = format!("its record is of commit {}", sequence.0);
+                return Err(inconsistent(
+                    &format!("history row {}", key.escape_ascii()),
+                    reason,
+                ));
             }
-        };
-        let (sequence, _) = read_stamps(record)?;
-        if sequence != first {
-            let reason = format!("its record is of commit {}", sequence.0);
-            return Err(inconsistent(
-                &format!("history row {}", key.escape_ascii()),
-                reason,
-            ));
-        }
-        versions
-            .entry(data_key.to_vec())
-            .or_default()
-            .push((first, Some(end)));
-        Ok(())
-    })?;
-    rows(&*namespace.backend, Space::Data, &mut |key, record| {
-        let header = RecordView::read(record)?.header;
-        versions
-            .entry(key.to_vec())
-            .or_default()
-            .push((header.sequence, None));
-        Ok(())
-    })?;
+            versions
+                .entry(data_key.to_vec())
+                .or_default()
+                .push((first, Some(end)));
+            Ok(())
+        },
+    )?;
+    rows(
+        &*namespace.backend,
+        Space::Data,
+        KeyRange::default(),
+        &mut |key, record| {
+            let header = RecordView::read(record)?.header;
+            versions
+                .entry(key.to_vec())
+                .or_default()
+                .push((header.sequence, None));
+            Ok(())
+        },
+    )?;
     Ok((versions, trimmed))
 }
 
@@ -139,28 +154,33 @@ type Changes = BTreeMap<Vec<u8>, Vec<(Sequence, ChangeOp)>>;
 fn read_changes(namespace: &Namespace) -> Result<Changes> {
     let mut changes = Changes::new();
     let (mut last, mut last_time) = (namespace.floor(), UnixMs(i64::MIN));
-    rows(&*namespace.backend, Space::Journal, &mut |key, row| {
-        let sequence = split_journal_key(key)?;
-        let row = read_journal(row)?;
-        // The floor's own row stays for its time; an undo or restore may leave a gap.
-        let floor = sequence == last && sequence == namespace.floor();
-        let follows = match row.kind {
-            CommitKind::Restore => sequence > last,
-            _ => sequence.0 == last.0 + 1,
-        };
-        if !(floor || follows) || row.time < last_time {
-            let reason = format!("commit {} at {} follows {}", sequence.0, row.time.0, last.0);
-            return Err(inconsistent("journal", reason));
-        }
-        (last, last_time) = (sequence, row.time);
-        for (op, key) in row.changes.into_iter().filter(|_| !floor) {
-            changes
-                .entry(key.to_vec())
-                .or_default()
-                .push((sequence, op));
-        }
-        Ok(())
-    })?;
+    rows(
+        &*namespace.backend,
+        Space::Journal,
+        KeyRange::default(),
+        &mut |key, row| {
+            let sequence = split_journal_key(key)?;
+            let row = read_journal(row)?;
+            // The floor's own row stays for its time; an undo or restore may leave a gap.
+            let floor = sequence == last && sequence == namespace.floor();
+            let follows = match row.kind {
+                CommitKind::Restore => sequence > last,
+                _ => sequence.0 == last.0 + 1,
+            };
+            if !(floor || follows) || row.time < last_time {
+                let reason = format!("commit {} at {} follows {}", sequence.0, row.time.0, last.0);
+                return Err(inconsistent("journal", reason));
+            }
+            (last, last_time) = (sequence, row.time);
+            for (op, key) in row.changes.into_iter().filter(|_| !floor) {
+                changes
+                    .entry(key.to_vec())
+                    .or_default()
+                    .push((sequence, op));
+            }
+            Ok(())
+        },
+    )?;
     let (head, time) = namespace.head();
     if last != head || (last_time != time && last_time.0 != i64::MIN) {
         let reason = format!("it ends with {} and the head is {}", last.0, head.0);

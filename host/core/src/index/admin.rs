@@ -58,10 +58,25 @@ impl IndexBuild {
         info(&self.index)
     }
 
-    /// Waits until the index serves queries. Blocks; ends with `Cancelled` when it is dropped or the
-    /// state is closed, and with the failure when the build cannot go on.
+    /// Waits until the index serves queries. Blocks; ends with `Cancelled` when the index is dropped,
+    /// with `Closed` when the state is closed, and with the failure when the build cannot go on.
     pub fn wait(&self) -> Result<()> {
-        self.index.wait()
+        let mut index = self.index.clone();
+        loop {
+            let waited = index.wait();
+            let anew = || {
+                // A restore has put another namespace in the place of this one.
+                let all = self.manager.committer.namespace_arc().ok()?.index.all();
+                all.into_iter().find(|other| other.id == index.id)
+            };
+            match &waited {
+                Err(error) if error.kind() == ErrorKind::Cancelled => match anew() {
+                    Some(other) if !Arc::ptr_eq(&other, &index) => index = other,
+                    _ => return waited,
+                },
+                _ => return waited,
+            }
+        }
     }
 
     /// Drops the index, built or not.

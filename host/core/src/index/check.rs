@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::value_prefix;
+use crate::check::rows;
 use crate::namespace::Namespace;
 use crate::record::RecordView;
 use crate::stored_key::prefix_end;
@@ -13,8 +14,8 @@ use crate::{Error, KeyRange, Result, Space};
 pub(crate) fn check_indexes(namespace: &Namespace) -> Result<()> {
     for index in namespace.index.all() {
         let mut expected = BTreeSet::new();
-        each(
-            namespace,
+        rows(
+            &*namespace.backend,
             Space::Data,
             KeyRange::default(),
             &mut |key, record| {
@@ -36,7 +37,7 @@ pub(crate) fn check_indexes(namespace: &Namespace) -> Result<()> {
             reverse: false,
         };
         let mut found = BTreeSet::new();
-        each(namespace, Space::Index, range, &mut |key, _| {
+        rows(&*namespace.backend, Space::Index, range, &mut |key, _| {
             found.insert(key.to_vec());
             Ok(())
         })?;
@@ -53,25 +54,4 @@ pub(crate) fn check_indexes(namespace: &Namespace) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn each(
-    namespace: &Namespace,
-    space: Space,
-    range: KeyRange<'_>,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut cursor = namespace.backend.scan(space, range)?;
-    loop {
-        let mut outcome = Ok(());
-        let read = cursor.next_batch(256, &mut |key, row| {
-            if outcome.is_ok() {
-                outcome = visit(key, row);
-            }
-        })?;
-        outcome?;
-        if read == 0 {
-            return Ok(());
-        }
-    }
 }

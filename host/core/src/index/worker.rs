@@ -2,9 +2,9 @@
 //! those that were dropped. It runs only while there is such work.
 //!
 //! It reads records in the order of their keys and hands their rows to the committer, which writes
-//! them at its turn: only of records that are still the ones that were read, so that no row of an
-//! older value comes after the commit that replaced it. Each step also writes how far it is, and the
-//! next opening goes on from there.
+//! at its turn those of the records as they are then: no row of an older value comes after the commit
+//! that replaced it, and a row that a commit left alone, since old and new record have it, is there.
+//! Each step also writes how far it is, and the next opening goes on from there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -168,17 +168,17 @@ fn build_step(
         let mut row = Vec::new();
         push_index(&mut row, &index.stored(&after));
         let mut ops = vec![OwnOp::Put(Space::Meta, index_key(&index.name), row)];
-        let mut record = Vec::new();
+        let (backend, mut record) = (&namespace.backend, Vec::new());
         for (row, data_key, sequence) in read.rows {
             record.clear();
-            if turn
-                .namespace
-                .backend
-                .get(Space::Data, &data_key, &mut record)?
-                && read_stamps(&record)?.0 == sequence
-            {
-                ops.push(OwnOp::Put(Space::Index, row, Vec::new()));
+            if !backend.get(Space::Data, &data_key, &mut record)? {
+                continue;
             }
+            let row = match read_stamps(&record)?.0 == sequence {
+                true => Some(row),
+                false => row_of(&namespace, &index, &data_key, &record)?.0,
+            };
+            ops.extend(row.map(|row| OwnOp::Put(Space::Index, row, Vec::new())));
         }
         let durability = match after.ready {
             true => Durability::Sync,
@@ -246,18 +246,28 @@ impl Read {
         if !index.has_key(data_key) {
             return Ok(());
         }
-        let in_row = |error| crate::snapshot::in_row(data_key, error);
-        let view = RecordView::read(record).map_err(in_row)?;
-        let json = view.json(&**namespace.index.plugins()).map_err(in_row)?;
-        let text = json
-            .as_deref()
-            .and_then(|json| std::str::from_utf8(json).ok());
-        if let Some(row) = text.and_then(|text| index.row(text, data_key)) {
-            let sequence = view.header.sequence;
+        if let (Some(row), sequence) = row_of(namespace, index, data_key, record)? {
             self.rows.push((row, data_key.to_vec(), sequence));
         }
         Ok(())
     }
+}
+
+/// The row of a record, if it has one, and the commit that wrote the record.
+fn row_of(
+    namespace: &Namespace,
+    index: &Index,
+    data_key: &[u8],
+    record: &[u8],
+) -> Result<(Option<Vec<u8>>, Sequence)> {
+    let in_row = |error| crate::snapshot::in_row(data_key, error);
+    let view = RecordView::read(record).map_err(in_row)?;
+    let json = view.json(&**namespace.index.plugins()).map_err(in_row)?;
+    let text = json
+        .as_deref()
+        .and_then(|json| std::str::from_utf8(json).ok());
+    let row = text.and_then(|text| index.row(text, data_key));
+    Ok((row, view.header.sequence))
 }
 
 /// Removes some rows of an index that is no more, and answers whether there were any.

@@ -13,7 +13,7 @@ use crate::{Error, Plugins, Result, Sequence, Value};
 
 /// Before the encoding of a value, and instead of it where there is none: those come last.
 const VALUE: u8 = 0;
-const NO_VALUE: u8 = 0xFF;
+pub(crate) const NO_VALUE: u8 = 0xFF;
 
 /// A record that matches.
 pub(crate) struct Match {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::model::{Condition, Query};
 use super::plan::split_conditions;
-use super::run::Source;
+use super::source::Source;
 use crate::Result;
 
 /// Index rows are counted up to this many.

@@ -3,6 +3,7 @@
 //! A [`Query`] is data, read from JSON (docs/queries.md). It answers what a scan of every record at
 //! one commit would answer; an index only makes it cheaper. Raw values match nothing.
 
+mod changes;
 mod evaluate;
 mod explain;
 mod model;
@@ -12,6 +13,7 @@ pub(crate) mod path;
 pub(crate) mod pattern;
 mod plan;
 mod run;
+mod source;
 pub(crate) mod token;
 
 pub use explain::{Explain, ExplainOrder};
@@ -20,7 +22,7 @@ pub use model::{
     QUERY_SELECT_MAX, QUERY_TEXT_BYTES_MAX, QUERY_WHERE_MAX, Query,
 };
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
-pub(crate) use run::Source;
+pub(crate) use source::Source;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;

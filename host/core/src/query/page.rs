@@ -44,11 +44,6 @@ impl First {
         self.bound.as_deref().is_some_and(|bound| place >= bound)
     }
 
-    /// Whether there are more matches than fit.
-    pub(crate) fn is_full(&self) -> bool {
-        self.bound.is_some()
-    }
-
     /// Takes a match that is wanted.
     pub(crate) fn take(&mut self, place: Vec<u8>, found: Match) {
         self.bytes += size(&place, &found);

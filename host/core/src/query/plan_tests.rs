@@ -156,7 +156,11 @@ proptest! {
         let encoding = value.encoded();
         let within = ranges.iter().filter(|(lo, hi)| *lo <= encoding && encoding < *hi).count();
         prop_assert!(!holds || within == 1, "{} {:?} {:?}", json, tests, ranges);
-        let exact = tests.iter().all(|test| !matches!(test, Test::Ne(_)));
+        let exact = tests.iter().all(|test| match test {
+            Test::Ne(_) => false,
+            Test::Prefix(prefix) => prefix.len() <= 256,
+            _ => true,
+        });
         if exact && within > 0 && !value.is_cut() {
             prop_assert!(holds, "{} {:?} {:?}", json, tests, ranges);
         }

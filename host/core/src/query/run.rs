@@ -6,199 +6,45 @@
 //! too, as it was at S. A row that is met and whose commit the journal does not tell yet is waited
 //! for. When an index is dropped under a query, the query begins again without it.
 
-use std::collections::HashSet;
-
-use super::evaluate::{Evaluator, Match, place_of_key, place_of_row};
+use super::changes::Changes;
+use super::evaluate::{Evaluator, NO_VALUE, place_of_key, place_of_row};
 use super::model::Query;
 use super::order::{split, unended};
 use super::page::First;
 use super::pattern::prefix_range;
-use super::plan::{Choice, IndexPlan, plan};
-use super::{QueryFacts, QueryPage, QueryRow, token};
-use crate::index::{Index, split_value_key, value_prefix};
-use crate::journal::read_journal;
-use crate::list::{literal_prefix, page_limit};
+use super::plan::{IndexPlan, Range};
+use super::source::Source;
+use crate::index::{split_value_key, value_prefix};
+use crate::list::literal_prefix;
 use crate::snapshot::in_row;
-use crate::stored_key::{journal_key, split_journal_key};
-use crate::{Error, KeyRange, Plugins, Result, Sequence, Snapshot, Space, TenantNumber, split_key};
+use crate::{KeyRange, Result, Space, TenantNumber};
 
 /// Rows of an index that are read at once, at first and at most.
 const ROWS_FIRST: usize = 32;
 const ROWS_MAX: usize = 1_024;
-/// A commit that is more commits old than this is queried without an index.
-const JOURNAL_COMMITS_MAX: u64 = 1_000;
-/// Most bytes of keys that are remembered as looked at; beyond it some are looked at again.
-const SEEN_BYTES_MAX: usize = 8 << 20;
 
-/// What a query reads.
-pub(crate) struct Source<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    /// Missing for a tenant that has never been written to.
-    pub(crate) tenant: Option<TenantNumber>,
-    pub(crate) plugins: &'a dyn Plugins,
-    /// Records in memory only are looked at too.
-    pub(crate) live: bool,
-}
-
-impl Source<'_> {
-    /// The indexes that may serve.
-    pub(crate) fn indexes(&self) -> Vec<std::sync::Arc<Index>> {
-        let mut all = self.snapshot.namespace().index.all();
-        all.retain(|index| Some(index.number) == self.tenant && index.is_ready());
-        all
-    }
-
-    /// The index that serves a query. Of a commit long past none does: the journal since then would
-    /// have to be read.
-    pub(crate) fn plan(&self, query: &Query) -> Option<IndexPlan> {
-        let head = self.snapshot.namespace().head().0;
-        if head.0.saturating_sub(self.snapshot.sequence().0) > JOURNAL_COMMITS_MAX {
-            return None;
-        }
-        let indexes = self.indexes();
-        let choices = indexes.iter().map(|index| Choice {
-            name: &index.name,
-            id: index.id,
-            scope: &index.scope,
-            path: &index.path,
-        });
-        plan(query, choices)
-    }
-
-    /// Runs a query.
-    ///
-    /// # Errors
-    /// `TooLarge` for a page beyond `limits.page_keys_max` and an offset beyond
-    /// `limits.query_bytes_max`; `InvalidArgument` for an `after` of another query; `Corrupt` for a
-    /// record that cannot be read.
-    pub(crate) fn run(&self, query: &Query) -> Result<QueryPage> {
-        let limits = self.snapshot.limits();
-        let limit = page_limit(limits, query.limit)?;
-        let after = query.after.as_deref();
-        let after = after.map(|text| token::read(query, text)).transpose()?;
-        // A page that continues another has skipped its rows already.
-        let skip = if after.is_some() { 0 } else { query.offset };
-        let Some(tenant) = self.tenant else {
-            return Ok(QueryPage::default());
-        };
-        let evaluator = Evaluator::new(query, self.plugins);
-        loop {
-            let plan = self.plan(query);
-            let ordered = plan
-                .as_ref()
-                .map_or(query.order.is_empty(), |plan| plan.ordered);
-            let bytes_max = match ordered && skip == 0 {
-                true => limits.page_bytes_max.min(limits.query_bytes_max),
-                false => limits.query_bytes_max,
-            };
-            let first = First::new(limit.saturating_add(skip), bytes_max, after.clone());
-            let mut run = Run {
-                source: self,
-                tenant,
-                query,
-                evaluator: &evaluator,
-                first,
-                after: after.as_deref(),
-                examined: 0,
-            };
-            let whole = match &plan {
-                Some(plan) => run.index(plan)?,
-                None => run.scan().map(|()| true)?,
-            };
-            if whole {
-                let facts = QueryFacts {
-                    examined: run.examined,
-                    index: plan.map(|plan| plan.name),
-                };
-                let (rows, next) = run.first.finish(skip, limits.page_bytes_max)?;
-                return page(query, rows, next.as_deref(), facts);
-            }
-        }
-    }
-
-    /// The number of rows of an index that a plan reads, counted up to `most`.
-    pub(crate) fn count(&self, plan: &IndexPlan, most: u64) -> Result<u64> {
-        let mut count = 0;
-        for range in &plan.ranges {
-            let (lo, hi) = row_range(plan.id, range);
-            let range = KeyRange {
-                lo: &lo,
-                hi: Some(&hi),
-                reverse: false,
-            };
-            let mut cursor = self
-                .snapshot
-                .namespace()
-                .backend
-                .scan(Space::Index, range)?;
-            loop {
-                let read = cursor.next_batch(ROWS_MAX, &mut |_, _| count += 1)?;
-                if read == 0 {
-                    break;
-                }
-                if count >= most {
-                    return Ok(most);
-                }
-            }
-        }
-        Ok(count)
-    }
-}
-
-fn page(
-    query: &Query,
-    rows: Vec<Match>,
-    next: Option<&[u8]>,
-    facts: QueryFacts,
-) -> Result<QueryPage> {
-    let row = |found: Match| {
-        let (_, scope, key) = split_key(&found.data_key)?;
-        Ok(QueryRow {
-            scope,
-            key,
-            value: found.value,
-            sequence: found.sequence,
-        })
-    };
-    Ok(QueryPage {
-        rows: rows.into_iter().map(row).collect::<Result<_>>()?,
-        next: next.map(|place| token::write(query, place)),
-        facts,
-    })
-}
-
-fn row_range(id: u32, (lo, hi): &(Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
+/// The index rows of a range of values.
+pub(crate) fn row_range(id: u32, (lo, hi): &Range) -> Range {
     let prefix = value_prefix(id);
     ([&prefix[..], lo].concat(), [&prefix[..], hi].concat())
 }
 
 /// A query in progress.
-struct Run<'r, 'q> {
-    source: &'r Source<'r>,
-    tenant: TenantNumber,
-    query: &'q Query,
-    evaluator: &'r Evaluator<'q>,
-    first: First,
-    after: Option<&'r [u8]>,
-    examined: u64,
-}
-
-/// Keys that the journal names after S.
-struct Changes {
-    next: Sequence,
-    seen: HashSet<Vec<u8>>,
-    seen_bytes: usize,
+pub(crate) struct Run<'r, 'q> {
+    pub(crate) source: &'r Source<'r>,
+    pub(crate) tenant: TenantNumber,
+    pub(crate) query: &'q Query,
+    pub(crate) evaluator: &'r Evaluator<'q>,
+    pub(crate) first: First,
+    pub(crate) after: Option<&'r [u8]>,
+    pub(crate) examined: u64,
 }
 
 impl Run<'_, '_> {
     /// Reads by an index. Answers false when the index was dropped meanwhile.
-    fn index(&mut self, plan: &IndexPlan) -> Result<bool> {
+    pub(crate) fn index(&mut self, plan: &IndexPlan) -> Result<bool> {
         self.memory()?;
-        let mut changes = Changes {
-            next: Sequence(self.source.snapshot.sequence().0.saturating_add(1)),
-            seen: HashSet::new(),
-            seen_bytes: 0,
-        };
+        let mut changes = Changes::after(self.source.snapshot.sequence());
         let mut ranges: Vec<_> = plan.ranges.iter().collect();
         if plan.reverse {
             ranges.reverse();
@@ -220,7 +66,8 @@ impl Run<'_, '_> {
                 Outcome::Dropped => return Ok(false),
             }
         }
-        if plan.rest && !self.first.is_full() {
+        // A key that was changed may stand among the rest already, before others of it are found.
+        if plan.rest && !self.first.is_full_before(&[NO_VALUE]) {
             self.scan()?;
         }
         Ok(true)
@@ -244,7 +91,7 @@ impl Run<'_, '_> {
                 ended = cursor.next_batch(most, &mut |key, _| rows.push(key.to_vec()))? == 0;
             }
             snapshot.settle();
-            self.follow(changes)?;
+            changes.follow(namespace, self.evaluator, &mut |key| self.look_at(key))?;
             if !namespace.index.has(plan.id) {
                 return Ok(Outcome::Dropped);
             }
@@ -312,36 +159,6 @@ impl Run<'_, '_> {
         Some([&self.tenant.0.to_be_bytes()[..], &key].concat())
     }
 
-    /// Looks at the keys of commits that came since the last call, as they were at S.
-    fn follow(&mut self, changes: &mut Changes) -> Result<()> {
-        let lo = journal_key(changes.next);
-        let range = KeyRange {
-            lo: &lo,
-            hi: None,
-            reverse: false,
-        };
-        let namespace = self.source.snapshot.namespace().clone();
-        let mut cursor = namespace.backend.scan(Space::Journal, range)?;
-        loop {
-            let mut keys = Vec::new();
-            let mut failure = None;
-            let read = cursor.next_batch(64, &mut |key, row| {
-                if failure.is_none() {
-                    failure = changes.note(key, row, self.evaluator, &mut keys).err();
-                }
-            })?;
-            if let Some(error) = failure {
-                return Err(error);
-            }
-            for key in keys {
-                self.look_at(&key)?;
-            }
-            if read == 0 {
-                return Ok(());
-            }
-        }
-    }
-
     /// Looks at a key as it was at S.
     fn look_at(&mut self, data_key: &[u8]) -> Result<()> {
         if self.is_own(data_key)
@@ -381,7 +198,7 @@ impl Run<'_, '_> {
     }
 
     /// Reads every record that may match, in the order of keys.
-    fn scan(&mut self) -> Result<()> {
+    pub(crate) fn scan(&mut self) -> Result<()> {
         self.memory()?;
         let (mut lo, hi) = prefix_range(self.key_prefix());
         let by_key = self.query.order.is_empty();
@@ -449,31 +266,4 @@ enum Outcome {
     /// No later row can belong to the page.
     Full,
     Dropped,
-}
-
-impl Changes {
-    /// Takes the keys of a journal row that a query asks for and that it has not looked at.
-    fn note(
-        &mut self,
-        key: &[u8],
-        row: &[u8],
-        evaluator: &Evaluator<'_>,
-        keys: &mut Vec<Vec<u8>>,
-    ) -> Result<(), Error> {
-        let sequence = split_journal_key(key)?;
-        for (_, key) in read_journal(row)?.changes {
-            if !evaluator.has_key(key) || self.seen.contains(key) {
-                continue;
-            }
-            if self.seen_bytes > SEEN_BYTES_MAX {
-                self.seen.clear();
-                self.seen_bytes = 0;
-            }
-            self.seen_bytes += key.len() + 64;
-            self.seen.insert(key.to_vec());
-            keys.push(key.to_vec());
-        }
-        self.next = Sequence(sequence.0.saturating_add(1));
-        Ok(())
-    }
 }

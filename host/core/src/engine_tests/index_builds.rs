@@ -1,0 +1,178 @@
+//! Building indexes, with writers, crashes and restores in between.
+
+use std::thread;
+
+use super::hooked::HookPlugins;
+use super::indexes::{LOW, ask, definition, explained, fill, keys, n, set};
+use super::*;
+use crate::check::check_consistency;
+use crate::{
+    Error, ErrorKind, IndexState, RecordHeader, RecordKind, RestoreSource, Sequence, Space,
+    TenantNumber, data_key, encode_record,
+};
+
+#[test]
+fn an_index_is_built_while_writers_go_on() {
+    let disk = SimDisk::new();
+    let (hook, plugins) = HookPlugins::over(disk.vfs());
+    let manager = StateManager::open(options(disk.vfs()), plugins).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    fill(&tenant, 60);
+    let (writer, mut at) = (tenant.clone(), 0);
+    hook.set(move |space| {
+        // Between the rows that the build reads: replace, delete and add, before and behind it.
+        if space == Space::Data && at < 60 {
+            let k = format!("k{:03}", at * 7 % 60);
+            match at % 3 {
+                0 => set(&writer, "agent:7", &k, &format!("{{\"n\":{}}}", at + 1000)),
+                1 => drop(writer.remove("agent:7", &k)),
+                _ => set(&writer, "agent:9", &k, r#"{"n":1}"#),
+            }
+            at += 1;
+        }
+    });
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    hook.clear();
+    check_consistency(&manager).unwrap();
+    let page = ask(&tenant, LOW);
+    let found: Vec<_> = page.rows.iter().map(|row| row.scope.to_string()).collect();
+    assert!(found.contains(&"agent:9".to_owned()), "{found:?}");
+    assert_eq!(page.facts.index.as_deref(), Some("n"));
+}
+
+#[test]
+fn a_build_can_be_cancelled_and_ends_with_the_state() {
+    let disk = SimDisk::new();
+    let (hook, plugins) = HookPlugins::over(disk.vfs());
+    let manager = StateManager::open(options(disk.vfs()), plugins).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    fill(&tenant, 10);
+    // The build waits before its first record until the test has the lock.
+    let gate = Arc::new(parking_lot::Mutex::new(()));
+    let (held, inside) = (gate.lock(), gate.clone());
+    hook.set(move |space| {
+        if space == Space::Data && thread::current().name() == Some("statekeep-index") {
+            drop(inside.lock());
+        }
+    });
+    let build = manager.create_index(n("n")).unwrap();
+    assert_eq!(build.progress().state, IndexState::Building);
+    assert_eq!(explained(&tenant, LOW).index, None);
+    let waiter = build.clone();
+    build.cancel().unwrap();
+    assert_eq!(waiter.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    let build = manager.create_index(n("n")).unwrap();
+    drop(held);
+    let closing = manager.close();
+    let waited = build.wait();
+    assert!(
+        waited.is_ok() || matches!(&waited, Err(error) if error.kind() == ErrorKind::Closed),
+        "{waited:?}"
+    );
+    closing.unwrap();
+    drop((manager, build, waiter, tenant, hook));
+    let manager = open(&disk);
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    check_consistency(&manager).unwrap();
+}
+
+#[test]
+fn a_restored_state_has_its_indexes_built_anew() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    let acme = manager.tenant("acme").unwrap().blocking();
+    set(&acme, "agent:1", "before", r#"{"n":1}"#);
+    let build = manager
+        .create_index(definition("n", "acme", "agent:*", "$.n"))
+        .unwrap();
+    build.wait().unwrap();
+    let gone = definition("gone", "missing", "*", "$.n");
+    manager.create_index(gone).unwrap().wait().unwrap();
+    let mut builder = manager
+        .begin_restore(RestoreSource {
+            state_id: "x".to_owned(),
+            sequence: Sequence(3),
+            tenants: vec![(TenantNumber(9), "acme".to_owned())],
+        })
+        .unwrap();
+    for at in 0..3u8 {
+        let mut header = RecordHeader::new(RecordKind::Json);
+        header.sequence = Sequence(2);
+        let name = data_key(TenantNumber(9), &scope("agent:1"), &key(&format!("r{at}")));
+        let record = encode_record(&header, format!("{{\"n\":{at}}}").as_bytes()).unwrap();
+        builder.put(&name, &record).unwrap();
+    }
+    builder.finish().unwrap();
+    for index in ["n", "gone"] {
+        let found = manager.list_indexes().unwrap();
+        let found = found
+            .into_iter()
+            .find(|info| info.definition.name == index)
+            .unwrap();
+        manager
+            .create_index(found.definition)
+            .unwrap()
+            .wait()
+            .unwrap();
+    }
+    check_consistency(&manager).unwrap();
+    let page = ask(&acme, LOW);
+    assert_eq!(
+        (keys(&page), page.facts.index.as_deref()),
+        (
+            vec!["r0".to_owned(), "r1".to_owned(), "r2".to_owned()],
+            Some("n")
+        )
+    );
+    set(
+        &manager.tenant("missing").unwrap().blocking(),
+        "user:1",
+        "k",
+        r#"{"n":1}"#,
+    );
+    check_consistency(&manager).unwrap();
+    manager.close().unwrap();
+    check_consistency(&open(&disk)).unwrap();
+}
+
+/// Each call of the build fails or is the last before the power goes; afterwards the index is built
+/// to its end and agrees with the data.
+#[test]
+fn a_build_that_is_cut_off_anywhere_goes_on_at_the_next_opening() {
+    let base = SimDisk::new();
+    let manager = open(&base);
+    fill(&manager.default_tenant().blocking(), 300);
+    manager.close().unwrap();
+    drop(manager);
+    let mut struck = 0;
+    for call in 1.. {
+        let disk = base.restart();
+        let made = (|| -> Result<(), Error> {
+            let manager = open_with(options(disk.vfs()))?;
+            disk.kill_at(call);
+            manager.create_index(n("n"))?.wait()
+        })();
+        if !disk.fault_struck() {
+            made.unwrap();
+            break;
+        }
+        struck += 1;
+        for seed in 0..4 {
+            let manager = open(&disk.crash(seed));
+            check_consistency(&manager).unwrap();
+            // Declared or not, it is there when it is declared again.
+            manager.create_index(n("n")).unwrap().wait().unwrap();
+            check_consistency(&manager).unwrap();
+            let page = ask(&manager.default_tenant().blocking(), LOW);
+            assert_eq!(
+                (keys(&page), page.facts.examined),
+                (
+                    vec!["k000".to_owned(), "k001".to_owned(), "k002".to_owned()],
+                    3
+                )
+            );
+            manager.close().unwrap();
+        }
+    }
+    assert!(struck > 4, "only {struck} calls");
+}
