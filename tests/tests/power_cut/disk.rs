@@ -51,14 +51,15 @@ pub fn isolated(test: &str, body: impl FnOnce(&Path)) {
         .args(this.get_args())
         .env(FOLDER, folder.path())
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     // Waiting closes what is left in the child's place.
     let alive = inside.stdin.take();
-    let status = inside.wait().unwrap();
+    let output = inside.wait_with_output().unwrap();
     drop(alive);
-    assert!(status.success(), "{test}: {status}; it says why above");
+    let passed = output.status.success() && has(&output.stdout, "1 passed");
+    assert!(passed, "{test}: {}; it says why above", output.status);
 }
 
 const NAMESPACES: [&str; 6] = [

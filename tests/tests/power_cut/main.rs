@@ -120,6 +120,16 @@ macro_rules! backends {
 
 statekeep_tests::persistent_backends!(backends);
 
+/// What the first cut finds that finds something. A fault that one cut in eight finds is missed once
+/// in 10^11.
+fn first_loss(recording: &Recording, ways: &[Survivors]) -> Option<String> {
+    let mut random = Random(1);
+    (0..20).find_map(|_| {
+        let cuts = recording.cuts(10, ways, &mut random);
+        recording.losses(&cuts, None).into_iter().next()
+    })
+}
+
 /// A state that acknowledges before the disk has it is found out.
 #[test]
 fn a_sync_left_out_is_found() {
@@ -128,13 +138,8 @@ fn a_sync_left_out_is_found() {
         let mut work = commits(&states::config(&state, "fjall"));
         work.lies = true;
         let recording = Recording::new(folder, Workload::Commits(work));
-        let cuts = recording.cuts(10, &Survivors::EVERY, &mut Random(1));
-        let losses = recording.losses(&cuts, None);
-        let found = losses
-            .iter()
-            .filter(|loss| loss.contains("the head is"))
-            .count();
-        assert!(found >= 3, "{found} of {}: {losses:#?}", cuts.len());
+        let loss = first_loss(&recording, &Survivors::EVERY).unwrap_or_default();
+        assert!(loss.contains("the head is"), "{loss}");
     });
 }
 
@@ -166,11 +171,14 @@ fn each_kind_of_cut_finds_its_fault() {
         for (work, finders) in cases {
             let recording = Recording::new(folder, Workload::Plain(work));
             for way in Survivors::EVERY {
-                let cuts = recording.cuts(10, &[way], &mut Random(way as u64));
-                let losses = recording.losses(&cuts, None);
-                let is_found = !losses.is_empty();
-                let what = format!("{work:?} with {way:?} left: {losses:#?}");
-                assert_eq!(is_found, finders.contains(&way), "{what}");
+                if finders.contains(&way) {
+                    let loss = first_loss(&recording, &[way]);
+                    assert!(loss.is_some(), "{work:?} with {way:?} left");
+                } else {
+                    let cuts = recording.cuts(10, &[way], &mut Random(3));
+                    let losses = recording.losses(&cuts, None);
+                    assert!(losses.is_empty(), "{work:?}: {losses:#?}");
+                }
             }
         }
     });
