@@ -99,7 +99,6 @@ impl Rules {
         })
     }
 
-
     /// Whether any rule limits history.
     pub(crate) fn limit_history(&self) -> bool {
         self.rules.iter().any(|(_, rule)| rule.history.is_some())

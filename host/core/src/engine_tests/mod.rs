@@ -53,6 +53,7 @@ pub(super) fn options(vfs: Arc<dyn Vfs>) -> OpenOptions {
     let mut options = OpenOptions::new("/s", "log");
     options.vfs = vfs;
     options.clock = clock();
+    options.archive_codec = "store".to_owned();
     options
 }
 
