@@ -92,6 +92,7 @@ fn open_all(directory: &Path) -> Vec<Engine> {
         ("sled", statekeep_backend_sled::descriptor()),
         ("redb", statekeep_backend_redb::descriptor()),
         ("lmdb", statekeep_backend_lmdb::descriptor()),
+        ("sqlite", statekeep_backend_sqlite::descriptor()),
     ];
     let engines = plugins.iter().map(|&(name, descriptor)| {
         let directory = directory.join(name);
