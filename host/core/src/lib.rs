@@ -26,6 +26,7 @@ mod merged;
 mod meta;
 mod names;
 mod namespace;
+mod needs;
 mod options;
 mod progress;
 #[cfg(any(test, feature = "sim"))]
@@ -45,6 +46,7 @@ mod transaction;
 mod upkeep;
 mod value;
 pub mod vfs;
+mod watch;
 
 pub use atomic::{Expected, Number};
 pub use backend::*;
@@ -75,7 +77,7 @@ pub use record::{
 pub use restore::{NamespaceBuilder, RestoreSource};
 pub use rules::{HistoryLimits, RULES_MAX, Rule};
 pub use snapshot::{
-    Change, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot, SnapshotScan,
+    Change as DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot, SnapshotScan,
     StateFacts, TenantSnapshot, Version,
 };
 pub use state_dir::{
@@ -89,6 +91,10 @@ pub use transaction::{
 };
 pub use upkeep::{SweepReport, TrimOptions, TrimReport, UpkeepStatus};
 pub use value::*;
+pub use watch::{
+    CURSOR_NAME_BYTES_MAX, CURSORS_MAX, Change, CursorInfo, Start, WATCHES_MAX, Watch,
+    WatchOptions,
+};
 
 #[cfg(test)]
 mod engine_tests;

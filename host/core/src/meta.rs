@@ -9,6 +9,8 @@
 //! tenant/<name>  number u32
 //! index-next     id u32 of the next secondary index; missing before the first
 //! index/<name>   a secondary index: JSON, see the index module
+//! cursor/<name>  sequence u64 | changes of the next commit u64 | timeline u128
+//!                | created i64 unix ms | updated i64 unix ms
 //! ```
 //! Ids are ULIDs as 128-bit numbers. A restored namespace keeps the state id and has a new timeline.
 
@@ -17,6 +19,7 @@ use ulid::Ulid;
 use crate::bytes::Reader;
 use crate::index::StoredIndex;
 use crate::journal::known;
+use crate::watch::{CursorRow, Position};
 use crate::{Backend, Error, KeyRange, Result, RowOp, Sequence, Space, TenantNumber, UnixMs};
 
 const META_FORMAT: u8 = 1;
@@ -29,6 +32,7 @@ pub(crate) const TENANT_NEXT: &[u8] = b"tenant-next";
 const TENANT_PREFIX: &[u8] = b"tenant/";
 pub(crate) const INDEX_NEXT: &[u8] = b"index-next";
 const INDEX_PREFIX: &[u8] = b"index/";
+const CURSOR_PREFIX: &[u8] = b"cursor/";
 
 /// Who a state is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,7 @@ pub(crate) struct Meta {
     pub(crate) floor: Sequence,
     pub(crate) tenant_next: TenantNumber,
     pub(crate) tenants: Vec<(String, TenantNumber)>,
+    pub(crate) cursors: Vec<(String, CursorRow)>,
     pub(crate) indexes: Indexes,
 }
 
@@ -109,6 +114,20 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: TenantNumber) {
     finish(out, start);
 }
 
+pub(crate) fn push_cursor(out: &mut Vec<u8>, row: &CursorRow) {
+    let start = begin(out);
+    out.extend_from_slice(&row.position.sequence.0.to_le_bytes());
+    out.extend_from_slice(&row.position.changes.to_le_bytes());
+    out.extend_from_slice(&row.position.timeline.0.to_le_bytes());
+    out.extend_from_slice(&row.created.0.to_le_bytes());
+    out.extend_from_slice(&row.updated.0.to_le_bytes());
+    finish(out, start);
+}
+
+pub(crate) fn cursor_key(name: &str) -> Vec<u8> {
+    [CURSOR_PREFIX, name.as_bytes()].concat()
+}
+
 pub(crate) fn index_key(name: &str) -> Vec<u8> {
     [INDEX_PREFIX, name.as_bytes()].concat()
 }
@@ -139,6 +158,7 @@ impl Meta {
             tenant_next: TenantNumber(1),
             tenants: Vec::new(),
             indexes: Indexes::default(),
+            cursors: Vec::new(),
         }
     }
 
@@ -180,6 +200,11 @@ impl Meta {
             push_index(&mut row, index);
             (index_key(name), row)
         }));
+        rows.extend(self.cursors.iter().map(|(name, cursor)| {
+            let mut row = Vec::new();
+            push_cursor(&mut row, cursor);
+            (cursor_key(name), row)
+        }));
         rows
     }
 
@@ -191,6 +216,7 @@ impl Meta {
         }
         let (mut state, mut head, mut floor, mut next) = (None, None, None, None);
         let (mut tenants, mut indexes) = (Vec::new(), Indexes::default());
+        let mut cursors = Vec::new();
         for (key, row) in &rows {
             match key.as_slice() {
                 STATE => state = Some(read_state(row)?),
@@ -207,6 +233,8 @@ impl Meta {
                         tenants.push(read_tenant(name, row)?);
                     } else if let Some(name) = key.strip_prefix(INDEX_PREFIX) {
                         indexes.all.push(read_index(name, row)?);
+                    } else if let Some(name) = key.strip_prefix(CURSOR_PREFIX) {
+                        cursors.push(read_cursor(name, row)?);
                     }
                 }
             }
@@ -220,6 +248,7 @@ impl Meta {
             tenant_next: next.ok_or_else(|| missing("tenant-next"))?,
             tenants,
             indexes,
+            cursors,
         })
     }
 }
@@ -274,6 +303,25 @@ fn read_tenant(name: &[u8], row: &[u8]) -> Result<(String, TenantNumber)> {
     let name = std::str::from_utf8(name)
         .map_err(|_| Error::corrupt(what.as_str(), "its name is not UTF-8"))?;
     Ok((name.to_owned(), read_number(row, &what)?))
+}
+
+fn read_cursor(name: &[u8], row: &[u8]) -> Result<(String, CursorRow)> {
+    let what = format!("meta row `cursor/{}`", name.escape_ascii());
+    let name = std::str::from_utf8(name)
+        .map_err(|_| Error::corrupt(what.as_str(), "its name is not UTF-8"))?;
+    let mut reader = open(row, &what)?;
+    let (sequence, changes) = (Sequence(reader.u64()?), reader.u64()?);
+    let row = CursorRow {
+        position: Position {
+            timeline: Ulid(reader.u128()?),
+            sequence,
+            changes,
+        },
+        created: UnixMs(reader.i64()?),
+        updated: UnixMs(reader.i64()?),
+    };
+    reader.end()?;
+    Ok((name.to_owned(), row))
 }
 
 fn read_index(name: &[u8], row: &[u8]) -> Result<(String, StoredIndex)> {

@@ -3,25 +3,23 @@
 //! Readers and the committer share it as `Arc`; a restore puts another in its place, and whoever
 //! still holds the old one goes on reading it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use ulid::Ulid;
 
-<<<<<<< host/core/src/namespace.rs
-use crate::ephemeral::Ephemeral;
-=======
 use crate::cache::RecordCache;
-use crate::ephemeral::{Ephemeral, MergedCursor};
->>>>>>> /tmp/sk/pub.new
+use crate::ephemeral::Ephemeral;
 use crate::index::IndexSet;
 use crate::journal::read_journal;
 use crate::merged::MergedCursor;
 use crate::meta::{HeadRow, Meta, StateRow};
+use crate::needs::Needs;
 use crate::state_dir::StateDir;
 use crate::stored_key::split_journal_key;
+use crate::watch::CursorRow;
 use crate::{
     Backend, Capabilities, Cursor, Error, KeyRange, Plugins, Result, Sequence, Space, TenantNumber,
     UnixMs,
@@ -43,10 +41,23 @@ pub(crate) struct Namespace {
     pub(crate) cache: RecordCache,
     floor: AtomicU64,
     head: Mutex<(Sequence, UnixMs)>,
-    tenants: RwLock<HashMap<String, TenantNumber>>,
-    pins: Mutex<BTreeMap<Sequence, usize>>,
+    tenants: RwLock<Tenants>,
+    needs: Mutex<Needs>,
     /// Holds the directory's lock as long as anybody may use the backend.
     pub(crate) dir: StateDir,
+}
+
+#[derive(Default)]
+struct Tenants {
+    numbers: HashMap<String, TenantNumber>,
+    names: HashMap<TenantNumber, String>,
+}
+
+impl Tenants {
+    fn add(&mut self, name: String, number: TenantNumber) {
+        self.names.insert(number, name.clone());
+        self.numbers.insert(name, number);
+    }
 }
 
 impl Namespace {
@@ -60,6 +71,11 @@ impl Namespace {
     ) -> Result<(Namespace, TenantNumber)> {
         let meta = Meta::load(&*backend)?;
         check_head(&*backend, &meta)?;
+        check_cursors(&meta)?;
+        let mut tenants = Tenants::default();
+        for (name, number) in &meta.tenants {
+            tenants.add(name.clone(), *number);
+        }
         let namespace = Namespace {
             capabilities: backend.capabilities(),
             backend,
@@ -71,8 +87,8 @@ impl Namespace {
             cache: RecordCache::new(cache_bytes),
             floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
-            tenants: RwLock::new(meta.tenants.into_iter().collect()),
-            pins: Mutex::new(BTreeMap::new()),
+            tenants: RwLock::new(tenants),
+            needs: Mutex::new(Needs::new(meta.cursors)),
             dir,
         };
         Ok((namespace, meta.tenant_next))
@@ -97,20 +113,27 @@ impl Namespace {
     }
 
     pub(crate) fn tenant(&self, name: &str) -> Option<TenantNumber> {
-        self.tenants.read().get(name).copied()
+        self.tenants.read().numbers.get(name).copied()
+    }
+
+    /// The name of a tenant; empty for the default tenant.
+    pub(crate) fn tenant_name(&self, number: TenantNumber) -> Result<String> {
+        if number == TenantNumber(0) {
+            return Ok(String::new());
+        }
+        let name = self.tenants.read().names.get(&number).cloned();
+        name.ok_or_else(|| Error::corrupt("state", format!("tenant {} has no name", number.0)))
     }
 
     pub(crate) fn add_tenant(&self, name: String, number: TenantNumber) {
-        self.tenants.write().insert(name, number);
+        self.tenants.write().add(name, number);
     }
 
     /// All named tenants, by number.
     pub(crate) fn tenants(&self) -> Vec<(TenantNumber, String)> {
-        let mut all: Vec<_> = self
-            .tenants
-            .read()
-            .iter()
-            .map(|(n, t)| (*t, n.clone()))
+        let tenants = self.tenants.read();
+        let mut all: Vec<_> = (tenants.names.iter())
+            .map(|(number, name)| (*number, name.clone()))
             .collect();
         all.sort();
         all
@@ -149,9 +172,9 @@ impl Namespace {
 
     /// Pins the head: its past is kept until `unpin`.
     pub(crate) fn pin_head(&self) -> (Sequence, UnixMs) {
-        let mut pins = self.pins.lock();
+        let mut needs = self.needs.lock();
         let head = self.head();
-        *pins.entry(head.0).or_insert(0) += 1;
+        needs.pin(head.0);
         head
     }
 
@@ -160,64 +183,78 @@ impl Namespace {
     /// # Errors
     /// `Compacted` when it has been trimmed.
     pub(crate) fn pin(&self, sequence: Sequence, what: &str) -> Result<()> {
-        let mut pins = self.pins.lock();
+        let mut needs = self.needs.lock();
         let oldest = self.floor();
         if sequence < oldest {
             let what = what.to_owned();
             return Err(Error::Compacted { what, oldest });
         }
-        *pins.entry(sequence).or_insert(0) += 1;
+        needs.pin(sequence);
         Ok(())
     }
 
     /// Raises the floor as far as it may be and answers where it is. Whoever pins after this finds
     /// the raised floor; the rows below it may go.
     pub(crate) fn raise_floor(&self, wanted: Sequence) -> Sequence {
-        let pins = self.pins.lock();
-        let floor = self.floor().max(self.allowed(&pins, wanted));
+        let needs = self.needs.lock();
+        let floor = self.floor().max(needs.allowed(wanted, self.head().0));
         self.floor.store(floor.0, Ordering::Release);
         floor
     }
 
     /// How far the floor may be raised at this moment.
     pub(crate) fn allowed_floor(&self, wanted: Sequence) -> Sequence {
-        self.allowed(&self.pins.lock(), wanted)
-    }
-
-    fn allowed(&self, pins: &BTreeMap<Sequence, usize>, wanted: Sequence) -> Sequence {
-        let pinned = pins.keys().next().copied();
-        wanted.min(self.head().0).min(pinned.unwrap_or(wanted))
+        self.needs.lock().allowed(wanted, self.head().0)
     }
 
     /// Who keeps the floor below a sequence, in words.
     pub(crate) fn held_below(&self, wanted: Sequence) -> Vec<String> {
-        let pins = self.pins.lock();
-        let below = pins.iter().filter(|(sequence, _)| **sequence < wanted);
-        below
-            .map(|(sequence, count)| match count {
-                1 => format!("a snapshot, backup or watch at commit {}", sequence.0),
-                count => format!(
-                    "{count} snapshots, backups or watches at commit {}",
-                    sequence.0
-                ),
-            })
-            .collect()
+        self.needs.lock().held_below(wanted)
     }
 
     pub(crate) fn unpin(&self, sequence: Sequence) {
-        let mut pins = self.pins.lock();
-        if let Some(count) = pins.get_mut(&sequence) {
-            *count -= 1;
-            if *count == 0 {
-                pins.remove(&sequence);
-            }
-        }
+        self.needs.lock().unpin(sequence);
     }
 
-    /// The oldest sequence that a snapshot still needs.
+    /// The oldest sequence that a snapshot or a live watch still needs.
     pub(crate) fn oldest_pin(&self) -> Option<Sequence> {
-        self.pins.lock().keys().next().copied()
+        self.needs.lock().oldest_pin()
     }
+
+    /// A durable cursor.
+    pub(crate) fn cursor(&self, name: &str) -> Option<CursorRow> {
+        self.needs.lock().cursors().get(name).copied()
+    }
+
+    /// All durable cursors, by name.
+    pub(crate) fn cursors(&self) -> Vec<(String, CursorRow)> {
+        let needs = self.needs.lock();
+        let all = needs.cursors().iter();
+        all.map(|(name, row)| (name.clone(), *row)).collect()
+    }
+
+    /// Takes note of a cursor whose row has been written, or removed.
+    pub(crate) fn put_cursor(&self, name: String, row: Option<CursorRow>) {
+        self.needs.lock().put_cursor(name, row);
+    }
+}
+
+/// A cursor stands between the floor and the head.
+fn check_cursors(meta: &Meta) -> Result<()> {
+    let kept = meta.floor..=meta.head.sequence;
+    for (name, row) in &meta.cursors {
+        let at = row.position.sequence;
+        if !kept.contains(&at) {
+            let reason = format!(
+                "its cursor `{name}` stands at commit {} and commits {} to {} are kept",
+                at.0,
+                kept.start().0,
+                kept.end().0
+            );
+            return Err(Error::corrupt("state", reason));
+        }
+    }
+    Ok(())
 }
 
 /// The last row of the journal is the head; a backend that lost or invented commits is refused.

@@ -238,18 +238,22 @@ impl Tenant {
         &self,
         read: impl FnOnce(&BlockingTenant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Ok(runtime) = Handle::try_current() else {
-            return read(&self.inner);
-        };
         let inner = self.inner.clone();
-        runtime
-            .spawn_blocking(move || read(&inner))
-            .await
-            .unwrap_or_else(|error| {
-                Err(Error::other(
-                    ErrorKind::Internal,
-                    format!("a read was broken off: {error}"),
-                ))
-            })
+        aside(move || read(&inner)).await
     }
+}
+
+/// Runs a read on a thread that may block, or here when there is no runtime.
+pub(crate) async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let Ok(runtime) = Handle::try_current() else {
+        return read();
+    };
+    runtime.spawn_blocking(read).await.unwrap_or_else(|error| {
+        Err(Error::other(
+            ErrorKind::Internal,
+            format!("a read was broken off: {error}"),
+        ))
+    })
 }

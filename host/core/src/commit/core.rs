@@ -183,22 +183,14 @@ impl Core {
         if !memory.is_empty() {
             self.namespace.ephemeral.begin();
         }
-<<<<<<< host/core/src/commit/core.rs
         let in_memory = !memory.is_empty();
+        let written = Written::new(&self.namespace.cache, &ops);
         let committed = self.namespace.backend.commit(&ops, plan.durability);
+        written.end(&self.namespace.cache, committed.is_ok());
         if in_memory && committed.is_ok() {
             self.namespace.ephemeral.apply(memory);
         } else if in_memory {
             self.namespace.ephemeral.end();
-=======
-        let written = Written::new(&self.namespace.cache, &ops);
-        let committed = self.namespace.backend.commit(&ops, plan.durability);
-        written.end(&self.namespace.cache, committed.is_ok());
-        match (memory.is_empty(), &committed) {
-            (true, _) => {}
-            (false, Ok(())) => self.namespace.ephemeral.apply(memory),
-            (false, Err(_)) => self.namespace.ephemeral.abandon(),
->>>>>>> /tmp/sk/pub.new
         }
         committed?;
         for (name, number) in plan.tenants {

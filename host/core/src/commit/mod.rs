@@ -28,6 +28,7 @@ pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeW
 pub(crate) use self::restore::RestoreWork;
 pub(crate) use self::turn::{OwnOp, Turn, TurnRows};
 use crate::namespace::Namespace;
+use crate::watch::Watches;
 use crate::{Clock, Error, ErrorKind, Limits, Result, TenantNumber};
 
 /// How often the committer lets other threads run before it takes a group that is smaller than the
@@ -44,6 +45,7 @@ pub(crate) struct Committer {
     namespace: ArcSwapOption<Namespace>,
     /// Told of every commit, of another namespace and of the end.
     pub(crate) published: Event,
+    pub(crate) watches: Watches,
     pub(crate) clock: Arc<dyn Clock>,
     limits: Limits,
     flush_interval: Duration,
@@ -82,6 +84,7 @@ impl Committer {
             poison: OnceLock::new(),
             namespace: ArcSwapOption::new(Some(namespace)),
             published: Event::new(),
+            watches: Watches::default(),
             clock,
             limits,
             flush_interval,
@@ -115,6 +118,11 @@ impl Committer {
     /// As [`Committer::namespace`], to be kept.
     pub(crate) fn namespace_arc(&self) -> Result<Arc<Namespace>> {
         self.namespace.load_full().ok_or(Error::Closed)
+    }
+
+    /// For [`Committer::put_in_use`] alone.
+    pub(crate) fn set_namespace(&self, namespace: Option<Arc<Namespace>>) {
+        self.namespace.store(namespace);
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -298,8 +306,7 @@ impl Committer {
         });
         *self.close_error.lock() = error;
         *self.core.lock() = None;
-        self.namespace.store(None);
-        self.published.notify(usize::MAX);
+        self.put_in_use(None);
     }
 
     /// Ends the committer: what waits is done, everything is flushed. Later requests are `Closed`.

@@ -53,6 +53,9 @@ impl Core {
             tenant_next,
             tenants,
             indexes: self.namespace.index.to_be_built(),
+            cursors: (self.namespace.cursors().into_iter())
+                .map(|(name, row)| (name, row.carried(sequence, time)))
+                .collect(),
         };
         write_facts(&*work.backend, &meta, &work.detail)?;
         let generation = self.namespace.generation + 1;
@@ -76,8 +79,7 @@ impl Core {
         };
         self.namespace = namespace.clone();
         self.dirty = false;
-        committer.namespace.store(Some(namespace));
-        committer.published.notify(usize::MAX);
+        committer.put_in_use(Some(&namespace));
         Ok(Done {
             sequence: Some(sequence),
             count: 0,

@@ -4,6 +4,7 @@ mod atomic;
 mod basics;
 mod caching;
 mod crash;
+mod cursors;
 mod gate;
 mod groups;
 mod history;
@@ -18,6 +19,7 @@ mod snapshots;
 mod spine;
 mod transactions;
 mod upkeep;
+mod watching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    Change, ChangeOp, CommitKind, DiffOptions, ErrorKind, Expiry, HistoryOptions, ListOptions,
+    ChangeOp, CommitKind, DiffChange as Change, DiffOptions, ErrorKind, Expiry, HistoryOptions, ListOptions,
     ScopeListOptions, Sequence, TenantSnapshot,
 };
 
