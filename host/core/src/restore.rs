@@ -214,7 +214,9 @@ impl NamespaceBuilder {
         {
             Ok(done) => {
                 // The new namespace has the indexes' definitions and no rows of them.
-                self.manager.index_worker.start(&self.manager.committer)?;
+                if let Err(error) = self.manager.index_worker.start(&self.manager.committer) {
+                    tracing::error!(%error, "indexes are built at the next opening");
+                }
                 Ok(done.sequence.unwrap_or(done.head))
             }
             Err(error) => {

@@ -7,8 +7,8 @@ use super::indexes::{LOW, ask, definition, explained, fill, keys, n, set};
 use super::*;
 use crate::check::check_consistency;
 use crate::{
-    Error, ErrorKind, IndexState, RecordHeader, RecordKind, RestoreSource, Sequence, Space,
-    TenantNumber, data_key, encode_record,
+    Error, ErrorKind, IndexState, RecordCodec, RecordHeader, RecordKind, RestoreSource, Sequence,
+    Space, TenantNumber, data_key, encode_record,
 };
 
 #[test]
@@ -99,7 +99,14 @@ fn a_restored_state_has_its_indexes_built_anew() {
         let mut header = RecordHeader::new(RecordKind::Json);
         header.sequence = Sequence(2);
         let name = data_key(TenantNumber(9), &scope("agent:1"), &key(&format!("r{at}")));
-        let record = encode_record(&header, format!("{{\"n\":{at}}}").as_bytes()).unwrap();
+        let json = format!("{{\"n\":{at}}}");
+        if at == 2 {
+            header.codec = Some(RecordCodec {
+                name: "store".to_owned(),
+                raw_len: json.len() as u64,
+            });
+        }
+        let record = encode_record(&header, json.as_bytes()).unwrap();
         builder.put(&name, &record).unwrap();
     }
     builder.finish().unwrap();

@@ -6,7 +6,8 @@ use super::hooked::HookPlugins;
 use super::*;
 use crate::check::check_consistency;
 use crate::{
-    ErrorKind, Explain, ExplainOrder, IndexDefinition, IndexState, Query, QueryPage, Space,
+    Class, ErrorKind, Expiry, Explain, ExplainOrder, IndexDefinition, IndexState, Query, QueryPage,
+    Space,
 };
 
 pub(super) fn definition(name: &str, tenant: &str, scope: &str, path: &str) -> IndexDefinition {
@@ -306,11 +307,82 @@ fn records_that_cannot_be_indexed_disturb_nobody() {
         set(&tenant, "agent:1", k, json);
     }
     assert_eq!(keys(&ask(&tenant, LOW)), ["other", "twice"]);
-    let archived = SetOptions {
-        class: Some(crate::Class::Archive),
-        ..SetOptions::default()
-    };
-    let value = Value::json(r#"{"n":0}"#).unwrap();
-    let _ = tenant.set(&scope("agent:1"), &key("packed"), value, archived);
     check_consistency(&manager).unwrap();
+}
+
+#[test]
+fn packed_expiring_and_ephemeral_records_are_found() {
+    let disk = SimDisk::new();
+    let clock = clock();
+    let mut options = options(disk.vfs());
+    options.clock = clock.clone();
+    options.archive_codec = "store".to_owned();
+    let manager = open_with(options).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    let put = |k: &str, json: &str, class, ttl_ms: Option<u64>| {
+        let how = SetOptions {
+            class: Some(class),
+            expires: ttl_ms.map(Expiry::After),
+            ..SetOptions::default()
+        };
+        let value = Value::json(json).unwrap();
+        tenant.set(&scope("agent:1"), &key(k), value, how).unwrap();
+    };
+    put("packed", r#"{"n":1}"#, Class::Archive, None);
+    put("short", r#"{"n":1}"#, Class::Standard, Some(50));
+    put("memory", r#"{"n":2}"#, Class::Ephemeral, None);
+    put("moved", r#"{"n":0}"#, Class::Standard, None);
+    put("moved", r#"{"n":1}"#, Class::Ephemeral, None);
+    put("more", r#"{"n":9}"#, Class::Ephemeral, None);
+    check_consistency(&manager).unwrap();
+    let page = ask(&tenant, LOW);
+    assert_eq!(keys(&page), ["memory", "moved", "packed", "short"]);
+    assert_eq!(page.facts.index.as_deref(), Some("n"));
+    let all = ask(
+        &tenant,
+        r#"{"order_by":[{"path":"$.n","descending":true}],"limit":2}"#,
+    );
+    assert_eq!(keys(&all), ["more", "memory"]);
+    // Records in memory only are not part of the past.
+    let past = tenant.snapshot().unwrap();
+    let low = Query::from_json(LOW).unwrap();
+    assert_eq!(keys(&past.query(&low).unwrap()), ["packed", "short"]);
+    clock.set(1_050);
+    assert_eq!(keys(&ask(&tenant, LOW)), ["memory", "moved", "packed"]);
+}
+
+#[test]
+fn a_commit_long_past_is_queried_without_an_index() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    let tenant = manager.default_tenant().blocking();
+    fill(&tenant, 5);
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    let past = tenant.snapshot().unwrap();
+    let low = Query::from_json(LOW).unwrap();
+    for round in 0..2 {
+        let page = past.query(&low).unwrap();
+        assert_eq!(keys(&page), ["k000", "k001", "k002"]);
+        assert_eq!(page.facts.index.is_some(), round == 0);
+        for at in 0..1_001 {
+            set(
+                &tenant,
+                "agent:7",
+                &format!("k{:03}", at % 4),
+                r#"{"n":100}"#,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_page_as_json_has_the_values_as_they_are_stored() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    let tenant = manager.default_tenant().blocking();
+    set(&tenant, "agent:7", "a\"b", r#"{"n": 1.50}"#);
+    let json = ask(&tenant, r#"{"limit":1}"#).to_json().unwrap();
+    let expected = r#"{"rows":[{"scope":"agent:7","key":"a\"b","value":{"n": 1.50},"sequence":1}],"next":null,"facts":{"examined":1,"index":null}}"#;
+    assert_eq!(json, expected);
 }

@@ -111,3 +111,16 @@ fn brackets_in_quotes_do_not_nest() {
     );
     assert!(Query::from_json(&deep).is_ok());
 }
+
+/// Every query of the documentation is one.
+#[test]
+fn documented_queries_are_read() {
+    let text = include_str!("../../../../docs/queries.md");
+    let mut read = 0;
+    for block in text.split("```json\n").skip(1) {
+        let query = block.split("```").next().unwrap();
+        Query::from_json(query).unwrap_or_else(|error| panic!("{error}: {query}"));
+        read += 1;
+    }
+    assert_eq!(read, 3);
+}
