@@ -10,8 +10,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use statekeep_plugin_sdk::{Cursor, Result, ScanRange};
 
+use crate::fault::During;
 use crate::readers::Readers;
-use crate::{fault, rows, sql};
+use crate::{rows, sql};
 
 /// Rows of the first batch: many scans want no more.
 const ROWS_FIRST: usize = 16;
@@ -49,9 +50,7 @@ impl Rows {
             batch_rows: ROWS_FIRST,
         };
         if let Some(connection) = &rows.connection {
-            connection
-                .execute_batch("BEGIN")
-                .map_err(|error| fault::of(&error, "scan"))?;
+            connection.execute_batch("BEGIN").during("scan")?;
         }
         rows.refill()?;
         Ok(rows)
@@ -88,7 +87,6 @@ impl Rows {
 
     /// The next rows, and whether there are no more.
     fn read(&self, connection: &Connection) -> Result<(VecDeque<Row>, bool)> {
-        let failed = |error: rusqlite::Error| fault::of(&error, "scan");
         let statements = sql::of(self.space)?;
         let sql = match (self.reverse, &self.hi) {
             (false, Some(_)) => statements.forward,
@@ -96,15 +94,15 @@ impl Rows {
             (true, Some(_)) => statements.backward,
             (true, None) => statements.backward_from_the_end,
         };
-        let mut scan = connection.prepare_cached(sql).map_err(failed)?;
+        let mut scan = connection.prepare_cached(sql).during("scan")?;
         let mut found = match &self.hi {
             Some(hi) => scan.query([&self.lo, hi]),
             None => scan.query([&self.lo]),
         }
-        .map_err(failed)?;
+        .during("scan")?;
         let (mut batch, mut bytes) = (VecDeque::with_capacity(self.batch_rows), 0);
         while batch.len() < self.batch_rows && bytes < BYTES_MAX {
-            let Some(row) = found.next().map_err(failed)? else {
+            let Some(row) = found.next().during("scan")? else {
                 return Ok((batch, true));
             };
             let (key, value) = (rows::blob(row, 0)?.to_vec(), rows::blob(row, 1)?.to_vec());

@@ -6,9 +6,21 @@
 
 use rusqlite::Error as Engine;
 use rusqlite::ffi::{self, ErrorCode};
-use statekeep_plugin_sdk::{Error, Status};
+use statekeep_plugin_sdk::{Error, Result, Status};
 
-/// The error for `what` (a verb: "commit") that failed in the engine.
+/// Turns an engine's answer into the plugin's, with the verb that was under way.
+pub(crate) trait During<T> {
+    /// The value, or the error of `what` ("commit").
+    fn during(self, what: &str) -> Result<T>;
+}
+
+impl<T> During<T> for std::result::Result<T, Engine> {
+    fn during(self, what: &str) -> Result<T> {
+        self.map_err(|error| of(&error, what))
+    }
+}
+
+/// The error for `what` that failed in the engine.
 pub(crate) fn of(error: &Engine, what: &str) -> Error {
     let text = error.to_string();
     let Engine::SqliteFailure(failure, _) = error else {

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use statekeep_plugin_sdk::{Error, Result, Status};
 
+use crate::fault::During;
 use crate::options::Options;
-use crate::{fault, sql};
+use crate::sql;
 
 const MAIN: &str = "rows.sqlite";
 const LOG: &str = "rows.sqlite-wal";
@@ -71,7 +72,7 @@ impl Files {
         let connection = self.connect(self.options.reader_cache_bytes)?;
         connection
             .pragma_update(None, "query_only", true)
-            .map_err(|error| fault::of(&error, "open"))?;
+            .during("open")?;
         Ok(connection)
     }
 
@@ -96,44 +97,43 @@ impl Files {
             connection.pragma_update(None, "trusted_schema", false)?;
             Ok(connection)
         };
-        set_up().map_err(|error| fault::of(&error, "open"))
+        set_up().during("open")
     }
 
     fn prepare(&self, connection: &mut Connection) -> Result<()> {
-        let failed = |error: rusqlite::Error| fault::of(&error, "open");
         // Has no effect on a store that exists.
         connection
             .pragma_update(None, "page_size", self.options.page_bytes)
-            .map_err(failed)?;
+            .during("open")?;
+        self.tables(connection)?;
         let mode: String = connection
             .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-            .map_err(failed)?;
+            .during("open")?;
         if mode != "wal" {
             return Err(Error::unsupported(format!(
                 "sqlite keeps the journal mode `{mode}` in {}, and this plugin needs `wal`",
                 self.directory.display()
             )));
         }
-        self.tables(connection)?;
         // A log that one large commit or a long scan made grow is cut when it begins anew.
         connection
             .pragma_update(None, "journal_size_limit", self.options.checkpoint_bytes)
-            .map_err(failed)?;
+            .during("open")?;
         connection
             .pragma_update(None, "synchronous", "normal")
-            .map_err(failed)
+            .during("open")
     }
 
-    /// Makes the tables of a new store, checks the format of one that exists.
+    /// Makes the tables of a new store, checks the format of one that exists. Comes before anything
+    /// that would change another program's file.
     fn tables(&self, connection: &mut Connection) -> Result<()> {
-        let failed = |error: rusqlite::Error| fault::of(&error, "open");
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
+            .during("open")?;
         let number = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, i32>(0));
-        let id = number("PRAGMA application_id").map_err(failed)?;
-        let format = number("PRAGMA user_version").map_err(failed)?;
-        let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+        let id = number("PRAGMA application_id").during("open")?;
+        let format = number("PRAGMA user_version").during("open")?;
+        let tables = number("SELECT count(*) FROM sqlite_schema").during("open")?;
         match (id, format, tables) {
             (APPLICATION_ID, FORMAT, _) => return Ok(()),
             (0, 0, 0) => {}
@@ -154,14 +154,14 @@ impl Files {
             }
         }
         for space in sql::SPACES {
-            transaction.execute_batch(space.create).map_err(failed)?;
+            transaction.execute_batch(space.create).during("open")?;
         }
         transaction
             .pragma_update(None, "application_id", APPLICATION_ID)
-            .map_err(failed)?;
+            .during("open")?;
         transaction
             .pragma_update(None, "user_version", FORMAT)
-            .map_err(failed)?;
-        transaction.commit().map_err(failed)
+            .during("open")?;
+        transaction.commit().during("open")
     }
 }

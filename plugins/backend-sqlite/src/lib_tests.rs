@@ -75,9 +75,11 @@ fn what_is_not_this_plugin_s_is_refused_and_left_alone() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE mine (a)").unwrap();
     drop(other);
+    let before = fs::read(&path).unwrap();
     let error = open(folder.path()).err().unwrap();
     assert_eq!(error.status, Status::INCOMPATIBLE);
     assert!(error.text.contains("another program's"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
     fs::remove_file(&path).unwrap();
 
     drop(open(folder.path()).unwrap());

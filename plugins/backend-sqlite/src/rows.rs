@@ -4,7 +4,8 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, Row};
 use statekeep_plugin_sdk::{Error, Result, Sink};
 
-use crate::{fault, sql};
+use crate::fault::During;
+use crate::sql;
 
 /// A row's value, copied.
 pub(crate) fn value(connection: &Connection, space: u32, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -28,12 +29,11 @@ fn find<T>(
     key: &[u8],
     take: impl FnOnce(&[u8]) -> Result<T>,
 ) -> Result<Option<T>> {
-    let failed = |error: rusqlite::Error| fault::of(&error, "get");
     let mut get = connection
         .prepare_cached(sql::of(space)?.get)
-        .map_err(failed)?;
-    let mut rows = get.query([key]).map_err(failed)?;
-    match rows.next().map_err(failed)? {
+        .during("get")?;
+    let mut rows = get.query([key]).during("get")?;
+    match rows.next().during("get")? {
         Some(row) => take(blob(row, 0)?).map(Some),
         None => Ok(None),
     }
@@ -41,9 +41,7 @@ fn find<T>(
 
 /// A column's bytes, in the engine's memory until the next step.
 pub(crate) fn blob<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a [u8]> {
-    let value = row
-        .get_ref(column)
-        .map_err(|error| fault::of(&error, "read"))?;
+    let value = row.get_ref(column).during("read")?;
     value.as_blob().map_err(|error: FromSqlError| {
         Error::corrupt(format!(
             "a row of the store is not made of bytes ({error}); restore the state from a backup"

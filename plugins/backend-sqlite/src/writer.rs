@@ -20,7 +20,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use statekeep_plugin_sdk::room::Room;
 use statekeep_plugin_sdk::{Commit, Durability, Error, Host, Level, Op, Outcome, Result, Status};
 
-use crate::{fault, rows, sql};
+use crate::fault::{self, During};
+use crate::{rows, sql};
 
 /// Bytes of a frame's header in the log.
 const FRAME_HEADER_BYTES: u64 = 24;
@@ -52,10 +53,9 @@ impl Writer {
         checkpoint_bytes: u64,
         host: Host,
     ) -> Result<Writer> {
-        let failed = |error: rusqlite::Error| fault::of(&error, "open");
         let page_bytes: u64 = connection
             .query_row("PRAGMA page_size", [], |row| row.get(0))
-            .map_err(failed)?;
+            .during("open")?;
         let frames = Arc::new(AtomicU64::new(0));
         let said = Arc::clone(&frames);
         // In the place of SQLite's automatic checkpoint.
@@ -64,7 +64,7 @@ impl Writer {
                 said.store(u64::try_from(frames).unwrap_or(0), Ordering::Relaxed);
                 Ok(())
             }))
-            .map_err(failed)?;
+            .during("open")?;
         let step = (checkpoint_bytes / (page_bytes + FRAME_HEADER_BYTES)).max(1);
         Ok(Writer {
             connection,
@@ -108,11 +108,10 @@ impl Writer {
     }
 
     fn apply(&mut self, commit: &Commit<'_>) -> Result<Outcome> {
-        let failed = |error: rusqlite::Error| fault::of(&error, "commit");
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
+            .during("commit")?;
         let conflict = commit.conflict(|space, key| rows::value(&transaction, space, key))?;
         if let Some(index) = conflict {
             return Ok(Outcome::Conflict { index });
@@ -127,9 +126,9 @@ impl Writer {
                     .prepare_cached(sql::of(space)?.delete)
                     .and_then(|mut delete| delete.execute([key])),
             };
-            changed.map_err(failed)?;
+            changed.during("commit")?;
         }
-        transaction.commit().map_err(failed)?;
+        transaction.commit().during("commit")?;
         Ok(Outcome::COMMITTED)
     }
 
