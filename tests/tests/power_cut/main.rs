@@ -44,7 +44,6 @@ fn restless(backend: &str) -> &[(&str, &str)] {
     match backend {
         "fjall" => &[("backend_options.write_buffer_bytes", "1048576")],
         "sqlite" => &[("backend_options.checkpoint_bytes", "1048576")],
-        "sqlite" => &[("backend_options.checkpoint_bytes", "1048576")],
         _ => &[],
     }
 }
