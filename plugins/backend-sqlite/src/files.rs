@@ -121,6 +121,10 @@ impl Files {
             .during("open")?;
         connection
             .pragma_update(None, "synchronous", "normal")
+            .during("open")?;
+        // The first read makes the log.
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
             .during("open")
     }
 
