@@ -2,4 +2,5 @@
 
 pub mod commits;
 pub mod fixtures;
+pub mod isolation;
 pub mod states;

@@ -34,12 +34,33 @@ pub(crate) struct RangeReads {
     pub(crate) timeline: Ulid,
     /// The snapshot at which they were read.
     pub(crate) snapshot: Sequence,
+    /// Commits up to this one did not change them; at first the snapshot.
+    pub(crate) checked: Sequence,
     /// First key that belongs and first key that does not; both begin with the tenant's number,
     /// which the committer sets.
     pub(crate) ranges: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// A journal of more commits than this is read by the caller before its turn.
+const TURN_COMMITS_MAX: u64 = 64;
+
 impl RangeReads {
+    /// Checks the journal up to now on the caller's thread when it is long, which leaves the
+    /// committer the commits after it.
+    pub(crate) fn check_ahead(&mut self, namespace: &Namespace) -> Result<()> {
+        let head = namespace.head().0;
+        let long = head.0.saturating_sub(self.checked.0) > TURN_COMMITS_MAX;
+        if self.ranges.is_empty() || self.timeline != namespace.timeline || !long {
+            return Ok(());
+        }
+        self.check_journal(namespace)?;
+        // A journal that was trimmed while it was read has not told everything.
+        if self.checked >= namespace.floor() {
+            self.checked = head;
+        }
+        Ok(())
+    }
+
     fn holding(&self, key: &[u8]) -> bool {
         self.ranges
             .iter()
@@ -60,16 +81,21 @@ impl RangeReads {
             return Ok(());
         }
         // Another backend took the place of the one that was read, without the journal since.
-        if self.snapshot < namespace.floor() {
+        if self.checked < namespace.floor() {
             return Err(self.lost("has no journal of what was changed since"));
         }
         if let Some(key) = in_group.find(|key| self.holding(key)) {
             return Err(self.conflict(key));
         }
-        if namespace.head().0 == self.snapshot {
+        if namespace.head().0 == self.checked {
             return Ok(());
         }
-        let lo = journal_key(Sequence(self.snapshot.0 + 1));
+        self.check_journal(namespace)
+    }
+
+    /// Looks for changes in the journal after what has been checked.
+    fn check_journal(&self, namespace: &Namespace) -> Result<()> {
+        let lo = journal_key(Sequence(self.checked.0 + 1));
         let range = KeyRange {
             lo: &lo,
             hi: None,

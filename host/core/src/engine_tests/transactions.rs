@@ -182,6 +182,28 @@ fn a_range_counts_as_far_as_it_was_looked_at() {
 }
 
 #[test]
+fn a_range_is_checked_over_a_long_journal() {
+    let (_, tenant, _) = new_state();
+    tenant.put("workflow:w", "a", "task");
+    for phantom_at in [None, Some(0), Some(99), Some(199)] {
+        let mut txn = begin(&tenant);
+        txn.keys("workflow:w");
+        txn.put("user:1", "sum", "1");
+        for n in 0..200 {
+            match phantom_at {
+                Some(at) if at == n => tenant.put("workflow:w", "phantom", "task"),
+                _ => tenant.put("user:2", "other", "v"),
+            };
+        }
+        assert_eq!(
+            txn.commit().is_err(),
+            phantom_at.is_some(),
+            "{phantom_at:?}"
+        );
+    }
+}
+
+#[test]
 fn going_back_to_a_savepoint_undoes_what_came_after_it() {
     let (_, tenant, _) = new_state();
     tenant.put("user:1", "a", "stored");

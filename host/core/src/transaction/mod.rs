@@ -182,11 +182,16 @@ impl Transaction {
         let encode = |encoder: &Encoder<'_>| Ok(encoder.changes(keys, records, durability));
         let mut changes = self.tenant.encode(encode)?;
         changes.conditions = conditions;
-        changes.reads = Some(Box::new(RangeReads {
+        let mut reads = RangeReads {
             timeline: self.view.snapshot().namespace().timeline,
             snapshot: self.sequence(),
+            checked: self.sequence(),
             ranges,
-        }));
+        };
+        if self.view.number().is_some() {
+            reads.check_ahead(&*self.tenant.manager.committer.namespace_arc()?)?;
+        }
+        changes.reads = Some(Box::new(reads));
         Ok(changes)
     }
 
