@@ -65,6 +65,7 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
         durability: config.durability(),
         flush_interval_ms: config.flush_interval_ms(),
         limits: config.limits(),
+        rules: config.rules(),
         archive_codec: config.archive_codec(),
         cache_bytes: config.cache_bytes(),
         keep: config.keep(),

@@ -75,7 +75,7 @@ pub use record::{
     Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
 };
 pub use restore::{NamespaceBuilder, RestoreSource};
-pub use rules::{HistoryLimits, RULES_MAX, Rule};
+pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
 pub use snapshot::{
     Change as DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot, SnapshotScan,
     StateFacts, TenantSnapshot, Version,

@@ -41,6 +41,14 @@ pub struct Rule {
     pub history: Option<HistoryLimits>,
 }
 
+/// Checks rules as opening a state does.
+///
+/// # Errors
+/// `InvalidArgument` names the rule by its place, from 1.
+pub fn check_rules(rules: &[Rule]) -> Result<()> {
+    Rules::new(rules).map(drop)
+}
+
 /// What the rules say about one key.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleFacts {

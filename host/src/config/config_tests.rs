@@ -27,6 +27,11 @@ fn every_default_is_allowed_by_its_own_row() {
         statekeep_core::FLUSH_INTERVAL_MS
     );
     assert_eq!(config.limits(), Limits::default());
+    assert_eq!(config.keep(), Keep::default());
+    assert_eq!(config.cache_bytes(), statekeep_core::CACHE_BYTES);
+    let interval = statekeep_core::UPKEEP_INTERVAL_MS;
+    assert_eq!(config.upkeep_interval_ms(), interval);
+    assert!(config.rules().is_empty());
     assert!(config.create());
     assert!(config.backend_options().is_empty());
     assert_eq!(
@@ -249,4 +254,43 @@ fn the_reference_page_is_up_to_date() {
         page == Config::reference(),
         "make it anew: UPDATE_DOCS=1 cargo test -p statekeep reference"
     );
+}
+
+#[test]
+fn rules_are_read_checked_and_written_back() {
+    let text = r#"
+        keep.age_ms = 0
+        keep.commits = 1000
+        [[rules]]
+        scope = "session:*"
+        class = "bulk"
+        ttl_ms = 60000
+        [[rules]]
+        key = "status"
+        history = { versions = 3 }
+    "#;
+    let config = Config::from_toml(text).unwrap();
+    let rules = config.rules();
+    assert_eq!(rules[0].scope.as_deref(), Some("session:*"));
+    assert_eq!(rules[0].ttl_ms, Some(60_000));
+    assert_eq!(rules[1].history.unwrap().versions, Some(3));
+    let keep = Keep {
+        age_ms: None,
+        commits: Some(1_000),
+    };
+    assert_eq!(config.keep(), keep);
+    for written in [config.to_toml().unwrap(), config.to_toml_commented()] {
+        let again = Config::from_toml(&written).unwrap();
+        assert_eq!(again.rules(), rules, "{written}");
+        assert_eq!(again.keep(), keep);
+    }
+    for (rule, words) in [
+        (r#"[{"scope": "a:*"}]"#, "rule 1: it states no"),
+        (r#"[{"ttl": 5}]"#, "unknown field `ttl`"),
+        (r#"[{"class": "warm"}]"#, "unknown variant `warm`"),
+        ("{}", "expected a sequence"),
+    ] {
+        let error = message(Config::default().set("rules", rule));
+        assert!(error.contains(words), "{error}");
+    }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result};
+use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result, Rule};
 
 pub use schema::{Key, Kind};
 pub use source::Source;
@@ -195,6 +195,11 @@ impl Config {
             age_ms: limit("keep.age_ms"),
             commits: limit("keep.commits"),
         }
+    }
+
+    /// Class, life time and history of keys by patterns; they were checked when they were set.
+    pub fn rules(&self) -> Vec<Rule> {
+        value::rules(&self.named("rules")).unwrap_or_default()
     }
 
     /// How often the upkeep runs, in milliseconds.

@@ -27,6 +27,8 @@ pub enum Kind {
     Bool,
     /// A table whose keys belong to the backend.
     Table,
+    /// A list of rules: tables that say what holds for the keys of a pattern.
+    Rules,
 }
 
 /// One row of the table.

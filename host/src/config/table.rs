@@ -83,6 +83,42 @@ pub const KEYS: &[Key] = &[
         "The longest time a relaxed change waits before it is synced.",
     ),
     key(
+        "cache_bytes",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 40,
+        },
+        Some("67108864"),
+        "bytes",
+        "The most bytes of hot values that are kept in memory; 0 for none.",
+    ),
+    key(
+        "archive_codec",
+        Kind::Name,
+        Some("zstd"),
+        "",
+        "The compression plugin that packs values of class `archive`.",
+    ),
+    key(
+        "upkeep_interval_ms",
+        Kind::Integer {
+            min: 0,
+            max: 86_400_000,
+        },
+        Some("60000"),
+        "milliseconds",
+        "How often expired values are removed and the past is trimmed; 0 for only when asked.",
+    ),
+    key(
+        "rules",
+        Kind::Rules,
+        Some("[]"),
+        "",
+        "What holds for the keys of a pattern: `tenant`, `scope` and `key` are globs, `class`, \
+         `ttl_ms` and `history` (`age_ms`, `versions`, `bytes`) what they give; each from the first \
+         rule that matches and states it.",
+    ),
+    key(
         "limits.value_bytes_max",
         Kind::Integer {
             min: 1,
@@ -223,23 +259,6 @@ pub const KEYS: &[Key] = &[
         "The most bytes of rows that one query may hold to put them in order.",
     ),
     key(
-        "cache_bytes",
-        Kind::Integer {
-            min: 0,
-            max: 1 << 40,
-        },
-        Some("67108864"),
-        "bytes",
-        "The most bytes of hot values that are kept in memory; 0 for none.",
-    ),
-    key(
-        "archive_codec",
-        Kind::Name,
-        Some("zstd"),
-        "",
-        "The compression plugin that packs values of class `archive`.",
-    ),
-    key(
         "keep.age_ms",
         Kind::Integer {
             min: 0,
@@ -258,16 +277,6 @@ pub const KEYS: &[Key] = &[
         Some("0"),
         "commits",
         "The most commits whose past can be read; 0 for any number.",
-    ),
-    key(
-        "upkeep_interval_ms",
-        Kind::Integer {
-            min: 0,
-            max: 86_400_000,
-        },
-        Some("60000"),
-        "milliseconds",
-        "How often expired values are removed and the past is trimmed; 0 for only when asked.",
     ),
     unset(
         "backup.dir",
@@ -358,7 +367,8 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("backup.retention", RETENTION),
     (
         "retention",
-        "neither retention nor history is configurable yet; remove the section",
+        "retention of backups is not configurable yet; how much history is kept is said with `keep` and \
+         `rules`",
     ),
     ("backup.enabled", SCHEDULE),
     ("backup.interval", SCHEDULE),
@@ -380,7 +390,7 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ),
     (
         "cache_size_mb",
-        "a backend's cache is one of its `backend_options`",
+        "say how many bytes of hot values are kept in memory with `cache_bytes`",
     ),
     (
         "encryption",

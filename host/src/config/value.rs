@@ -4,9 +4,12 @@
 //! refusal names the key, the value and what is allowed.
 
 use serde_json::Value;
-use statekeep_core::{Error, Result};
+use statekeep_core::{Error, Result, Rule, check_rules};
 
 use super::schema::{Key, Kind};
+
+const RULES: &str = "a list of up to 256 tables with `tenant`, `scope`, `key`, `class`, `ttl_ms` \
+                     and `history`";
 
 /// Longest text of a value in bytes.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -31,7 +34,7 @@ pub fn parse(key: &Key, text: &str) -> Result<Value> {
             "false" => Value::Bool(false),
             _ => return Err(refuse(key, text)),
         },
-        Kind::Table => serde_json::from_str(text).map_err(|_| refuse(key, text))?,
+        Kind::Table | Kind::Rules => serde_json::from_str(text).map_err(|_| refuse(key, text))?,
     };
     check(key, value)
 }
@@ -41,8 +44,23 @@ pub fn parse_option(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
+/// The rules that a value states; what is wrong with one is said by its place.
+pub fn rules(value: &Value) -> Result<Vec<Rule>> {
+    let wrong = |error: serde_json::Error| {
+        let reason = format!("`rules`: {error}; allowed: {RULES}");
+        Error::invalid("configuration", reason)
+    };
+    let rules: Vec<Rule> = serde_json::from_value(value.clone()).map_err(wrong)?;
+    check_rules(&rules)?;
+    Ok(rules)
+}
+
 /// Checks a value from a document and answers it.
 pub fn check(key: &Key, value: Value) -> Result<Value> {
+    if matches!(key.kind, Kind::Rules) {
+        rules(&value)?;
+        return Ok(value);
+    }
     let fits = match (&key.kind, &value) {
         (Kind::Path, Value::String(text)) => is_path(text),
         (Kind::Paths, Value::Array(list)) => {
@@ -104,5 +122,6 @@ pub fn allowed(key: &Key) -> String {
         Kind::Integer { min, max } => format!("a whole number from {min} to {max}{unit}"),
         Kind::Bool => "`true` or `false`".to_owned(),
         Kind::Table => "a table".to_owned(),
+        Kind::Rules => RULES.to_owned(),
     }
 }
