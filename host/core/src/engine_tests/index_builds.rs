@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::hooked::HookPlugins;
-use super::indexes::{LOW, ask, definition, explained, fill, keys, n, set};
+use super::indexes::{LOW, ask, definition, explained, fill, keys, n, rows_of_indexes, set};
 use super::*;
 use crate::check::check_consistency;
 use crate::{
@@ -182,4 +182,46 @@ fn a_build_that_is_cut_off_anywhere_goes_on_at_the_next_opening() {
         }
     }
     assert!(struck > 4, "only {struck} calls");
+}
+
+/// The power goes at each call of a drop: the index is there with all of its rows, or it is gone and
+/// the next opening removes the rows that are left.
+#[test]
+fn a_drop_that_is_cut_off_anywhere_goes_on_at_the_next_opening() {
+    let base = SimDisk::new();
+    let manager = open(&base);
+    fill(&manager.default_tenant().blocking(), 1_200);
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    manager.close().unwrap();
+    drop(manager);
+    let (mut struck, mut gone) = (0, 0);
+    for call in 1.. {
+        let disk = base.restart();
+        let manager = open(&disk);
+        disk.kill_at(call);
+        let dropped = manager.drop_index("n");
+        // A fault on the way may have stopped the removal; closing waits for what goes on.
+        let _ = manager.close();
+        drop(manager);
+        if !disk.fault_struck() {
+            dropped.unwrap();
+            break;
+        }
+        struck += 1;
+        for seed in 0..4 {
+            let manager = open(&disk.crash(seed));
+            check_consistency(&manager).unwrap();
+            if manager.list_indexes().unwrap().is_empty() {
+                while rows_of_indexes(&manager) > 0 {
+                    thread::yield_now();
+                }
+                gone += 1;
+            } else {
+                assert!(dropped.is_err());
+                assert_eq!(rows_of_indexes(&manager), 1_200);
+            }
+            manager.close().unwrap();
+        }
+    }
+    assert!(struck > 1 && gone > 0, "{struck} calls, {gone} gone");
 }

@@ -222,7 +222,7 @@ fn definitions_are_checked_and_a_name_is_taken_once() {
     assert_eq!(manager.list_indexes().unwrap().len(), 64);
 }
 
-fn rows_of_indexes(manager: &StateManager) -> usize {
+pub(super) fn rows_of_indexes(manager: &StateManager) -> usize {
     let namespace = manager.committer.namespace_arc().unwrap();
     let range = crate::KeyRange {
         lo: &[2],

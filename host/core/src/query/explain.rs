@@ -37,6 +37,14 @@ pub enum ExplainOrder {
     Sort,
 }
 
+impl Explain {
+    /// As JSON.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|error| crate::Error::corrupt("JSON value", error.to_string()))
+    }
+}
+
 impl Source<'_> {
     /// What [`Source::run`] would do.
     pub(crate) fn explain(&self, query: &Query) -> Result<Explain> {

@@ -90,7 +90,10 @@ impl Run<'_, '_> {
                 let most = rows_max - rows.len();
                 ended = cursor.next_batch(most, &mut |key, _| rows.push(key.to_vec()))? == 0;
             }
-            snapshot.settle();
+            // Where a scan sees one instant, it sees each commit with its journal row or not at all.
+            if !namespace.capabilities.snapshot_scans {
+                snapshot.settle();
+            }
             changes.follow(namespace, self.evaluator, &mut |key| self.look_at(key))?;
             if !namespace.index.has(plan.id) {
                 return Ok(Outcome::Dropped);
