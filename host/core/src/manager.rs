@@ -41,9 +41,10 @@ pub struct StateManager {
 }
 
 /// What there is to know about an open state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct StateInfo {
     /// The state directory.
+    #[serde(serialize_with = "crate::json::path")]
     pub path: PathBuf,
     /// Short name of the backend.
     pub backend: String,
@@ -54,10 +55,12 @@ pub struct StateInfo {
     /// The timeline's id, a ULID; a restore starts a new one.
     pub timeline: String,
     /// When the state was created.
+    #[serde(rename = "created_unix_ms")]
     pub created: UnixMs,
     /// The last commit.
     pub head: Sequence,
     /// The time of the last commit.
+    #[serde(rename = "head_unix_ms")]
     pub head_time: UnixMs,
     /// The oldest sequence whose snapshot can be read.
     pub floor: Sequence,

@@ -24,9 +24,6 @@ pub use model::{
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
 pub(crate) use source::Source;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-use serde_json::value::RawValue;
-
 use crate::{BlockingTenant, Key, Result, Scope, Sequence, Tenant, TenantSnapshot, Value};
 
 /// A record that matches a query.
@@ -68,19 +65,6 @@ impl QueryPage {
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string(self)
             .map_err(|error| crate::Error::corrupt("JSON value", error.to_string()))
-    }
-}
-
-impl Serialize for QueryRow {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value: &RawValue =
-            serde_json::from_slice(self.value.as_bytes()).map_err(serde::ser::Error::custom)?;
-        let mut row = serializer.serialize_struct("QueryRow", 4)?;
-        row.serialize_field("scope", &self.scope.to_string())?;
-        row.serialize_field("key", self.key.as_str())?;
-        row.serialize_field("value", value)?;
-        row.serialize_field("sequence", &self.sequence.0)?;
-        row.end()
     }
 }
 

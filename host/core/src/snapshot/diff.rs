@@ -54,11 +54,12 @@ pub struct DiffEntry {
 }
 
 /// Differences in the order of scopes and keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct DiffPage {
     /// The differences.
     pub entries: Vec<DiffEntry>,
     /// Where the next page continues; `None` when this is the last one.
+    #[serde(serialize_with = "crate::json::place")]
     pub next: Option<(Scope, Key)>,
 }
 

@@ -40,7 +40,7 @@ pub struct Version {
 }
 
 /// Versions of a key, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct HistoryPage {
     /// The versions.
     pub versions: Vec<Version>,

@@ -36,6 +36,7 @@ pub struct UpkeepStatus {
     /// Milliseconds between two runs; 0 for only when asked.
     pub interval_ms: u64,
     /// When the last run ended.
+    #[serde(rename = "last_run_unix_ms")]
     pub last_run: Option<UnixMs>,
     /// What the last sweep did.
     pub last_sweep: Option<SweepReport>,

@@ -1,0 +1,282 @@
+//! The JSON form of what the engine answers, the same in C, in Python and on the command line.
+//!
+//! A record is its facts and its value: a document under `value`, as its own text so that no number
+//! is rounded, raw bytes under `base64`. Times are milliseconds under names that end in `unix_ms`.
+//! A document stands on one line.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
+use serde_json::value::RawValue;
+
+use crate::{
+    Change, ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind,
+    Version,
+};
+
+/// What is known of a record beside its value: `kind`, `bytes`, `class`, `sequence`,
+/// `created_unix_ms`, `changed_unix_ms`, `expires_unix_ms` (null for never).
+#[derive(Copy, Clone, Debug)]
+pub struct RecordFacts<'a>(&'a Record);
+
+const RECORD_FACTS: usize = 7;
+
+impl Record {
+    /// What is known of it beside its value.
+    pub fn facts(&self) -> RecordFacts<'_> {
+        RecordFacts(self)
+    }
+}
+
+impl Value {
+    /// The text of a JSON value on one line: line feeds and tabs can stand only between its tokens.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for raw bytes.
+    pub fn to_line(&self) -> crate::Result<Cow<'_, str>> {
+        if self.kind() != ValueKind::Json {
+            return Err(crate::Error::invalid("value", "it is raw bytes, not JSON"));
+        }
+        let text = std::str::from_utf8(self.as_bytes())
+            .map_err(|_| crate::Error::corrupt("JSON value", "it is not UTF-8"))?;
+        let text = text.trim();
+        match text.contains(['\n', '\r', '\t']) {
+            true => Ok(Cow::Owned(text.replace(['\n', '\r', '\t'], " "))),
+            false => Ok(Cow::Borrowed(text)),
+        }
+    }
+}
+
+/// Standard base64 with padding (RFC 4648).
+pub fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            let index = (bits >> (18 - 6 * digit)) & 63;
+            text.push(match digit > chunk.len() {
+                true => '=',
+                false => DIGITS[index as usize] as char,
+            });
+        }
+    }
+    text
+}
+
+/// Writes `value` or `base64`.
+fn value_field<S: SerializeStruct>(fields: &mut S, value: &Value) -> Result<(), S::Error> {
+    match value.kind() {
+        ValueKind::Json => {
+            let line = value.to_line().map_err(S::Error::custom)?;
+            let raw: &RawValue = serde_json::from_str(&line).map_err(S::Error::custom)?;
+            fields.serialize_field("value", raw)
+        }
+        ValueKind::Bytes => fields.serialize_field("base64", &base64(value.as_bytes())),
+    }
+}
+
+fn record_fields<S: SerializeStruct>(fields: &mut S, record: &Record) -> Result<(), S::Error> {
+    fields.serialize_field("kind", record.value.kind().name())?;
+    fields.serialize_field("bytes", &record.value.as_bytes().len())?;
+    fields.serialize_field("class", &record.class)?;
+    fields.serialize_field("sequence", &record.sequence)?;
+    fields.serialize_field("created_unix_ms", &record.created)?;
+    fields.serialize_field("changed_unix_ms", &record.changed)?;
+    fields.serialize_field("expires_unix_ms", &record.expires)
+}
+
+impl Serialize for RecordFacts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("RecordFacts", RECORD_FACTS)?;
+        record_fields(&mut fields, self.0)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Record {
+    /// Its facts and `value` or `base64`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Record", RECORD_FACTS + 1)?;
+        record_fields(&mut fields, self)?;
+        value_field(&mut fields, &self.value)?;
+        fields.end()
+    }
+}
+
+impl Serialize for QueryRow {
+    /// `scope`, `key`, `sequence` and `value`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("QueryRow", 4)?;
+        fields.serialize_field("scope", &self.scope)?;
+        fields.serialize_field("key", &self.key)?;
+        fields.serialize_field("sequence", &self.sequence)?;
+        value_field(&mut fields, &self.value)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Version {
+    /// `sequence`, `time_unix_ms`, `until`, `op`, `commit_kind`, `principal`, `correlation_id`,
+    /// `record`; null for what is not known or not there.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Version", 8)?;
+        fields.serialize_field("sequence", &self.sequence)?;
+        fields.serialize_field("time_unix_ms", &self.time)?;
+        fields.serialize_field("until", &self.until)?;
+        fields.serialize_field("op", &self.op)?;
+        fields.serialize_field("commit_kind", &self.kind)?;
+        fields.serialize_field("principal", &self.principal)?;
+        fields.serialize_field("correlation_id", &self.correlation_id)?;
+        fields.serialize_field("record", &self.record)?;
+        fields.end()
+    }
+}
+
+impl Serialize for DiffEntry {
+    /// `scope`, `key`, `change`, and the records `before` and `after`, null where there is none.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("DiffEntry", 5)?;
+        fields.serialize_field("scope", &self.scope)?;
+        fields.serialize_field("key", &self.key)?;
+        fields.serialize_field("change", &self.change)?;
+        fields.serialize_field("before", &self.before)?;
+        fields.serialize_field("after", &self.after)?;
+        fields.end()
+    }
+}
+
+/// A place between two keys: `{"scope", "key"}`.
+pub(crate) fn place<S: Serializer>(
+    place: &Option<(Scope, Key)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(serde::Serialize)]
+    struct Place<'a> {
+        scope: &'a Scope,
+        key: &'a Key,
+    }
+    let place = place.as_ref().map(|(scope, key)| Place { scope, key });
+    place.serialize(serializer)
+}
+
+/// A path as text; bytes that are not UTF-8 are shown as U+FFFD.
+pub(crate) fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// What has a word for itself is that word.
+macro_rules! words {
+    ($($kind:ty: |$it:ident| $word:expr;)*) => {$(
+        impl Serialize for $kind {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let $it = self;
+                serializer.serialize_str($word)
+            }
+        }
+    )*};
+}
+
+words! {
+    Scope: |scope| &scope.to_string();
+    Key: |key| key.as_str();
+    ChangeOp: |op| op.name();
+    CommitKind: |kind| kind.name();
+    Change: |change| change.name();
+}
+
+impl ValueKind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ValueKind::Json => "json",
+            ValueKind::Bytes => "bytes",
+        }
+    }
+}
+
+impl Change {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Change::Added => "added",
+            Change::Changed => "changed",
+            Change::Removed => "removed",
+        }
+    }
+}
+
+impl ChangeOp {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ChangeOp::Put => "put",
+            ChangeOp::Delete => "delete",
+            ChangeOp::PutEphemeral => "put_ephemeral",
+            ChangeOp::DeleteEphemeral => "delete_ephemeral",
+        }
+    }
+}
+
+impl CommitKind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CommitKind::Commit => "commit",
+            CommitKind::Restore => "restore",
+            CommitKind::Clear => "clear",
+            CommitKind::Copy => "copy",
+            CommitKind::Move => "move",
+            CommitKind::Expire => "expire",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, Sequence, UnixMs};
+
+    fn record(value: Value) -> Record {
+        Record {
+            value,
+            sequence: Sequence(7),
+            created: UnixMs(1),
+            changed: UnixMs(2),
+            expires: None,
+            class: Class::Critical,
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_the_text_of_its_value_on_one_line() {
+        let text = "{\n\t\"n\": 18446744073709551617.000000000001\r\n}\n";
+        let json = serde_json::to_string(&record(Value::json(text).unwrap())).unwrap();
+        assert_eq!(
+            json,
+            r#"{"kind":"json","bytes":45,"class":"critical","sequence":7,"created_unix_ms":1,"#
+                .to_owned()
+                + r#""changed_unix_ms":2,"expires_unix_ms":null,"#
+                + r#""value":{  "n": 18446744073709551617.000000000001  }}"#
+        );
+    }
+
+    #[test]
+    fn raw_bytes_are_base64_and_facts_have_no_value() {
+        let record = record(Value::bytes(&[0xff_u8, 0xfe, 0xfd, 0][..]));
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!((&json["kind"], &json["base64"]), (&"bytes".into(), &"//79AA==".into()));
+        let facts = serde_json::to_value(record.facts()).unwrap();
+        assert_eq!(facts["bytes"], 4);
+        assert!(facts.get("base64").is_none() && facts.get("value").is_none());
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        for (raw, packed) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
+            assert_eq!(base64(raw.as_bytes()), packed);
+        }
+    }
+}
