@@ -5,7 +5,6 @@
 
 use std::ffi::c_char;
 
-use serde_json::{Map, Value};
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
@@ -32,26 +31,32 @@ unsafe fn id(ptr: *const c_char, len: usize) -> Result<BackupId, Failure> {
     }?)?)
 }
 
-const CREATE_OPTIONS: &[&str] = &["label", "tags", "codec", "level", "pin"];
-
-fn create_options(mut options: Map<String, Value>) -> Result<CreateOptions, Failure> {
-    fn take<T: serde::de::DeserializeOwned + Default>(
-        options: &mut Map<String, Value>,
-        name: &str,
-    ) -> Result<T, Failure> {
-        let value = options.remove(name).unwrap_or(Value::Null);
-        let value: Option<T> = serde_json::from_value(value)
-            .map_err(|error| Failure::invalid(name, &error.to_string()))?;
-        Ok(value.unwrap_or_default())
-    }
-    Ok(CreateOptions {
-        label: take(&mut options, "label")?,
-        tags: take(&mut options, "tags")?,
-        codec: take(&mut options, "codec")?,
-        level: take(&mut options, "level")?,
-        pin: take(&mut options, "pin")?,
-    })
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateForm {
+    label: Option<String>,
+    tags: Option<Vec<String>>,
+    codec: Option<String>,
+    level: Option<i32>,
+    pin: Option<bool>,
 }
+
+impl From<CreateForm> for CreateOptions {
+    fn from(form: CreateForm) -> CreateOptions {
+        CreateOptions {
+            label: form.label,
+            tags: form.tags.unwrap_or_default(),
+            codec: form.codec,
+            level: form.level,
+            pin: form.pin.unwrap_or_default(),
+        }
+    }
+}
+
+/// A restore has no options yet.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestoreForm {}
 
 /// Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
 /// empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
@@ -69,8 +74,8 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
         let manager = self::manager(manager)?;
         let lease = manager.whole("a backup")?;
         // SAFETY: the header's contract for inputs.
-        let options = unsafe { input::options(options, options_len, CREATE_OPTIONS) }?;
-        let options = create_options(options)?;
+        let form: CreateForm = unsafe { input::options(options, options_len) }?;
+        let options = CreateOptions::from(form);
         let op = op::start(lease.share(), move |host, progress| {
             to_json(host.backups.create(&options, progress)?)
         })?;
@@ -171,10 +176,10 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
         need(out, "out")?;
         let manager = self::manager(manager)?;
         let lease = manager.whole("a restore")?;
-        lease.check_writable()?;
+        lease.health().check_writable()?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe {
-            input::options(options, options_len, &[])?;
+            let RestoreForm {} = input::options(options, options_len)?;
             id(backup_id, backup_id_len)?
         };
         let op = op::start(lease.share(), move |host, progress| {

@@ -13,6 +13,7 @@ use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::handle::{self, Kind};
 use crate::input;
+use crate::kv::{SetOptions, set_options};
 use crate::manager::{Manager, manager};
 
 /// An opaque batch.
@@ -24,7 +25,8 @@ pub struct Batch {
 /// Most changes that a batch holds before it is committed; the configured limit may be lower.
 const CHANGES_MAX: usize = 1 << 20;
 
-type Change = (Scope, Key, Option<Value>);
+/// A key, and how it is set; without a value it is deleted.
+type Change = (Scope, Key, Option<(Value, engine::SetOptions)>);
 
 /// What a `statekeep_batch` stands for.
 struct Changes(Mutex<Vec<Change>>);
@@ -81,11 +83,34 @@ pub unsafe extern "C" fn statekeep_batch_set(
     guard!(err, zero(), || {
         // SAFETY: the header's contract for inputs.
         add(batch, || unsafe {
-            Ok((
-                input::scope(scope, scope_len)?,
-                input::key(key, key_len)?,
-                Some(input::value(kind, value, value_len)?),
-            ))
+            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
+            let value = input::value(kind, value, value_len)?;
+            Ok((scope, key, Some((value, engine::SetOptions::default()))))
+        })
+    })
+}
+
+/// Adds a set with a class and an expiry; see `statekeep_set_with`. Of several durabilities in a
+/// batch the safest holds, unless the commit says another. `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_batch_set_with(
+    batch: *const Batch,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    kind: u32,
+    value: *const u8,
+    value_len: usize,
+    options: *const SetOptions,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        // SAFETY: the header's contract for inputs.
+        add(batch, || unsafe {
+            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
+            let value = input::value(kind, value, value_len)?;
+            Ok((scope, key, Some((value, set_options(options)?))))
         })
     })
 }
@@ -104,11 +129,8 @@ pub unsafe extern "C" fn statekeep_batch_delete(
     guard!(err, zero(), || {
         // SAFETY: the header's contract for inputs.
         add(batch, || unsafe {
-            Ok((
-                input::scope(scope, scope_len)?,
-                input::key(key, key_len)?,
-                None,
-            ))
+            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
+            Ok((scope, key, None))
         })
     })
 }
@@ -132,7 +154,7 @@ pub unsafe extern "C" fn statekeep_batch_commit(
         let mut commit = engine::Batch::new();
         for (scope, key, value) in changes.iter() {
             match value {
-                Some(value) => commit.set(scope, key, value.clone()),
+                Some((value, options)) => commit.set_with(scope, key, value.clone(), *options),
                 None => commit.delete(scope, key),
             };
         }

@@ -4,6 +4,11 @@ use serde_json::{Map, Value as Json, json};
 use statekeep_plugin_api::Status;
 
 pub(crate) use statekeep_host::plugins::inspect;
+pub(crate) use statekeep_host::engine::{
+    Class, DiffOptions, EntryPage, Expected, Expiry, HistoryOptions, IndexDefinition,
+    Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, TenantSnapshot,
+    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs,
+};
 pub(crate) use statekeep_host::{
     BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host,
     Key, ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions, SetOptions, Value,
@@ -55,6 +60,10 @@ pub(crate) fn facts_of(error: &Error) -> Map<String, Json> {
             json!({"what": what, "actual": actual, "limit_name": limit_name, "limit": limit})
         }
         Error::Invalid { what, reason } => json!({"what": what, "reason": reason}),
+        Error::Changed { what, current, .. } => {
+            json!({"what": what, "current_sequence": current})
+        }
+        Error::Compacted { what, oldest } => json!({"what": what, "oldest_sequence": oldest}),
         Error::Busy { path, holder } => json!({"path": path.to_string_lossy(), "holder": holder}),
         Error::File {
             action,
@@ -71,6 +80,12 @@ pub(crate) fn facts_of(error: &Error) -> Map<String, Json> {
         Json::Object(facts) => facts,
         _ => Map::new(),
     }
+}
+
+/// A document of the host as JSON text, numbers as they are stored.
+pub(crate) fn to_text(document: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(document)
+        .map_err(|error| Error::other(ErrorKind::Internal, error.to_string()))
 }
 
 /// A report of the host as JSON.

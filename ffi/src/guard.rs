@@ -47,6 +47,12 @@ impl Output for u32 {
 impl Output for u64 {
     const ZERO: u64 = 0;
 }
+impl Output for i64 {
+    const ZERO: i64 = 0;
+}
+impl Output for f64 {
+    const ZERO: f64 = 0.0;
+}
 impl Output for usize {
     const ZERO: usize = 0;
 }

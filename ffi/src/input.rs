@@ -1,4 +1,5 @@
-//! What C passes in, checked before it is read: NULL, length, UTF-8, enums, growing structs.
+//! What C passes in, checked before it is read: NULL, length, UTF-8, enums, option documents, growing
+//! structs.
 
 use std::ffi::c_char;
 
@@ -16,7 +17,7 @@ pub(crate) const TEXT_BYTES_MAX: Limit = Limit("TEXT_BYTES_MAX", 1 << 20);
 /// Longest scope in its text form: `step:` with two ids, every byte escaped.
 const SCOPE_BYTES_MAX: Limit = Limit("SCOPE_BYTES_MAX", 1100);
 /// Longest value that the boundary reads; the configured limit is the core's to check.
-const VALUE_BYTES_CAP: Limit = Limit("VALUE_BYTES_CAP", 1 << 30);
+pub(crate) const VALUE_BYTES_CAP: Limit = Limit("VALUE_BYTES_CAP", 1 << 30);
 /// Longest struct of a newer caller.
 const STRUCT_BYTES_MAX: usize = 4096;
 
@@ -127,27 +128,53 @@ pub(crate) fn durability(number: u32) -> Result<Option<Durability>, Failure> {
     }
 }
 
-/// Options as a JSON object; empty text is an empty object.
+/// A scope and a key.
+///
+/// # Safety
+/// As [`bytes`], for both.
+pub(crate) unsafe fn name(
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+) -> Result<(Scope, Key), Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { Ok((self::scope(scope, scope_len)?, self::key(key, key_len)?)) }
+}
+
+/// A durability by its word.
+pub(crate) fn durability_word(word: Option<&str>) -> Result<Option<Durability>, Failure> {
+    match word {
+        None => Ok(None),
+        Some("sync") => Ok(Some(Durability::Sync)),
+        Some("relaxed") => Ok(Some(Durability::Relaxed)),
+        Some(other) => {
+            let reason = format!("`{other}` is neither `sync` nor `relaxed`");
+            Err(Failure::invalid("durability", &reason))
+        }
+    }
+}
+
+/// Options as a JSON object; empty text stands for none. `T` refuses members that it does not know
+/// and takes null for a member that is not there.
 ///
 /// # Safety
 /// As [`bytes`].
-pub(crate) unsafe fn options(
+pub(crate) unsafe fn options<T: serde::de::DeserializeOwned>(
     ptr: *const c_char,
     len: usize,
-    known: &[&str],
-) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+) -> Result<T, Failure> {
     // SAFETY: the caller's promise.
     let text = unsafe { text(ptr, len, TEXT_BYTES_MAX, "options") }?;
-    if text.trim().is_empty() {
-        return Ok(serde_json::Map::new());
+    let text = match text.trim() {
+        "" => "{}",
+        text => text,
+    };
+    // An array would be taken for the members in their order.
+    if !text.starts_with('{') {
+        return Err(Failure::invalid("options", "it is no JSON object"));
     }
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
-        .map_err(|error| Failure::invalid("options", &format!("no JSON object: {error}")))?;
-    if let Some(name) = object.keys().find(|name| !known.contains(&name.as_str())) {
-        let reason = format!("`{name}` is not one of {}", known.join(", "));
-        return Err(Failure::invalid("options", &reason));
-    }
-    Ok(object)
+    serde_json::from_str(text).map_err(|error| Failure::invalid("options", &error.to_string()))
 }
 
 /// Copies a struct that starts with its size: the part of a newer caller that this build does not

@@ -8,6 +8,7 @@
     reason = "the contract of every function is that of the header: pointers are NULL or valid"
 )]
 
+pub mod atomic;
 pub mod backup;
 pub mod batch;
 pub mod buf;
@@ -16,14 +17,19 @@ mod engine;
 pub mod error;
 mod guard;
 mod handle;
+pub mod history;
 mod input;
 pub mod kv;
 pub mod log;
 pub mod manager;
 pub mod op;
 pub mod plugin;
+pub mod query;
 mod registry;
 pub mod scan;
 pub mod scope;
+pub mod snapshot;
 pub mod status;
+pub mod txn;
+pub mod upkeep;
 pub mod version;

@@ -6,12 +6,11 @@
 
 use std::ffi::c_char;
 
-use serde_json::json;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
 use crate::config::{Config, Settings};
-use crate::engine::BlockingTenant;
+use crate::engine::{self, BlockingTenant};
 use crate::error::{Error, Failure};
 use crate::guard::{self, guard, need, put};
 use crate::handle::{self, Kind, Pin};
@@ -37,7 +36,7 @@ impl Kind for Reference {
     type C = Manager;
 
     fn poison(&self) {
-        self.lease.poison();
+        self.lease.health().poison();
     }
 }
 
@@ -49,8 +48,18 @@ impl Reference {
 
     /// The tenant to write to; POISONED after a panic.
     pub(crate) fn writer(&self) -> Result<&BlockingTenant, Failure> {
-        self.lease.check_writable()?;
+        self.lease.health().check_writable()?;
         Ok(&self.tenant)
+    }
+
+    /// The lease, for what ends with the state.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The tenant that the handle is bound to; `None` when it may name every tenant.
+    pub(crate) fn bound_to(&self) -> Option<&str> {
+        self.bound_to.as_deref()
     }
 
     /// One more reference to the same manager and tenant.
@@ -138,6 +147,42 @@ pub unsafe extern "C" fn statekeep_manager_tenant(
     })
 }
 
+/// A handle of the same manager and tenant for one user and one piece of work: every commit through
+/// it says who made it and what it belongs to, which `statekeep_history_json` and a watch tell. Either
+/// text may be empty and takes up to 256 bytes. Close the handle as any other. `[any-thread]`
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_manager_with_origin(
+    manager: *const Manager,
+    principal: *const c_char,
+    principal_len: usize,
+    correlation_id: *const c_char,
+    correlation_id_len: usize,
+    out: *mut *mut Manager,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let reference = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let (principal, correlation_id) = unsafe {
+            let (id, len) = (correlation_id, correlation_id_len);
+            (
+                text(principal, principal_len, TEXT_BYTES_MAX, "principal")?,
+                text(id, len, TEXT_BYTES_MAX, "correlation_id")?,
+            )
+        };
+        let tenant = reference.tenant.with_origin(principal, correlation_id)?;
+        let named = handle::insert(Reference {
+            tenant,
+            ..reference.share()
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, named) };
+        Ok(())
+    })
+}
+
 /// Returns when every commit that returned before is on stable storage. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_manager_flush(
@@ -150,9 +195,10 @@ pub unsafe extern "C" fn statekeep_manager_flush(
 }
 
 /// Facts about the open state as one JSON object: `path`, `backend`, `format`, `state_id`,
-/// `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `poisoned` (why it
-/// takes no more writes, else null), `references` (handles, scans and running operations), `tenant`
-/// (that of the handle). `[any-thread]` Since: 0.1
+/// `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `floor` (the oldest one
+/// that can be read), `oldest_snapshot`, `tenants`, `cache`, `ephemeral_bytes`, `poisoned` (why it
+/// takes no more writes, else null), `upkeep`, `references` (handles, scans, snapshots and running
+/// operations), `tenant` (that of the handle). `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_manager_info_json(
     manager: *const Manager,
@@ -162,20 +208,11 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let reference = self::manager(manager)?;
-        let state = reference.lease.host().manager.info()?;
-        let info = json!({
-            "path": state.path.to_string_lossy(),
-            "backend": state.backend,
-            "format": state.format,
-            "state_id": state.state_id,
-            "timeline": state.timeline,
-            "created_unix_ms": state.created.0,
-            "head": state.head.0,
-            "head_unix_ms": state.head_time.0,
-            "poisoned": state.poisoned,
-            "references": reference.lease.count(),
-            "tenant": reference.bound_to.as_deref().unwrap_or(""),
-        });
+        let manager = &reference.lease.host().manager;
+        let mut info = engine::to_json(manager.info()?)?;
+        info["upkeep"] = engine::to_json(manager.upkeep())?;
+        info["references"] = reference.lease.count().into();
+        info["tenant"] = reference.bound_to().unwrap_or_default().into();
         // SAFETY: the header's contract for outputs.
         unsafe { give(out, info.to_string()) };
         Ok(())
@@ -183,7 +220,7 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
 }
 
 /// Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
-/// says how that went. Calls on the handle that are running on other threads end first, and it waits
+/// says how that went; transactions and watches that are open end with CLOSED. Calls on the handle that are running on other threads end first, and it waits
 /// for them. Whatever the status, the handle is closed, except for REENTRANT: a thread that is in
 /// another call of the library (as in a log callback) cannot wait for it. CLOSED when it was closed
 /// before, also while that call is still waiting. `[any-thread]` Since: 0.1

@@ -33,6 +33,10 @@ pub const OP_PHASE_COPYING: u32 = 2;
 pub const OP_PHASE_COMMITTING: u32 = 3;
 /// Phase of an operation: it has ended, well or not.
 pub const OP_PHASE_DONE: u32 = 4;
+/// Phase of an operation: a swap takes over what was committed since it began to copy.
+pub const OP_PHASE_FOLLOWING: u32 = 5;
+/// Phase of an operation: a swap compares both sides.
+pub const OP_PHASE_VERIFYING: u32 = 6;
 
 /// How far an operation is; start from `STATEKEEP_PROGRESS_INIT`. A total of 0 is not known. The
 /// struct grows at its end; `struct_size` tells the library what the caller knows.
@@ -55,6 +59,8 @@ pub struct ProgressInfo {
     pub bytes_out: u64,
     /// Bytes expected to be read.
     pub bytes_total: u64,
+    /// Commits that a swap has still to take over.
+    pub commits_behind: u64,
 }
 
 /// Called once when an operation has ended, with the status that `statekeep_op_wait` returns.
@@ -156,7 +162,7 @@ pub(crate) fn start(
             Ok(Ok(json)) => Ok(json.to_string()),
             Ok(Err(error)) => Err(Failure::from(error)),
             Err(panic) => {
-                lease.poison();
+                lease.health().poison();
                 Err(panic)
             }
         };
@@ -247,6 +253,7 @@ pub unsafe extern "C" fn statekeep_op_progress(
             bytes_in: 0,
             bytes_out: 0,
             bytes_total: 0,
+            commits_behind: 0,
         };
         // SAFETY: as above.
         unsafe { write_growing(out, &info, size) };
@@ -263,6 +270,7 @@ pub unsafe extern "C" fn statekeep_op_progress(
         info.bytes_in = now.bytes_in;
         info.bytes_out = now.bytes_out;
         info.bytes_total = now.bytes_total;
+        info.commits_behind = now.commits_behind;
         // SAFETY: as above.
         unsafe { write_growing(out, &info, size) };
         Ok(())
@@ -285,6 +293,8 @@ fn phase_number(name: &str) -> u32 {
         "copying" => OP_PHASE_COPYING,
         "committing" => OP_PHASE_COMMITTING,
         "done" => OP_PHASE_DONE,
+        "following" => OP_PHASE_FOLLOWING,
+        "verifying" => OP_PHASE_VERIFYING,
         _ => OP_PHASE_WAITING,
     }
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use statekeep_plugin_api::Status;
@@ -18,15 +18,43 @@ static STATES: Mutex<BTreeMap<PathBuf, Arc<State>>> = Mutex::new(BTreeMap::new()
 
 /// One state directory: who has it open, and with what configuration.
 struct State {
-    path: PathBuf,
-    /// A panic was stopped while a call used the manager: it takes no more writes.
-    poisoned: AtomicBool,
+    health: Arc<Health>,
     inner: Mutex<Inner>,
+}
+
+/// Whether a panic was stopped while a call used the manager: it takes no more writes then.
+pub(crate) struct Health {
+    path: PathBuf,
+    poisoned: AtomicBool,
+}
+
+impl Health {
+    /// Takes no more writes from now on.
+    pub(crate) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails when a panic has poisoned the manager.
+    pub(crate) fn check_writable(&self) -> Result<(), Failure> {
+        if !self.poisoned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let message = format!("{path} takes no more writes after a panic; close and open it again");
+        Err(Failure::new(Status::POISONED, message))
+    }
 }
 
 struct Inner {
     open: Option<(Arc<Host>, Config)>,
     leases: usize,
+    dependents: Vec<Weak<dyn Dependent>>,
+}
+
+/// What has no lease of its own and is ended when the state is closed.
+pub(crate) trait Dependent: Send + Sync {
+    /// Lets go of the state. Called with the state's lock held: it must not ask for a lease.
+    fn end(&self);
 }
 
 /// One reference to an open manager.
@@ -50,12 +78,11 @@ pub(crate) fn lease(mut config: Config) -> Result<Lease, Failure> {
         let inner = Mutex::new(Inner {
             open: None,
             leases: 0,
+            dependents: Vec::new(),
         });
-        Arc::new(State {
-            path,
-            poisoned: AtomicBool::new(false),
-            inner,
-        })
+        let poisoned = AtomicBool::new(false);
+        let health = Arc::new(Health { path, poisoned });
+        Arc::new(State { health, inner })
     }));
     let leased = enter(&state, config);
     if leased.is_err() {
@@ -72,7 +99,7 @@ fn enter(state: &Arc<State>, config: Config) -> Result<Lease, Failure> {
                 let message = format!(
                     "{} is open in this process with another configuration (`{key}` differs); use \
                      the same configuration, or close it everywhere first",
-                    state.path.display(),
+                    state.health.path.display(),
                 );
                 return Err(Failure::new(Status::CONFLICT, message).with("key", key));
             }
@@ -80,7 +107,7 @@ fn enter(state: &Arc<State>, config: Config) -> Result<Lease, Failure> {
         }
         None => {
             let host = engine::open(&config)?;
-            state.poisoned.store(false, Ordering::Relaxed);
+            state.health.poisoned.store(false, Ordering::Relaxed);
             inner.open = Some((Arc::clone(&host), config));
             host
         }
@@ -143,10 +170,10 @@ fn forget(state: &Arc<State>) {
     let is_idle = Arc::strong_count(state) == 2 && state.inner.lock().open.is_none();
     if is_idle
         && states
-            .get(&state.path)
+            .get(&state.health.path)
             .is_some_and(|found| Arc::ptr_eq(found, state))
     {
-        states.remove(&state.path);
+        states.remove(&state.health.path);
     }
 }
 
@@ -166,24 +193,24 @@ impl Lease {
         }
     }
 
+    /// Has something ended when the state is closed, unless it is gone by then.
+    pub(crate) fn attach(&self, dependent: &Arc<impl Dependent + 'static>) {
+        let dependents = &mut self.state.inner.lock().dependents;
+        if dependents.len() == dependents.capacity() {
+            dependents.retain(|other| other.strong_count() > 0);
+        }
+        let dependent: Weak<dyn Dependent> = Arc::downgrade(dependent) as _;
+        dependents.push(dependent);
+    }
+
     /// How many references there are.
     pub(crate) fn count(&self) -> usize {
         self.state.inner.lock().leases
     }
 
-    /// Takes no more writes from now on.
-    pub(crate) fn poison(&self) {
-        self.state.poisoned.store(true, Ordering::Relaxed);
-    }
-
-    /// Fails when a panic has poisoned the manager.
-    pub(crate) fn check_writable(&self) -> Result<(), Failure> {
-        if !self.state.poisoned.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let path = self.state.path.display();
-        let message = format!("{path} takes no more writes after a panic; close and open it again");
-        Err(Failure::new(Status::POISONED, message))
+    /// Whether it takes writes, for those who have no lease.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.state.health
     }
 
     /// Gives the reference back; the last one closes the manager and says how that went.
@@ -203,6 +230,11 @@ impl Lease {
                 // Closed under the state's lock: whoever opens it now waits and opens it anew.
                 inner.open = None;
                 outcome = self.host.close().map_err(Failure::from);
+                for dependent in inner.dependents.drain(..) {
+                    if let Some(dependent) = dependent.upgrade() {
+                        dependent.end();
+                    }
+                }
             }
         }
         forget(&self.state);

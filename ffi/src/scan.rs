@@ -1,23 +1,26 @@
 //! `statekeep_scan`: the keys of a scope in order, with their values.
 //!
-//! A scan fetches keys by the page and values with them. It holds nothing open in the state: a key
-//! that is there unchanged for the whole scan is delivered once; one that is set or deleted
-//! meanwhile may appear or not.
+//! A scan fetches keys by the page and values with them. Over a state it holds nothing open in it: a
+//! key that is there unchanged for the whole scan is delivered once; one that is set or deleted
+//! meanwhile may appear or not. Over a snapshot or in a transaction it delivers what that holds.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::json;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{ListOptions, Scope, Value};
+use crate::engine::{EntryPage, ListOptions, Page, Scope, Value};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::handle::{self, Kind};
 use crate::input;
 use crate::kv::kind_number;
-use crate::manager::{Manager, manager};
+use crate::manager::{Manager, Reference, manager};
+use crate::snapshot::View;
+use crate::txn::Work;
 
 /// Scan option: keys only; values are not read.
 pub const SCAN_OPTION_KEYS_ONLY: u32 = 1;
@@ -127,12 +130,57 @@ unsafe fn wish(options: *const ScanOptions) -> Result<Wish, Failure> {
     })
 }
 
+/// The options of one page: `limit` keys, else `page_keys`.
+///
+/// # Safety
+/// As `wish`.
+pub(crate) unsafe fn page_options(options: *const ScanOptions) -> Result<ListOptions, Failure> {
+    // SAFETY: the caller's promise.
+    let mut wish = unsafe { wish(options) }?;
+    if wish.limit != u64::MAX {
+        wish.list.limit = usize::try_from(wish.limit).unwrap_or(usize::MAX);
+    }
+    Ok(wish.list)
+}
+
+/// A page of keys as C sees it.
+pub(crate) fn page_json(page: &Page) -> String {
+    json!({"keys": page.keys, "next": page.next}).to_string()
+}
+
+/// What a scan reads. Each outlives the handle that the scan was opened with.
+pub(crate) enum Source {
+    /// A state as it is meanwhile.
+    Live(Reference),
+    /// A snapshot.
+    Past(View),
+    /// A transaction, while it is open.
+    Own(Arc<Work>),
+}
+
+impl Source {
+    fn keys(&self, scope: &Scope, options: &ListOptions) -> Result<Page, Failure> {
+        match self {
+            Source::Live(manager) => Ok(manager.tenant().list(scope, options)?),
+            Source::Past(view) => Ok(view.tenant().list(scope, options)?),
+            Source::Own(work) => work.with(|transaction| transaction.list(scope, options)),
+        }
+    }
+
+    fn entries(&self, scope: &Scope, options: &ListOptions) -> Result<EntryPage, Failure> {
+        match self {
+            Source::Live(manager) => Ok(manager.tenant().scan_page(scope, options)?),
+            Source::Past(view) => Ok(view.tenant().scan_page(scope, options)?),
+            Source::Own(work) => work.with(|transaction| transaction.scan_page(scope, options)),
+        }
+    }
+}
+
 type Row = (String, Option<Value>);
 
 /// What a `statekeep_scan` stands for.
 struct Walk {
-    /// The scan's own reference: it outlives the handle that it was opened with.
-    manager: crate::manager::Reference,
+    source: Source,
     scope: Scope,
     position: Mutex<Position>,
 }
@@ -179,15 +227,14 @@ impl Walk {
         } = position;
         let left = usize::try_from(wish.limit).unwrap_or(usize::MAX);
         wish.list.limit = wish.page_keys.min(left);
-        let tenant = self.manager.tenant();
         let (rows, next): (Vec<Row>, _) = if wish.keys_only {
-            let found = tenant.list(&self.scope, &wish.list)?;
+            let found = self.source.keys(&self.scope, &wish.list)?;
             (
                 found.keys.into_iter().map(|key| (key, None)).collect(),
                 found.next,
             )
         } else {
-            let found = tenant.scan_page(&self.scope, &wish.list)?;
+            let found = self.source.entries(&self.scope, &wish.list)?;
             let rows = found.entries.into_iter();
             (
                 rows.map(|(key, value)| (key, Some(value))).collect(),
@@ -199,6 +246,33 @@ impl Walk {
         wish.list.after = next;
         Ok(())
     }
+}
+
+/// Opens a scan of whatever source.
+///
+/// # Safety
+/// `options` as for `wish`; `out` is valid for one write.
+pub(crate) unsafe fn open(
+    source: Source,
+    scope: Scope,
+    options: *const ScanOptions,
+    out: *mut *mut Scan,
+) -> Result<(), Failure> {
+    let position = Position {
+        // SAFETY: the caller's promise.
+        wish: unsafe { wish(options) }?,
+        page: Vec::new().into_iter(),
+        current: None,
+        is_last_page: false,
+    };
+    let scan = handle::insert(Walk {
+        source,
+        scope,
+        position: Mutex::new(position),
+    })?;
+    // SAFETY: the caller's promise.
+    unsafe { put(out, scan) };
+    Ok(())
 }
 
 /// Opens a scan over a scope; `options` may be NULL for all keys. The scan keeps the state open by
@@ -214,24 +288,9 @@ pub unsafe extern "C" fn statekeep_scan_open(
 ) -> Status {
     guard!(err, zero(out), || {
         need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let (scope, wish) = unsafe { (input::scope(scope, scope_len)?, wish(options)?) };
-        let position = Position {
-            wish,
-            page: Vec::new().into_iter(),
-            current: None,
-            is_last_page: false,
-        };
-        let walk = Walk {
-            manager: manager.share(),
-            scope,
-            position: Mutex::new(position),
-        };
-        let scan = handle::insert(walk)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { put(out, scan) };
-        Ok(())
+        let source = Source::Live(self::manager(manager)?.share());
+        // SAFETY: the header's contract for inputs and outputs.
+        unsafe { open(source, input::scope(scope, scope_len)?, options, out) }
     })
 }
 
@@ -307,15 +366,12 @@ pub unsafe extern "C" fn statekeep_list_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let (scope, mut wish) = unsafe { (input::scope(scope, scope_len)?, wish(options)?) };
-        if wish.limit != u64::MAX {
-            wish.list.limit = usize::try_from(wish.limit).unwrap_or(usize::MAX);
+        // SAFETY: the header's contract for inputs and outputs.
+        unsafe {
+            let scope = input::scope(scope, scope_len)?;
+            let page = manager.tenant().list(&scope, &page_options(options)?)?;
+            give(out, page_json(&page));
         }
-        let page = manager.tenant().list(&scope, &wish.list)?;
-        let text = json!({"keys": page.keys, "next": page.next});
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, text.to_string()) };
         Ok(())
     })
 }

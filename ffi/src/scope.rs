@@ -8,11 +8,27 @@ use serde_json::json;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::ScopeListOptions;
-use crate::error::Error;
+use crate::engine::{self, ScopeListOptions, ScopePage};
+use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::input;
 use crate::manager::{Manager, manager};
+
+/// Every scope that `page` knows, by its text.
+pub(crate) fn all(
+    page: impl Fn(&ScopeListOptions) -> Result<ScopePage, engine::Error>,
+) -> Result<Vec<String>, Failure> {
+    let mut options = ScopeListOptions::default();
+    let mut names = Vec::new();
+    loop {
+        let found = page(&options)?;
+        names.extend(found.scopes.iter().map(ToString::to_string));
+        match found.next {
+            Some(next) => options.after = Some(next),
+            None => return Ok(names),
+        }
+    }
+}
 
 /// The scopes of the tenant that have keys, as a JSON array of their text forms. `[any-thread]`
 /// Since: 0.1
@@ -25,16 +41,7 @@ pub unsafe extern "C" fn statekeep_scope_list_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let mut options = ScopeListOptions::default();
-        let mut names: Vec<String> = Vec::new();
-        loop {
-            let page = manager.tenant().list_scopes(&options)?;
-            names.extend(page.scopes.iter().map(ToString::to_string));
-            match page.next {
-                Some(next) => options.after = Some(next),
-                None => break,
-            }
-        }
+        let names = all(|options| manager.tenant().list_scopes(options))?;
         // SAFETY: the header's contract for outputs.
         unsafe { give(out, json!(names).to_string()) };
         Ok(())

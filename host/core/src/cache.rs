@@ -81,7 +81,7 @@ pub(crate) struct CommitTicket {
 }
 
 /// What a cache did and holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct CacheFacts {
     /// Reads answered by the cache.
     pub hits: u64,

@@ -10,9 +10,9 @@ use std::path::Path;
 use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
+use crate::snapshot::Change as DiffChange;
 use crate::{
-    Change, ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind,
-    Version,
+    ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind, Version,
 };
 
 /// What is known of a record beside its value: `kind`, `bytes`, `class`, `sequence`,
@@ -107,13 +107,13 @@ impl Serialize for Record {
 }
 
 impl Serialize for QueryRow {
-    /// `scope`, `key`, `sequence` and `value`.
+    /// `scope`, `key`, `value` and `sequence`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("QueryRow", 4)?;
         fields.serialize_field("scope", &self.scope)?;
         fields.serialize_field("key", &self.key)?;
-        fields.serialize_field("sequence", &self.sequence)?;
         value_field(&mut fields, &self.value)?;
+        fields.serialize_field("sequence", &self.sequence)?;
         fields.end()
     }
 }
@@ -184,7 +184,7 @@ words! {
     Key: |key| key.as_str();
     ChangeOp: |op| op.name();
     CommitKind: |kind| kind.name();
-    Change: |change| change.name();
+    DiffChange: |change| change.name();
 }
 
 impl ValueKind {
@@ -197,13 +197,13 @@ impl ValueKind {
     }
 }
 
-impl Change {
+impl DiffChange {
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
-            Change::Added => "added",
-            Change::Changed => "changed",
-            Change::Removed => "removed",
+            DiffChange::Added => "added",
+            DiffChange::Changed => "changed",
+            DiffChange::Removed => "removed",
         }
     }
 }
@@ -267,7 +267,10 @@ mod tests {
     fn raw_bytes_are_base64_and_facts_have_no_value() {
         let record = record(Value::bytes(&[0xff_u8, 0xfe, 0xfd, 0][..]));
         let json = serde_json::to_value(&record).unwrap();
-        assert_eq!((&json["kind"], &json["base64"]), (&"bytes".into(), &"//79AA==".into()));
+        assert_eq!(
+            (&json["kind"], &json["base64"]),
+            (&"bytes".into(), &"//79AA==".into())
+        );
         let facts = serde_json::to_value(record.facts()).unwrap();
         assert_eq!(facts["bytes"], 4);
         assert!(facts.get("base64").is_none() && facts.get("value").is_none());

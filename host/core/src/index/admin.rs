@@ -1,6 +1,7 @@
 //! Declaring, listing and dropping secondary indexes of an open state.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -61,9 +62,18 @@ impl IndexBuild {
     /// Waits until the index serves queries. Blocks; ends with `Cancelled` when the index is dropped,
     /// with `Closed` when the state is closed, and with the failure when the build cannot go on.
     pub fn wait(&self) -> Result<()> {
+        self.wait_until(None).map(drop)
+    }
+
+    /// As [`IndexBuild::wait`], for so long at most; `false` when the time ran out before.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
+        self.wait_until(Instant::now().checked_add(timeout))
+    }
+
+    fn wait_until(&self, until: Option<Instant>) -> Result<bool> {
         let mut index = self.index.clone();
         loop {
-            let waited = index.wait();
+            let waited = index.wait(until);
             let anew = || {
                 // A restore has put another namespace in the place of this one.
                 let all = self.manager.committer.namespace_arc().ok()?.index.all();

@@ -4,6 +4,8 @@
 //! `ready`), `position` (the last data key that the build has dealt with, hexadecimal), `scanned` and
 //! `indexed` (records that the build has read, and that got a row).
 
+use std::time::Instant;
+
 use parking_lot::{Condvar, Mutex};
 
 use super::value_prefix;
@@ -165,8 +167,8 @@ impl Index {
         self.changed.notify_all();
     }
 
-    /// Waits until the index serves queries, or never will.
-    pub(crate) fn wait(&self) -> Result<()> {
+    /// Waits until the index serves queries, or never will; `false` when the time ran out before.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> Result<bool> {
         let mut progress = self.progress.lock();
         loop {
             if progress.dropped {
@@ -174,13 +176,19 @@ impl Index {
                 return Err(Error::other(ErrorKind::Cancelled, message));
             }
             if progress.ready {
-                return Ok(());
+                return Ok(true);
             }
             if let Some((kind, reason)) = &progress.failure {
                 let message = format!("the index `{}` is not built: {reason}", self.name);
                 return Err(Error::other(*kind, message));
             }
-            self.changed.wait(&mut progress);
+            match until {
+                None => self.changed.wait(&mut progress),
+                Some(until) if self.changed.wait_until(&mut progress, until).timed_out() => {
+                    return Ok(false);
+                }
+                Some(_) => {}
+            }
         }
     }
 }

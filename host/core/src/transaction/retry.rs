@@ -58,6 +58,23 @@ impl BlockingTenant {
         options: &TransactOptions,
         mut run: impl FnMut(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
+        self.retry(options, |mut transaction| {
+            let answer = run(&mut transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        })
+    }
+
+    /// As [`BlockingTenant::transact`], for a function that owns its transaction and commits it
+    /// itself.
+    ///
+    /// # Errors
+    /// `Conflict` when every attempt met one.
+    pub fn retry<T>(
+        &self,
+        options: &TransactOptions,
+        mut run: impl FnMut(Transaction) -> Result<T>,
+    ) -> Result<T> {
         let attempts_max = match options.attempts_max {
             0 => ATTEMPTS_MAX,
             attempts => attempts,
@@ -67,12 +84,7 @@ impl BlockingTenant {
         };
         let mut backoff = Backoff::default();
         loop {
-            let outcome = self.begin(&transaction).and_then(|mut transaction| {
-                let answer = run(&mut transaction)?;
-                transaction.commit()?;
-                Ok(answer)
-            });
-            match outcome {
+            match self.begin(&transaction).and_then(&mut run) {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     if backoff.attempts() + 1 >= attempts_max {
                         return Err(given_up(attempts_max, &error));

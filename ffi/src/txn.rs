@@ -1,0 +1,526 @@
+//! `statekeep_txn`: reads and changes that happen at one moment, or not at all.
+//!
+//! A transaction reads its own changes first and then the state as it was when it began. It holds no
+//! lock and delays nobody; when what it read was changed meanwhile, its commit is CONFLICT and the
+//! whole of it is done again, which `statekeep_transact` does by itself. It does not keep the state
+//! open: with the last handle of the manager it ends.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use statekeep_plugin_api::Status;
+
+use crate::buf::{Buf, give};
+use crate::engine::{
+    self, ErrorKind, Savepoint, Sequence, TransactOptions, Transaction, TransactionOptions,
+};
+use crate::error::{Error, Failure};
+use crate::guard::{guard, need, put};
+use crate::handle::{self, Kind};
+use crate::input;
+use crate::kv::{SetOptions, give_facts, give_value, set_options};
+use crate::manager::{Manager, Reference, manager};
+use crate::registry::{Dependent, Health};
+use crate::scan::{self, Scan, ScanOptions, Source};
+
+/// An opaque transaction.
+#[repr(C)]
+pub struct Txn {
+    _opaque: [u8; 0],
+}
+
+/// Called by `statekeep_transact` with a transaction that it has begun and will end. It answers OK
+/// for the commit, or another status for none.
+pub type TransactFn = Option<unsafe extern "C" fn(user_data: *mut c_void, txn: *mut Txn) -> Status>;
+
+/// A transaction that may be shared by a handle and scans.
+pub(crate) struct Work {
+    health: Arc<Health>,
+    /// It is ended by `statekeep_transact`.
+    in_transact: bool,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    transaction: Transaction,
+    savepoints: BTreeMap<u64, Savepoint>,
+    last_savepoint: u64,
+}
+
+/// What a `statekeep_txn` stands for.
+struct Handle(Arc<Work>);
+
+impl Kind for Handle {
+    const NUMBER: u64 = 8;
+    const NAME: &'static str = "statekeep_txn";
+    type C = Txn;
+
+    fn poison(&self) {
+        self.0.health.poison();
+    }
+}
+
+impl Dependent for Work {
+    fn end(&self) {
+        drop(self.open.lock().take());
+    }
+}
+
+impl Work {
+    fn new(manager: &Reference, transaction: Transaction, in_transact: bool) -> Arc<Work> {
+        let work = Arc::new(Work {
+            health: manager.lease().health().clone(),
+            in_transact,
+            open: Mutex::new(Some(Open {
+                transaction,
+                savepoints: BTreeMap::new(),
+                last_savepoint: 0,
+            })),
+        });
+        manager.lease().attach(&work);
+        work
+    }
+
+    fn enter<T>(
+        &self,
+        call: impl FnOnce(&mut Option<Open>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some(mut open) = self.open.try_lock() else {
+            let message = "another thread is using this transaction; give each thread its own";
+            return Err(Failure::new(Status::BUSY, message));
+        };
+        call(&mut open)
+    }
+
+    fn with_open<T>(
+        &self,
+        call: impl FnOnce(&mut Open) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.enter(|open| call(open.as_mut().ok_or_else(ended)?))
+    }
+
+    /// Makes a call on the transaction while it is open.
+    pub(crate) fn with<T>(
+        &self,
+        call: impl FnOnce(&mut Transaction) -> Result<T, engine::Error>,
+    ) -> Result<T, Failure> {
+        self.with_open(|open| Ok(call(&mut open.transaction)?))
+    }
+
+    /// The transaction itself, which this ends.
+    fn take(&self) -> Result<Transaction, Failure> {
+        let open = self.enter(|open| open.take().ok_or_else(ended))?;
+        Ok(open.transaction)
+    }
+
+    /// Fails for a transaction that another call ends.
+    fn check_own(&self) -> Result<(), Failure> {
+        if !self.in_transact {
+            return Ok(());
+        }
+        let reason = "statekeep_transact ends it; return a status from the callback instead";
+        Err(Failure::invalid("statekeep_txn", reason))
+    }
+}
+
+fn ended() -> Failure {
+    let message = "this transaction has ended: it was committed, or its state was closed";
+    Failure::new(Status::CLOSED, message)
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BeginForm {
+    durability: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransactForm {
+    durability: Option<String>,
+    attempts_max: Option<u32>,
+}
+
+/// Begins a transaction on the state as it is; end it with `statekeep_txn_commit` or
+/// `statekeep_txn_close`. `options` is a JSON object or empty: `durability` (`"sync"` or `"relaxed"`).
+/// It is limited by `limits.transaction_age_ms_max`, after which its calls are TIMEOUT, and by
+/// `limits.transaction_keys_max` and `_bytes_max`. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_begin(
+    manager: *const Manager,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Txn,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let form: BeginForm = unsafe { input::options(options, options_len) }?;
+        let options = TransactionOptions {
+            durability: input::durability_word(form.durability.as_deref())?,
+        };
+        let transaction = manager.tenant().begin(&options)?;
+        let txn = handle::insert(Handle(Work::new(&manager, transaction, false)))?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out, txn) };
+        Ok(())
+    })
+}
+
+/// The value of a key as the transaction sees it; as `statekeep_get`. That it was read, or was not
+/// there, must still hold at the commit. `[one-thread-at-a-time]`: BUSY when another thread is in it.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_get(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    out_kind: *mut u32,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out_kind, out), || {
+        need(out, "out")?;
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs and outputs.
+        unsafe {
+            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
+            let value = work.0.with(|transaction| transaction.get(&scope, &key))?;
+            give_value(value, out_kind, out)
+        }
+    })
+}
+
+/// OK when the key is there as the transaction sees it, else NOT_FOUND. `[one-thread-at-a-time]`
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_exists(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs.
+        let (scope, key) = unsafe { input::name(scope, scope_len, key, key_len) }?;
+        match work.0.with(|transaction| transaction.exists(&scope, &key))? {
+            true => Ok(()),
+            false => Err(Failure::absent()),
+        }
+    })
+}
+
+/// What is known of a record beside its value; as `statekeep_record_json`. What the transaction has
+/// set itself has the sequence 0. `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_record_json(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs and outputs.
+        unsafe {
+            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
+            let record = work.0.with(|transaction| transaction.get_record(&scope, &key))?;
+            give_facts(record, out)
+        }
+    })
+}
+
+/// One page of keys as the transaction sees them; as `statekeep_list_json`. That there are these
+/// keys and no others must still hold at the commit. `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_list_json(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    options: *const ScanOptions,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs and outputs.
+        unsafe {
+            let scope = input::scope(scope, scope_len)?;
+            let options = scan::page_options(options)?;
+            let page = work.0.with(|transaction| transaction.list(&scope, &options))?;
+            give(out, scan::page_json(&page));
+        }
+        Ok(())
+    })
+}
+
+/// Opens a scan over a scope as the transaction sees it; as `statekeep_scan_open`. Its steps count as
+/// calls on the transaction, and are CLOSED once that has ended. `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_scan_open(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    options: *const ScanOptions,
+    out: *mut *mut Scan,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let work = handle::get::<Handle>(txn)?;
+        work.0.with(|_| Ok(()))?;
+        let source = Source::Own(Arc::clone(&work.0));
+        // SAFETY: the header's contract for inputs and outputs.
+        unsafe { scan::open(source, input::scope(scope, scope_len)?, options, out) }
+    })
+}
+
+/// Sets a key when the transaction commits; its own reads see it at once.
+/// `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_set(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    kind: u32,
+    value: *const u8,
+    value_len: usize,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs.
+        let ((scope, key), value) = unsafe {
+            (
+                input::name(scope, scope_len, key, key_len)?,
+                input::value(kind, value, value_len)?,
+            )
+        };
+        let options = engine::SetOptions::default();
+        work.0
+            .with(|transaction| transaction.set(&scope, &key, value, options))
+    })
+}
+
+/// As `statekeep_txn_set`, with a class and an expiry; see `statekeep_set_with`.
+/// `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_set_with(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    kind: u32,
+    value: *const u8,
+    value_len: usize,
+    options: *const SetOptions,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs.
+        let ((scope, key), value, options) = unsafe {
+            (
+                input::name(scope, scope_len, key, key_len)?,
+                input::value(kind, value, value_len)?,
+                set_options(options)?,
+            )
+        };
+        work.0
+            .with(|transaction| transaction.set(&scope, &key, value, options))
+    })
+}
+
+/// Deletes a key when the transaction commits; one that is not there is no error.
+/// `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_delete(
+    txn: *const Txn,
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let work = handle::get::<Handle>(txn)?;
+        // SAFETY: the header's contract for inputs.
+        let (scope, key) = unsafe { input::name(scope, scope_len, key, key_len) }?;
+        work.0.with(|transaction| transaction.delete(&scope, &key))
+    })
+}
+
+/// A point that `statekeep_txn_rollback_to` comes back to; its number is not 0.
+/// `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_savepoint(
+    txn: *const Txn,
+    out_id: *mut u64,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out_id), || {
+        need(out_id, "out_id")?;
+        let work = handle::get::<Handle>(txn)?;
+        let id = work.0.with_open(|open| {
+            let savepoint = open.transaction.savepoint()?;
+            open.last_savepoint += 1;
+            open.savepoints.insert(open.last_savepoint, savepoint);
+            Ok(open.last_savepoint)
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out_id, id) };
+        Ok(())
+    })
+}
+
+/// Takes back every change since a savepoint, which can be used again; later ones cannot, and are
+/// INVALID_ARGUMENT. What was read since stays read. `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_rollback_to(
+    txn: *const Txn,
+    id: u64,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let work = handle::get::<Handle>(txn)?;
+        work.0.with_open(|open| {
+            let Some(savepoint) = open.savepoints.get(&id) else {
+                let reason = format!("this transaction has no savepoint {id} to go back to");
+                return Err(Failure::invalid("savepoint", &reason));
+            };
+            open.transaction.rollback_to(*savepoint)?;
+            drop(open.savepoints.split_off(&(id + 1)));
+            Ok(())
+        })
+    })
+}
+
+/// Makes all changes as one commit and ends the transaction, whatever the status; close the handle
+/// then. `out_sequence` may be NULL; without changes it is the last commit that was read. CONFLICT,
+/// with `current_sequence` in the detail where one key was in the way, when what was read has been
+/// changed meanwhile: nothing is changed, and a new transaction can try again.
+/// `[one-thread-at-a-time]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_commit(
+    txn: *const Txn,
+    out_sequence: *mut u64,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out_sequence), || {
+        let work = handle::get::<Handle>(txn)?;
+        work.0.check_own()?;
+        work.0.health.check_writable()?;
+        let sequence = work.0.take()?.commit()?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out_sequence, sequence.0) };
+        Ok(())
+    })
+}
+
+/// Closes a handle; a transaction that was not committed has changed nothing. NULL is allowed.
+/// `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_txn_close(txn: *mut Txn) -> Status {
+    guard!(std::ptr::null_mut(), zero(), || {
+        if !txn.is_null() {
+            let work = handle::get::<Handle>(txn)?;
+            work.0.check_own()?;
+            handle::close::<Handle>(txn)?;
+            // Also for scans that are open in it.
+            work.0.end();
+        }
+        Ok(())
+    })
+}
+
+/// Runs a function in a transaction and commits it; after a CONFLICT it is run again, in a
+/// transaction that sees what came in between, after a short random wait. The function may run
+/// several times, so it should do nothing but read and change through its transaction, whose handle
+/// is good until it returns and which it must neither commit nor close. No lock is held: it may make
+/// any call that does not close a handle of a manager. It must not unwind or long-jump.
+///
+/// What it returns other than OK rolls back and is the status of this function, with an error that
+/// says so; after CONFLICT it is run again. `options` is a JSON object or empty: `durability` (`"sync"` or
+/// `"relaxed"`), `attempts_max` (100 when absent), after which it is CONFLICT. `out_sequence` may be
+/// NULL. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_transact(
+    manager: *const Manager,
+    options: *const c_char,
+    options_len: usize,
+    callback: TransactFn,
+    user_data: *mut c_void,
+    out_sequence: *mut u64,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out_sequence), || {
+        let manager = self::manager(manager)?;
+        let callback = callback.ok_or_else(|| Failure::null("callback"))?;
+        // SAFETY: the header's contract for inputs.
+        let form: TransactForm = unsafe { input::options(options, options_len) }?;
+        let options = TransactOptions {
+            durability: input::durability_word(form.durability.as_deref())?,
+            attempts_max: form.attempts_max.unwrap_or_default(),
+        };
+        let mut refused = None;
+        let outcome = manager.writer()?.retry(&options, |transaction| {
+            // SAFETY: the header's contract for callbacks: the caller's function with its data.
+            let call = |txn| unsafe { callback(user_data, txn) };
+            attempt(&manager, transaction, call).map_err(|failure| {
+                let kind = match failure.status() {
+                    Status::CONFLICT => ErrorKind::Conflict,
+                    _ => ErrorKind::Cancelled,
+                };
+                let error = engine::Error::other(kind, failure.message());
+                refused = Some(failure);
+                error
+            })
+        });
+        let sequence = outcome.map_err(|error| match (error.kind(), refused) {
+            (ErrorKind::Cancelled, Some(failure)) => failure,
+            (_, _) => Failure::from(error),
+        })?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { put(out_sequence, sequence.0) };
+        Ok(())
+    })
+}
+
+/// One attempt of `statekeep_transact`.
+fn attempt(
+    manager: &Reference,
+    transaction: Transaction,
+    callback: impl FnOnce(*mut Txn) -> Status,
+) -> Result<Sequence, Failure> {
+    let work = Work::new(manager, transaction, true);
+    let txn = handle::insert(Handle(Arc::clone(&work)))?;
+    let status = callback(txn);
+    handle::close::<Handle>(txn)?;
+    let transaction = work.take()?;
+    if status.is_ok() {
+        manager.lease().health().check_writable()?;
+        return Ok(transaction.commit()?);
+    }
+    let message = format!(
+        "the transaction was rolled back, since its function returned {}",
+        status.name()
+    );
+    Err(Failure::new(status, message))
+}
