@@ -7,7 +7,8 @@
  *
  * Every function that can fail returns a statekeep_status. `err`, always last, may be NULL; else it
  * receives an error object on failure, which the caller frees with statekeep_error_free; there is no
- * last error of a thread. NOT_FOUND for a missing key, PENDING and BUFFER_TOO_SMALL make no object.
+ * last error of a thread. NOT_FOUND for a missing key, PENDING, BUFFER_TOO_SMALL and the TIMEOUT of a
+ * watch make no object.
  *
  * Handles are opaque. What _new, _open and _start give is ended once by _free or _close, which accept
  * NULL; a handle that was ended before is answered with CLOSED, one that never was with
@@ -103,6 +104,12 @@ typedef struct statekeep_manager statekeep_manager;
 typedef struct statekeep_batch statekeep_batch;
 /** An opaque scan. */
 typedef struct statekeep_scan statekeep_scan;
+/** An opaque snapshot. */
+typedef struct statekeep_snapshot statekeep_snapshot;
+/** An opaque transaction. */
+typedef struct statekeep_txn statekeep_txn;
+/** An opaque watch. */
+typedef struct statekeep_watch statekeep_watch;
 /** An opaque operation. */
 typedef struct statekeep_op statekeep_op;
 
@@ -131,8 +138,38 @@ typedef struct statekeep_op statekeep_op;
 /** Durability: as configured. */
 #define STATEKEEP_DURABILITY_DEFAULT 0
 
+/** Class of a record: as the configuration's rules say, else standard. */
+#define STATEKEEP_CLASS_AS_CONFIGURED 0
+
+/** Class of a record: nothing special. */
+#define STATEKEEP_CLASS_STANDARD 1
+
+/** Class of a record: each commit is synced, and it stays in the cache. */
+#define STATEKEEP_CLASS_CRITICAL 2
+
+/** Class of a record: written relaxed. */
+#define STATEKEEP_CLASS_BULK 3
+
+/** Class of a record: compressed and not cached. */
+#define STATEKEEP_CLASS_ARCHIVE 4
+
+/** Class of a record: in memory only, gone when the state is closed, and not part of the past. */
+#define STATEKEEP_CLASS_EPHEMERAL 5
+
+/** `ttl_ms`: as the configuration's rules say, else for ever. */
+#define STATEKEEP_TTL_AS_CONFIGURED 0
+
+/** `ttl_ms`: for ever, whatever the rules say. */
+#define STATEKEEP_TTL_NEVER -1
+
 /** Scan option: keys only; values are not read. */
 #define STATEKEEP_SCAN_OPTION_KEYS_ONLY 1
+
+/**
+ * Kind of a value: there is none. It deletes in `statekeep_compare_and_swap`, and expects no value
+ * in `statekeep_compare_and_swap_value`.
+ */
+#define STATEKEEP_VALUE_NONE 0
 
 /** Phase of an operation: it has not started. */
 #define STATEKEEP_OP_PHASE_WAITING 0
@@ -148,6 +185,12 @@ typedef struct statekeep_op statekeep_op;
 
 /** Phase of an operation: it has ended, well or not. */
 #define STATEKEEP_OP_PHASE_DONE 4
+
+/** Phase of an operation: a swap takes over what was committed since it began to copy. */
+#define STATEKEEP_OP_PHASE_FOLLOWING 5
+
+/** Phase of an operation: a swap compares both sides. */
+#define STATEKEEP_OP_PHASE_VERIFYING 6
 
 /** Depth of a verification: manifest, sizes and checksums of files. */
 #define STATEKEEP_VERIFY_QUICK 1
@@ -181,6 +224,29 @@ typedef struct statekeep_buf {
 } statekeep_buf;
 
 /**
+ * How a change is made; start from `STATEKEEP_SET_OPTIONS_INIT`, which means as configured. The
+ * struct grows at its end; `struct_size` tells the library what the caller knows.
+ */
+typedef struct statekeep_set_options {
+  /** `sizeof` of this struct. */
+  size_t struct_size;
+  /** `STATEKEEP_DURABILITY_DEFAULT`, `_SYNC` or `_RELAXED`. */
+  uint32_t durability;
+  /** `STATEKEEP_CLASS_*`. */
+  uint32_t record_class;
+  /**
+   * Milliseconds after which the value ceases to be, `STATEKEEP_TTL_AS_CONFIGURED` or
+   * `STATEKEEP_TTL_NEVER`.
+   */
+  int64_t ttl_ms;
+  /**
+   * When the value ceases to be, in milliseconds since 1970 UTC; 0 for what `ttl_ms` says. Both
+   * together are INVALID_ARGUMENT.
+   */
+  int64_t expires_unix_ms;
+} statekeep_set_options;
+
+/**
  * Which keys of a scope; start from `STATEKEEP_SCAN_OPTIONS_INIT`, which means all of them. The
  * struct grows at its end; `struct_size` tells the library what the caller knows.
  */
@@ -208,6 +274,12 @@ typedef struct statekeep_scan_options {
 } statekeep_scan_options;
 
 /**
+ * Called by `statekeep_transact` with a transaction that it has begun and will end. It answers OK
+ * for the commit, or another status for none.
+ */
+typedef statekeep_status (*statekeep_transact_fn)(void *user_data, statekeep_txn *txn);
+
+/**
  * How far an operation is; start from `STATEKEEP_PROGRESS_INIT`. A total of 0 is not known. The
  * struct grows at its end; `struct_size` tells the library what the caller knows.
  */
@@ -228,6 +300,8 @@ typedef struct statekeep_progress {
   uint64_t bytes_out;
   /** Bytes expected to be read. */
   uint64_t bytes_total;
+  /** Commits that a swap has still to take over. */
+  uint64_t commits_behind;
 } statekeep_progress;
 
 /** Called once when an operation has ended, with the status that `statekeep_op_wait` returns. */
@@ -380,15 +454,30 @@ statekeep_status statekeep_manager_tenant(const statekeep_manager *manager,
                                           statekeep_error **err);
 
 /**
+ * A handle of the same manager and tenant for one user and one piece of work: every commit through
+ * it says who made it and what it belongs to, which `statekeep_history_json` and a watch tell. Either
+ * text may be empty and takes up to 256 bytes. Close the handle as any other. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_manager_with_origin(const statekeep_manager *manager,
+                                               const char *principal,
+                                               size_t principal_len,
+                                               const char *correlation_id,
+                                               size_t correlation_id_len,
+                                               statekeep_manager **out,
+                                               statekeep_error **err);
+
+/**
  * Returns when every commit that returned before is on stable storage. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_manager_flush(const statekeep_manager *manager, statekeep_error **err);
 
 /**
  * Facts about the open state as one JSON object: `path`, `backend`, `format`, `state_id`,
- * `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `poisoned` (why it
- * takes no more writes, else null), `references` (handles, scans and running operations), `tenant`
- * (that of the handle). `[any-thread]` Since: 0.1
+ * `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `floor` (the oldest one
+ * that can be read), `oldest_snapshot`, `tenants`, `cache`, `ephemeral_bytes`, `poisoned` (why it
+ * takes no more writes, else null), `upkeep`, `references` (handles, scans, snapshots and running
+ * operations), `tenant` (that of the handle). `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
                                              struct statekeep_buf *out,
@@ -396,12 +485,13 @@ statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
 
 /**
  * Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
- * says how that went. Calls on the handle that are running on other threads end first, and it waits
+ * says how that went; transactions and watches that are open end with CLOSED. Calls on the handle that are running on other threads end first, and it waits
  * for them. Whatever the status, the handle is closed, except for REENTRANT: a thread that is in
  * another call of the library (as in a log callback) cannot wait for it. CLOSED when it was closed
  * before, also while that call is still waiting. `[any-thread]` Since: 0.1
  */
-statekeep_status statekeep_manager_close(statekeep_manager *manager, statekeep_error **err);
+statekeep_status statekeep_manager_close(statekeep_manager *manager,
+                                         statekeep_error **err);
 
 /**
  * Reads a value into a buffer of the library's; free it with `statekeep_buf_free`. `out_kind` is
@@ -451,6 +541,22 @@ statekeep_status statekeep_set(const statekeep_manager *manager,
                                statekeep_error **err);
 
 /**
+ * As `statekeep_set`, with a class and an expiry. From its time on the key is not there any more,
+ * everywhere at once. `options` may be NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_set_with(const statekeep_manager *manager,
+                                    const char *scope,
+                                    size_t scope_len,
+                                    const char *key,
+                                    size_t key_len,
+                                    uint32_t kind,
+                                    const uint8_t *value,
+                                    size_t value_len,
+                                    const struct statekeep_set_options *options,
+                                    uint64_t *out_sequence,
+                                    statekeep_error **err);
+
+/**
  * Deletes a key; NOT_FOUND when it was not there. Durability and `out_sequence` as in
  * `statekeep_set`. `[any-thread]` Since: 0.1
  */
@@ -472,8 +578,9 @@ statekeep_status statekeep_exists(const statekeep_manager *manager,
                                   statekeep_error **err);
 
 /**
- * What is known of a record beside its value, as one JSON object: `kind`, `bytes`, `sequence`,
- * `created_unix_ms`, `changed_unix_ms`. `[any-thread]` Since: 0.1
+ * What is known of a record beside its value, as one JSON object: `kind` (`"json"` or `"bytes"`),
+ * `bytes`, `class`, `sequence`, `created_unix_ms`, `changed_unix_ms`, `expires_unix_ms` (null for
+ * never). `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_record_json(const statekeep_manager *manager,
                                        const char *scope,
@@ -498,6 +605,21 @@ statekeep_status statekeep_batch_set(const statekeep_batch *batch,
                                      const uint8_t *value,
                                      size_t value_len,
                                      statekeep_error **err);
+
+/**
+ * Adds a set with a class and an expiry; see `statekeep_set_with`. Of several durabilities in a
+ * batch the safest holds, unless the commit says another. `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_batch_set_with(const statekeep_batch *batch,
+                                          const char *scope,
+                                          size_t scope_len,
+                                          const char *key,
+                                          size_t key_len,
+                                          uint32_t kind,
+                                          const uint8_t *value,
+                                          size_t value_len,
+                                          const struct statekeep_set_options *options,
+                                          statekeep_error **err);
 
 /**
  * Adds a delete to a batch; a key that is not there is no error. `[one-thread-at-a-time]`
@@ -605,6 +727,505 @@ statekeep_status statekeep_scope_move(const statekeep_manager *manager,
                                       statekeep_error **err);
 
 /**
+ * A snapshot of the tenant as it is now; close it with `statekeep_snapshot_close`. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_snapshot_open(const statekeep_manager *manager,
+                                         statekeep_snapshot **out,
+                                         statekeep_error **err);
+
+/**
+ * The tenant as it was right after a commit. COMPACTED when that past has been trimmed;
+ * INVALID_ARGUMENT for a commit that has not been made. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_snapshot_open_at(const statekeep_manager *manager,
+                                            uint64_t sequence,
+                                            statekeep_snapshot **out,
+                                            statekeep_error **err);
+
+/**
+ * The tenant as it was at a time, in milliseconds since 1970 UTC. COMPACTED when that past has been
+ * trimmed; INVALID_ARGUMENT for a time to come. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_snapshot_open_at_time(const statekeep_manager *manager,
+                                                 int64_t unix_ms,
+                                                 statekeep_snapshot **out,
+                                                 statekeep_error **err);
+
+/**
+ * The last commit at or before a time; 0 for a time before the first one. COMPACTED when that past
+ * has been trimmed. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_sequence_at(const statekeep_manager *manager,
+                                       int64_t unix_ms,
+                                       uint64_t *out,
+                                       statekeep_error **err);
+
+/** The last commit that a snapshot holds. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_snapshot_sequence(const statekeep_snapshot *snapshot,
+                                             uint64_t *out,
+                                             statekeep_error **err);
+
+/** The time of that commit, in milliseconds since 1970 UTC. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_snapshot_time(const statekeep_snapshot *snapshot,
+                                         int64_t *out,
+                                         statekeep_error **err);
+
+/** The value that a key had; as `statekeep_get`. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_snapshot_get(const statekeep_snapshot *snapshot,
+                                        const char *scope,
+                                        size_t scope_len,
+                                        const char *key,
+                                        size_t key_len,
+                                        uint32_t *out_kind,
+                                        struct statekeep_buf *out,
+                                        statekeep_error **err);
+
+/** OK when the key was there, NOT_FOUND when it was not. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_snapshot_exists(const statekeep_snapshot *snapshot,
+                                           const char *scope,
+                                           size_t scope_len,
+                                           const char *key,
+                                           size_t key_len,
+                                           statekeep_error **err);
+
+/**
+ * What was known of a record beside its value; as `statekeep_record_json`. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_snapshot_record_json(const statekeep_snapshot *snapshot,
+                                                const char *scope,
+                                                size_t scope_len,
+                                                const char *key,
+                                                size_t key_len,
+                                                struct statekeep_buf *out,
+                                                statekeep_error **err);
+
+/** One page of the keys that a scope had; as `statekeep_list_json`. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_snapshot_list_json(const statekeep_snapshot *snapshot,
+                                              const char *scope,
+                                              size_t scope_len,
+                                              const struct statekeep_scan_options *options,
+                                              struct statekeep_buf *out,
+                                              statekeep_error **err);
+
+/** The scopes that had keys, as a JSON array of their text forms. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_snapshot_scope_list_json(const statekeep_snapshot *snapshot,
+                                                    struct statekeep_buf *out,
+                                                    statekeep_error **err);
+
+/**
+ * Opens a scan over a scope as it was; as `statekeep_scan_open`. The scan keeps the snapshot by
+ * itself. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_snapshot_scan_open(const statekeep_snapshot *snapshot,
+                                              const char *scope,
+                                              size_t scope_len,
+                                              const struct statekeep_scan_options *options,
+                                              statekeep_scan **out,
+                                              statekeep_error **err);
+
+/**
+ * A page of the records that matched a query at this commit; as `statekeep_query_json`.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_snapshot_query_json(const statekeep_snapshot *snapshot,
+                                               const char *query,
+                                               size_t query_len,
+                                               struct statekeep_buf *out,
+                                               statekeep_error **err);
+
+/**
+ * Closes a snapshot and lets go of its past; NULL is allowed. Scans over it go on. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_snapshot_close(statekeep_snapshot *snapshot);
+
+/**
+ * What a key was over time, newest first: a JSON object of `versions`, `next` (pass it as `before`
+ * for the page that follows; null at the end) and `compacted` (versions that ended before this
+ * commit are not kept any more, or null). A version is `sequence`, `time_unix_ms`, `until` (the
+ * commit that ended it, or null), `op` (`"put"`, `"delete"`, and `"put_ephemeral"`,
+ * `"delete_ephemeral"` for values in memory only), `commit_kind` (`"commit"`, `"restore"`, `"clear"`,
+ * `"copy"`, `"move"`, `"expire"`), `principal`, `correlation_id` and `record`: the facts of
+ * `statekeep_record_json` with `value`, or for raw bytes `base64`; null for a delete. `options` is a
+ * JSON object or empty: `limit`, `before`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_history_json(const statekeep_manager *manager,
+                                        const char *scope,
+                                        size_t scope_len,
+                                        const char *key,
+                                        size_t key_len,
+                                        const char *options,
+                                        size_t options_len,
+                                        struct statekeep_buf *out,
+                                        statekeep_error **err);
+
+/**
+ * What differs between the tenant right after one commit and right after another: a JSON object of
+ * `entries` and `next` (pass it as `after` for the page that follows; null at the end). An entry is
+ * `scope`, `key`, `change` (`"added"`, `"changed"`, `"removed"`) and the records `before` and `after`,
+ * as in `statekeep_history_json`, null where there is none. `options` is a JSON object or empty:
+ * `scope`, `prefix` of keys (needs a scope), `after` (`{"scope", "key"}`), `limit`. COMPACTED when
+ * that past has been trimmed. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_diff_json(const statekeep_manager *manager,
+                                     uint64_t before,
+                                     uint64_t after,
+                                     const char *options,
+                                     size_t options_len,
+                                     struct statekeep_buf *out,
+                                     statekeep_error **err);
+
+/**
+ * Adds to the number that a key holds; one that is not there counts as 0. `out`, which may be NULL,
+ * is the sum; of a key that holds a double it is cut to a whole number, see
+ * `statekeep_increment_f64`. A key that was there keeps its class and expiry unless `options`, which
+ * may be NULL, say otherwise. INVALID_ARGUMENT when the key holds no number, or the sum is beyond 64
+ * bits. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_increment(const statekeep_manager *manager,
+                                     const char *scope,
+                                     size_t scope_len,
+                                     const char *key,
+                                     size_t key_len,
+                                     int64_t by,
+                                     const struct statekeep_set_options *options,
+                                     int64_t *out,
+                                     statekeep_error **err);
+
+/**
+ * As `statekeep_increment`, with doubles; the key holds a double from then on. INVALID_ARGUMENT for
+ * what is not finite. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_increment_f64(const statekeep_manager *manager,
+                                         const char *scope,
+                                         size_t scope_len,
+                                         const char *key,
+                                         size_t key_len,
+                                         double by,
+                                         const struct statekeep_set_options *options,
+                                         double *out,
+                                         statekeep_error **err);
+
+/**
+ * Sets a key, or deletes it for the kind `STATEKEEP_VALUE_NONE`, when the commit `expected_version`
+ * wrote it as it is; 0 expects that it is not there. CONFLICT when that does not hold. `options` and
+ * `out_sequence` may be NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_compare_and_swap(const statekeep_manager *manager,
+                                            const char *scope,
+                                            size_t scope_len,
+                                            const char *key,
+                                            size_t key_len,
+                                            uint64_t expected_version,
+                                            uint32_t kind,
+                                            const uint8_t *value,
+                                            size_t value_len,
+                                            const struct statekeep_set_options *options,
+                                            uint64_t *out_sequence,
+                                            statekeep_error **err);
+
+/**
+ * As `statekeep_compare_and_swap`, when the key has the expected value: the same bytes, or documents
+ * that say the same. The kind `STATEKEEP_VALUE_NONE` expects that it is not there. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_compare_and_swap_value(const statekeep_manager *manager,
+                                                  const char *scope,
+                                                  size_t scope_len,
+                                                  const char *key,
+                                                  size_t key_len,
+                                                  uint32_t expected_kind,
+                                                  const uint8_t *expected,
+                                                  size_t expected_len,
+                                                  uint32_t kind,
+                                                  const uint8_t *value,
+                                                  size_t value_len,
+                                                  const struct statekeep_set_options *options,
+                                                  uint64_t *out_sequence,
+                                                  statekeep_error **err);
+
+/**
+ * Sets a key that is not there. `out_is_set` is 1 when it did; 0 when the key was there, which is OK
+ * too, and `out_sequence` is 0 then. Both outputs and `options` may be NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_set_if_absent(const statekeep_manager *manager,
+                                         const char *scope,
+                                         size_t scope_len,
+                                         const char *key,
+                                         size_t key_len,
+                                         uint32_t kind,
+                                         const uint8_t *value,
+                                         size_t value_len,
+                                         const struct statekeep_set_options *options,
+                                         uint32_t *out_is_set,
+                                         uint64_t *out_sequence,
+                                         statekeep_error **err);
+
+/**
+ * Applies a merge patch (RFC 7396) to the document of a key; one that is not there is patched as an
+ * empty object. `out`, which may be NULL, is the document as it is then. Class and expiry as in
+ * `statekeep_increment`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_merge_patch(const statekeep_manager *manager,
+                                       const char *scope,
+                                       size_t scope_len,
+                                       const char *key,
+                                       size_t key_len,
+                                       const uint8_t *patch,
+                                       size_t patch_len,
+                                       const struct statekeep_set_options *options,
+                                       struct statekeep_buf *out,
+                                       statekeep_error **err);
+
+/**
+ * Applies a JSON Patch (RFC 6902), an array of operations of which all or none are done, to the
+ * document of a key; a failed `test` is CONFLICT. `out` and the rest as in `statekeep_merge_patch`;
+ * NOT_FOUND, with an error object, when the key is not there. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_json_patch(const statekeep_manager *manager,
+                                      const char *scope,
+                                      size_t scope_len,
+                                      const char *key,
+                                      size_t key_len,
+                                      const uint8_t *patch,
+                                      size_t patch_len,
+                                      const struct statekeep_set_options *options,
+                                      struct statekeep_buf *out,
+                                      statekeep_error **err);
+
+/**
+ * Begins a transaction on the state as it is; end it with `statekeep_txn_commit` or
+ * `statekeep_txn_close`. `options` is a JSON object or empty: `durability` (`"sync"` or `"relaxed"`).
+ * It is limited by `limits.transaction_age_ms_max`, after which its calls are TIMEOUT, and by
+ * `limits.transaction_keys_max` and `_bytes_max`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_txn_begin(const statekeep_manager *manager,
+                                     const char *options,
+                                     size_t options_len,
+                                     statekeep_txn **out,
+                                     statekeep_error **err);
+
+/**
+ * The value of a key as the transaction sees it; as `statekeep_get`. That it was read, or was not
+ * there, must still hold at the commit. `[one-thread-at-a-time]`: BUSY when another thread is in it.
+ * Since: 0.1
+ */
+statekeep_status statekeep_txn_get(const statekeep_txn *txn,
+                                   const char *scope,
+                                   size_t scope_len,
+                                   const char *key,
+                                   size_t key_len,
+                                   uint32_t *out_kind,
+                                   struct statekeep_buf *out,
+                                   statekeep_error **err);
+
+/**
+ * OK when the key is there as the transaction sees it, else NOT_FOUND. `[one-thread-at-a-time]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_txn_exists(const statekeep_txn *txn,
+                                      const char *scope,
+                                      size_t scope_len,
+                                      const char *key,
+                                      size_t key_len,
+                                      statekeep_error **err);
+
+/**
+ * What is known of a record beside its value; as `statekeep_record_json`. What the transaction has
+ * set itself has the sequence 0. `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_record_json(const statekeep_txn *txn,
+                                           const char *scope,
+                                           size_t scope_len,
+                                           const char *key,
+                                           size_t key_len,
+                                           struct statekeep_buf *out,
+                                           statekeep_error **err);
+
+/**
+ * One page of keys as the transaction sees them; as `statekeep_list_json`. That there are these
+ * keys and no others must still hold at the commit. `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_list_json(const statekeep_txn *txn,
+                                         const char *scope,
+                                         size_t scope_len,
+                                         const struct statekeep_scan_options *options,
+                                         struct statekeep_buf *out,
+                                         statekeep_error **err);
+
+/**
+ * Opens a scan over a scope as the transaction sees it; as `statekeep_scan_open`. Its steps count as
+ * calls on the transaction, and are CLOSED once that has ended. `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_scan_open(const statekeep_txn *txn,
+                                         const char *scope,
+                                         size_t scope_len,
+                                         const struct statekeep_scan_options *options,
+                                         statekeep_scan **out,
+                                         statekeep_error **err);
+
+/**
+ * Sets a key when the transaction commits; its own reads see it at once.
+ * `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_set(const statekeep_txn *txn,
+                                   const char *scope,
+                                   size_t scope_len,
+                                   const char *key,
+                                   size_t key_len,
+                                   uint32_t kind,
+                                   const uint8_t *value,
+                                   size_t value_len,
+                                   statekeep_error **err);
+
+/**
+ * As `statekeep_txn_set`, with a class and an expiry; see `statekeep_set_with`.
+ * `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_set_with(const statekeep_txn *txn,
+                                        const char *scope,
+                                        size_t scope_len,
+                                        const char *key,
+                                        size_t key_len,
+                                        uint32_t kind,
+                                        const uint8_t *value,
+                                        size_t value_len,
+                                        const struct statekeep_set_options *options,
+                                        statekeep_error **err);
+
+/**
+ * Deletes a key when the transaction commits; one that is not there is no error.
+ * `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_delete(const statekeep_txn *txn,
+                                      const char *scope,
+                                      size_t scope_len,
+                                      const char *key,
+                                      size_t key_len,
+                                      statekeep_error **err);
+
+/**
+ * A point that `statekeep_txn_rollback_to` comes back to; its number is not 0.
+ * `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_savepoint(const statekeep_txn *txn,
+                                         uint64_t *out_id,
+                                         statekeep_error **err);
+
+/**
+ * Takes back every change since a savepoint, which can be used again; later ones cannot, and are
+ * INVALID_ARGUMENT. What was read since stays read. `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_rollback_to(const statekeep_txn *txn,
+                                           uint64_t id,
+                                           statekeep_error **err);
+
+/**
+ * Makes all changes as one commit and ends the transaction, whatever the status; close the handle
+ * then. `out_sequence` may be NULL; without changes it is the last commit that was read. CONFLICT,
+ * with `current_sequence` in the detail where one key was in the way, when what was read has been
+ * changed meanwhile: nothing is changed, and a new transaction can try again.
+ * `[one-thread-at-a-time]` Since: 0.1
+ */
+statekeep_status statekeep_txn_commit(const statekeep_txn *txn,
+                                      uint64_t *out_sequence,
+                                      statekeep_error **err);
+
+/**
+ * Closes a handle; a transaction that was not committed has changed nothing. NULL is allowed.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_txn_close(statekeep_txn *txn);
+
+/**
+ * Runs a function in a transaction and commits it; after a CONFLICT it is run again, in a
+ * transaction that sees what came in between, after a short random wait. The function may run
+ * several times, so it should do nothing but read and change through its transaction, whose handle
+ * is good until it returns and which it must neither commit nor close. No lock is held: it may make
+ * any call that does not close a handle of a manager. It must not unwind or long-jump.
+ *
+ * What it returns other than OK rolls back and is the status of this function, with an error that
+ * says so; after CONFLICT it is run again. `options` is a JSON object or empty: `durability` (`"sync"` or
+ * `"relaxed"`), `attempts_max` (100 when absent), after which it is CONFLICT. `out_sequence` may be
+ * NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_transact(const statekeep_manager *manager,
+                                    const char *options,
+                                    size_t options_len,
+                                    statekeep_transact_fn callback,
+                                    void *user_data,
+                                    uint64_t *out_sequence,
+                                    statekeep_error **err);
+
+/**
+ * Opens a watch; close it with `statekeep_watch_close`. `options` is a JSON object or empty: `from`
+ * (`"now"` when absent; a sequence, for the changes after that commit; `{"cursor": NAME}`, for those
+ * after what was last acknowledged under the name, which is created at the head when it is not
+ * there), `scope` and `key` (patterns), `values` (true when absent), `all_tenants` (not for a handle
+ * that is bound to a tenant). COMPACTED, with `oldest_sequence` in the detail, when the past to begin
+ * with has been trimmed; BUSY while another watch reads the cursor. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_watch_open(const statekeep_manager *manager,
+                                      const char *options,
+                                      size_t options_len,
+                                      statekeep_watch **out,
+                                      statekeep_error **err);
+
+/**
+ * Waits for the next change. TIMEOUT, without an error object, when none came within `timeout_ms`; a
+ * negative one waits as long as it takes, 0 only looks. CLOSED once the watch or the state is closed,
+ * also for those who are waiting.
+ *
+ * `out_change` is a JSON object: `sequence`, `time_unix_ms`, `commit_kind` (as in
+ * `statekeep_history_json`), `principal`, `correlation_id`, `tenant`, `scope`, `key`, `op` (`"put"`,
+ * `"delete"`, `"put_ephemeral"`, `"delete_ephemeral"`), `kind` (of the value, null without one),
+ * `value_gone` (it was asked for and is not kept any more), `last_of_commit`. With the commit kind
+ * `"restore"` the whole state was replaced, and `scope`, `key` and `op` are null. The value goes to
+ * `out_kind`, 0 without one, and `out_value`, which both may be NULL. The caller frees both buffers.
+ * `[any-thread]`: a change goes to one of the callers. Since: 0.1
+ */
+statekeep_status statekeep_watch_next(const statekeep_watch *watch,
+                                      int64_t timeout_ms,
+                                      struct statekeep_buf *out_change,
+                                      uint32_t *out_kind,
+                                      struct statekeep_buf *out_value,
+                                      statekeep_error **err);
+
+/**
+ * Stores, as the position of the watch's cursor, that everything handed out so far has been dealt
+ * with. What was not acknowledged is handed out again after the state was closed, and after a power
+ * cut also what was acknowledged within the last `flush_interval_ms`. INVALID_ARGUMENT for a watch
+ * without a cursor. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_watch_acknowledge(const statekeep_watch *watch, statekeep_error **err);
+
+/**
+ * Closes a watch and lets go of the past that it needs; NULL is allowed. Calls that wait in
+ * `statekeep_watch_next` on other threads end with CLOSED. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_watch_close(statekeep_watch *watch);
+
+/**
+ * All cursors of the state, by name, as a JSON array of objects: `name`, `sequence` (all changes up to
+ * this commit are acknowledged), `changes` (so many of the next one are too), `created_unix_ms`,
+ * `updated_unix_ms`, `watched`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_cursor_list_json(const statekeep_manager *manager,
+                                            struct statekeep_buf *out,
+                                            statekeep_error **err);
+
+/**
+ * Forgets a cursor, so that it keeps no past any more; NOT_FOUND, without an error object, when there
+ * is none of that name; BUSY while a watch reads it. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_cursor_delete(const statekeep_manager *manager,
+                                         const char *name,
+                                         size_t name_len,
+                                         statekeep_error **err);
+
+/**
  * Waits until an operation has ended: the status and error of the operation itself. PENDING,
  * without an error object, when `timeout_ms` ran out; a negative one waits as long as it takes, 0
  * only asks. `[any-thread]` Since: 0.1
@@ -654,6 +1275,97 @@ statekeep_status statekeep_op_on_done(const statekeep_op *op,
  * `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_op_free(statekeep_op *op);
+
+/**
+ * A page of the records that match a query, as of one commit: a JSON object of `rows` (`scope`, `key`,
+ * `value`, `sequence`), `next` (the query's `after` for the page that follows; null at the end) and
+ * `facts` (`examined`, `index`). `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_query_json(const statekeep_manager *manager,
+                                      const char *query,
+                                      size_t query_len,
+                                      struct statekeep_buf *out,
+                                      statekeep_error **err);
+
+/**
+ * How a query would be answered now: a JSON object of `index` (or null), `range`, `checked`, `order`
+ * (`"key"`, `"index"` or `"sort"`), `estimate`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_explain_json(const statekeep_manager *manager,
+                                        const char *query,
+                                        size_t query_len,
+                                        struct statekeep_buf *out,
+                                        statekeep_error **err);
+
+/**
+ * Declares an index, which every commit keeps from then on, and starts to add what is there already,
+ * while readers and writers go on. `definition` is a JSON object: `name`, `scope` (a pattern such as
+ * `agent:*`), `path` (a singular JSON path such as `$.status`), and `tenant` for another tenant than the
+ * handle's. The operation ends when the index serves queries; its result is the index as in
+ * `statekeep_index_list_json`. Cancelling it drops the index. Closing the state interrupts nothing:
+ * the build goes on when it is opened again. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_index_create_start(const statekeep_manager *manager,
+                                              const char *definition,
+                                              size_t definition_len,
+                                              statekeep_op **out,
+                                              statekeep_error **err);
+
+/**
+ * All indexes that the handle may see, by name, as a JSON array of objects: `name`, `tenant`, `scope`,
+ * `path`, `state` (`"building"` or `"ready"`), `scanned`, `indexed` (records that the build has read and
+ * that got a row), `failure` (why the build stands still, or null). `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_index_list_json(const statekeep_manager *manager,
+                                           struct statekeep_buf *out,
+                                           statekeep_error **err);
+
+/**
+ * Drops an index: it is gone at once, its rows are removed in the background. NOT_FOUND, with an
+ * error object, when the handle sees none of that name. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_index_drop(const statekeep_manager *manager,
+                                      const char *name,
+                                      size_t name_len,
+                                      statekeep_error **err);
+
+/**
+ * Removes the keys whose time has come, now; answers a JSON object: `removed`.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_upkeep_sweep_json(const statekeep_manager *manager,
+                                             struct statekeep_buf *out,
+                                             statekeep_error **err);
+
+/**
+ * Forgets the past that `keep` and the rules do not ask for and that no snapshot, backup or cursor
+ * needs; answers a JSON object: `dry_run`, `journal_rows`, `history_rows`, `bytes`, `floor_before`, `floor`
+ * (the oldest sequence that can be read), `held_by` (what keeps more than was asked for). `options` is a
+ * JSON object or empty: `dry_run` (tell, and remove nothing). `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_upkeep_trim_json(const statekeep_manager *manager,
+                                            const char *options,
+                                            size_t options_len,
+                                            struct statekeep_buf *out,
+                                            statekeep_error **err);
+
+/**
+ * What the upkeep does and did, as a JSON object: `running` (`"sweep"`, `"trim"` or null), `paused`,
+ * `interval_ms`, `last_run_unix_ms`, `last_sweep`, `last_trim`, `last_error`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_upkeep_status_json(const statekeep_manager *manager,
+                                              struct statekeep_buf *out,
+                                              statekeep_error **err);
+
+/**
+ * Stops the upkeep until `statekeep_upkeep_resume`: a run in progress ends after its batch as
+ * CANCELLED, and so does each that is asked for meanwhile. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_upkeep_pause(const statekeep_manager *manager, statekeep_error **err);
+
+/** Lets the upkeep run again. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_upkeep_resume(const statekeep_manager *manager, statekeep_error **err);
 
 /**
  * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
@@ -752,7 +1464,9 @@ statekeep_status statekeep_log_set(uint32_t level,
 
 /** Options that mean every key of the scope. */
 #define STATEKEEP_SCAN_OPTIONS_INIT {sizeof(statekeep_scan_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, 0}
+/** Options that mean as configured. */
+#define STATEKEEP_SET_OPTIONS_INIT {sizeof(statekeep_set_options), 0, 0, 0, 0}
 /** A progress to be filled in. */
-#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0}
+#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0}
 
 #endif /* STATEKEEP_H */

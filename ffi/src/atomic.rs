@@ -11,7 +11,7 @@ use statekeep_plugin_api::Status;
 use crate::buf::{Buf, give};
 use crate::engine::{self, BlockingTenant, Expected, Key, Number, Scope, Sequence, Value};
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need, put};
+use crate::guard::{guard, put};
 use crate::input;
 use crate::kv::{SetOptions, set_options};
 use crate::manager::{Manager, manager};
@@ -28,7 +28,10 @@ unsafe fn value(kind: u32, ptr: *const u8, len: usize) -> Result<Option<Value>, 
     if kind == VALUE_NONE {
         return match ptr.is_null() && len == 0 {
             true => Ok(None),
-            false => Err(Failure::invalid("value", "its kind says that there is none")),
+            false => Err(Failure::invalid(
+                "value",
+                "its kind says that there is none",
+            )),
         };
     }
     // SAFETY: the caller's promise.
@@ -211,7 +214,9 @@ pub unsafe extern "C" fn statekeep_set_if_absent(
                 set_options(options)?,
             )
         };
-        let sequence = manager.writer()?.set_if_absent(&scope, &key, value, options)?;
+        let sequence = manager
+            .writer()?
+            .set_if_absent(&scope, &key, value, options)?;
         // SAFETY: the header's contract for outputs.
         unsafe {
             put(out_is_set, u32::from(sequence.is_some()));
@@ -279,9 +284,14 @@ pub unsafe extern "C" fn statekeep_merge_patch(
         let (name, patch) = ((scope, scope_len, key, key_len), (patch, patch_len));
         // SAFETY: the header's contract for inputs and outputs.
         unsafe {
-            patched(manager, name, patch, options, out, |tenant, name, patch, options| {
-                tenant.merge_patch(name.0, name.1, patch, options)
-            })
+            patched(
+                manager,
+                name,
+                patch,
+                options,
+                out,
+                |tenant, name, patch, options| tenant.merge_patch(name.0, name.1, patch, options),
+            )
         }
     })
 }
@@ -306,9 +316,14 @@ pub unsafe extern "C" fn statekeep_json_patch(
         let (name, patch) = ((scope, scope_len, key, key_len), (patch, patch_len));
         // SAFETY: the header's contract for inputs and outputs.
         unsafe {
-            patched(manager, name, patch, options, out, |tenant, name, patch, options| {
-                tenant.json_patch(name.0, name.1, patch, options)
-            })
+            patched(
+                manager,
+                name,
+                patch,
+                options,
+                out,
+                |tenant, name, patch, options| tenant.json_patch(name.0, name.1, patch, options),
+            )
         }
     })
 }

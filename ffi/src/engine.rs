@@ -3,12 +3,12 @@
 use serde_json::{Map, Value as Json, json};
 use statekeep_plugin_api::Status;
 
-pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::engine::{
-    Class, DiffOptions, EntryPage, Expected, Expiry, HistoryOptions, IndexDefinition,
-    Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, TenantSnapshot,
-    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs,
+    Change, Class, DiffOptions, EntryPage, Expected, Expiry, HistoryOptions, IndexDefinition,
+    Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, Start, TenantSnapshot,
+    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Watch, WatchOptions,
 };
+pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{
     BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error, ErrorKind, Host,
     Key, ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions, SetOptions, Value,

@@ -38,7 +38,8 @@ impl TryFrom<DiffForm> for DiffOptions {
     type Error = engine::Error;
 
     fn try_from(form: DiffForm) -> Result<DiffOptions, engine::Error> {
-        let place = |place: Place| Ok::<_, engine::Error>((place.scope.parse()?, Key::new(&place.key)?));
+        let place =
+            |place: Place| Ok::<_, engine::Error>((place.scope.parse()?, Key::new(&place.key)?));
         Ok(DiffOptions {
             scope: form.scope.map(|scope| scope.parse()).transpose()?,
             prefix: form.prefix,

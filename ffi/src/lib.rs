@@ -30,6 +30,8 @@ pub mod scan;
 pub mod scope;
 pub mod snapshot;
 pub mod status;
+pub mod transact;
 pub mod txn;
 pub mod upkeep;
 pub mod version;
+pub mod watch;

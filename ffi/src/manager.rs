@@ -220,10 +220,11 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
 }
 
 /// Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
-/// says how that went; transactions and watches that are open end with CLOSED. Calls on the handle that are running on other threads end first, and it waits
-/// for them. Whatever the status, the handle is closed, except for REENTRANT: a thread that is in
-/// another call of the library (as in a log callback) cannot wait for it. CLOSED when it was closed
-/// before, also while that call is still waiting. `[any-thread]` Since: 0.1
+/// says how that went; transactions and watches that are open then end with CLOSED. Calls on the handle
+/// that are running on other threads end first, and it waits for them. Whatever the status, the handle
+/// is closed, except for REENTRANT: a thread that is in another call of the library (as in a log
+/// callback) cannot wait for it. CLOSED when it was closed before, also while that call is still
+/// waiting. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_manager_close(
     manager: *mut Manager,

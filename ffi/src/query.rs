@@ -9,9 +9,7 @@ use std::time::Duration;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{
-    self, BlockingTenant, Host, IndexDefinition, Phase, Progress, Query,
-};
+use crate::engine::{self, BlockingTenant, Host, IndexDefinition, Phase, Progress, Query};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::input::{self, TEXT_BYTES_MAX};
@@ -98,7 +96,8 @@ pub unsafe extern "C" fn statekeep_index_create_start(
         let manager = self::manager(manager)?;
         manager.writer()?;
         // SAFETY: the header's contract for inputs.
-        let mut definition: IndexDefinition = unsafe { input::options(definition, definition_len) }?;
+        let mut definition: IndexDefinition =
+            unsafe { input::options(definition, definition_len) }?;
         if let Some(tenant) = manager.bound_to() {
             if definition.tenant.is_empty() {
                 tenant.clone_into(&mut definition.tenant);

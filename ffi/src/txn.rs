@@ -6,16 +6,14 @@
 //! open: with the last handle of the manager it ends.
 
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{
-    self, ErrorKind, Savepoint, Sequence, TransactOptions, Transaction, TransactionOptions,
-};
+use crate::engine::{self, Savepoint, Transaction, TransactionOptions};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::handle::{self, Kind};
@@ -30,10 +28,6 @@ use crate::scan::{self, Scan, ScanOptions, Source};
 pub struct Txn {
     _opaque: [u8; 0],
 }
-
-/// Called by `statekeep_transact` with a transaction that it has begun and will end. It answers OK
-/// for the commit, or another status for none.
-pub type TransactFn = Option<unsafe extern "C" fn(user_data: *mut c_void, txn: *mut Txn) -> Status>;
 
 /// A transaction that may be shared by a handle and scans.
 pub(crate) struct Work {
@@ -50,7 +44,7 @@ struct Open {
 }
 
 /// What a `statekeep_txn` stands for.
-struct Handle(Arc<Work>);
+pub(crate) struct Handle(pub(crate) Arc<Work>);
 
 impl Kind for Handle {
     const NUMBER: u64 = 8;
@@ -69,7 +63,12 @@ impl Dependent for Work {
 }
 
 impl Work {
-    fn new(manager: &Reference, transaction: Transaction, in_transact: bool) -> Arc<Work> {
+    /// A transaction of a state, which ends with it.
+    pub(crate) fn new(
+        manager: &Reference,
+        transaction: Transaction,
+        in_transact: bool,
+    ) -> Arc<Work> {
         let work = Arc::new(Work {
             health: manager.lease().health().clone(),
             in_transact,
@@ -110,7 +109,7 @@ impl Work {
     }
 
     /// The transaction itself, which this ends.
-    fn take(&self) -> Result<Transaction, Failure> {
+    pub(crate) fn take(&self) -> Result<Transaction, Failure> {
         let open = self.enter(|open| open.take().ok_or_else(ended))?;
         Ok(open.transaction)
     }
@@ -134,13 +133,6 @@ fn ended() -> Failure {
 #[serde(deny_unknown_fields)]
 struct BeginForm {
     durability: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TransactForm {
-    durability: Option<String>,
-    attempts_max: Option<u32>,
 }
 
 /// Begins a transaction on the state as it is; end it with `statekeep_txn_commit` or
@@ -212,7 +204,10 @@ pub unsafe extern "C" fn statekeep_txn_exists(
         let work = handle::get::<Handle>(txn)?;
         // SAFETY: the header's contract for inputs.
         let (scope, key) = unsafe { input::name(scope, scope_len, key, key_len) }?;
-        match work.0.with(|transaction| transaction.exists(&scope, &key))? {
+        match work
+            .0
+            .with(|transaction| transaction.exists(&scope, &key))?
+        {
             true => Ok(()),
             false => Err(Failure::absent()),
         }
@@ -237,7 +232,9 @@ pub unsafe extern "C" fn statekeep_txn_record_json(
         // SAFETY: the header's contract for inputs and outputs.
         unsafe {
             let (scope, key) = input::name(scope, scope_len, key, key_len)?;
-            let record = work.0.with(|transaction| transaction.get_record(&scope, &key))?;
+            let record = work
+                .0
+                .with(|transaction| transaction.get_record(&scope, &key))?;
             give_facts(record, out)
         }
     })
@@ -261,7 +258,9 @@ pub unsafe extern "C" fn statekeep_txn_list_json(
         unsafe {
             let scope = input::scope(scope, scope_len)?;
             let options = scan::page_options(options)?;
-            let page = work.0.with(|transaction| transaction.list(&scope, &options))?;
+            let page = work
+                .0
+                .with(|transaction| transaction.list(&scope, &options))?;
             give(out, scan::page_json(&page));
         }
         Ok(())
@@ -448,79 +447,4 @@ pub unsafe extern "C" fn statekeep_txn_close(txn: *mut Txn) -> Status {
         }
         Ok(())
     })
-}
-
-/// Runs a function in a transaction and commits it; after a CONFLICT it is run again, in a
-/// transaction that sees what came in between, after a short random wait. The function may run
-/// several times, so it should do nothing but read and change through its transaction, whose handle
-/// is good until it returns and which it must neither commit nor close. No lock is held: it may make
-/// any call that does not close a handle of a manager. It must not unwind or long-jump.
-///
-/// What it returns other than OK rolls back and is the status of this function, with an error that
-/// says so; after CONFLICT it is run again. `options` is a JSON object or empty: `durability` (`"sync"` or
-/// `"relaxed"`), `attempts_max` (100 when absent), after which it is CONFLICT. `out_sequence` may be
-/// NULL. `[any-thread]` Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn statekeep_transact(
-    manager: *const Manager,
-    options: *const c_char,
-    options_len: usize,
-    callback: TransactFn,
-    user_data: *mut c_void,
-    out_sequence: *mut u64,
-    err: *mut *mut Error,
-) -> Status {
-    guard!(err, zero(out_sequence), || {
-        let manager = self::manager(manager)?;
-        let callback = callback.ok_or_else(|| Failure::null("callback"))?;
-        // SAFETY: the header's contract for inputs.
-        let form: TransactForm = unsafe { input::options(options, options_len) }?;
-        let options = TransactOptions {
-            durability: input::durability_word(form.durability.as_deref())?,
-            attempts_max: form.attempts_max.unwrap_or_default(),
-        };
-        let mut refused = None;
-        let outcome = manager.writer()?.retry(&options, |transaction| {
-            // SAFETY: the header's contract for callbacks: the caller's function with its data.
-            let call = |txn| unsafe { callback(user_data, txn) };
-            attempt(&manager, transaction, call).map_err(|failure| {
-                let kind = match failure.status() {
-                    Status::CONFLICT => ErrorKind::Conflict,
-                    _ => ErrorKind::Cancelled,
-                };
-                let error = engine::Error::other(kind, failure.message());
-                refused = Some(failure);
-                error
-            })
-        });
-        let sequence = outcome.map_err(|error| match (error.kind(), refused) {
-            (ErrorKind::Cancelled, Some(failure)) => failure,
-            (_, _) => Failure::from(error),
-        })?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { put(out_sequence, sequence.0) };
-        Ok(())
-    })
-}
-
-/// One attempt of `statekeep_transact`.
-fn attempt(
-    manager: &Reference,
-    transaction: Transaction,
-    callback: impl FnOnce(*mut Txn) -> Status,
-) -> Result<Sequence, Failure> {
-    let work = Work::new(manager, transaction, true);
-    let txn = handle::insert(Handle(Arc::clone(&work)))?;
-    let status = callback(txn);
-    handle::close::<Handle>(txn)?;
-    let transaction = work.take()?;
-    if status.is_ok() {
-        manager.lease().health().check_writable()?;
-        return Ok(transaction.commit()?);
-    }
-    let message = format!(
-        "the transaction was rolled back, since its function returned {}",
-        status.name()
-    );
-    Err(Failure::new(status, message))
 }

@@ -41,6 +41,24 @@ int main(int argc, char **argv) {
   CHECK_STATUS(statekeep_batch_delete(batch, S("global"), NULL, 1, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_batch_delete(batch, S("global"), BAD_UTF8, &err), INVALID_ARGUMENT);
 
+  /* Each change may be kept in its own way. */
+  statekeep_set_options o = STATEKEEP_SET_OPTIONS_INIT;
+  statekeep_buf buf;
+  o.record_class = STATEKEEP_CLASS_CRITICAL;
+  o.ttl_ms = 3600000;
+  CHECK_OK(statekeep_batch_set_with(batch, S("global"), S("short"), JSON, U("1"), &o, &err));
+  CHECK_OK(statekeep_batch_set_with(batch, S("global"), S("long"), JSON, U("1"), NULL, &err));
+  CHECK_OK(statekeep_batch_commit(batch, m, 0, NULL, &err));
+  CHECK_JSON(statekeep_record_json(m, S("global"), S("short"), &buf, &err), &buf,
+             "\"class\":\"critical\"");
+  CHECK_JSON(statekeep_record_json(m, S("global"), S("long"), &buf, &err), &buf,
+             "\"expires_unix_ms\":null");
+  o.ttl_ms = -2;
+  CHECK_STATUS(statekeep_batch_set_with(batch, S("global"), S("a"), JSON, U("1"), &o, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_batch_set_with(NULL, S("global"), S("a"), JSON, U("1"), NULL, &err),
+               INVALID_ARGUMENT);
+
   /* After a commit that failed, the changes are still in the batch. */
   CHECK_OK(statekeep_batch_set(batch, S("global"), S("late"), JSON, U("1"), &err));
   CHECK_OK(statekeep_manager_close(m, &err));

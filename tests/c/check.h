@@ -54,6 +54,28 @@ static inline void check_status(statekeep_status got, statekeep_status want, con
   }
 }
 
+/* The call answers with this status, and the JSON detail of its error has this in it. */
+#define CHECK_DETAIL(call, name, text)                                                             \
+  do {                                                                                             \
+    CHECK((call) == STATEKEEP_STATUS_##name);                                                      \
+    check_detail(text, __FILE__, __LINE__);                                                        \
+  } while (0)
+
+static inline void check_detail(const char *want, const char *file, int line) {
+  const char *text = NULL;
+  size_t len = 0, wanted = strlen(want), at = 0;
+  CHECK(err != NULL && statekeep_error_detail_json(err, &text, &len) == STATEKEEP_STATUS_OK);
+  while (at + wanted <= len && memcmp(text + at, want, wanted) != 0) {
+    at++;
+  }
+  if (at + wanted > len) {
+    fprintf(stderr, "%s:%d: %s is not in %.*s\n", file, line, want, (int)len, text);
+    exit(1);
+  }
+  CHECK(statekeep_error_free(err) == STATEKEEP_STATUS_OK);
+  err = NULL;
+}
+
 static inline int buf_is(const statekeep_buf *buf, const char *text) {
   return buf->len == strlen(text) && memcmp(buf->ptr, text, buf->len) == 0;
 }
@@ -67,6 +89,18 @@ static inline int buf_has(const statekeep_buf *buf, const char *text) {
   }
   return 0;
 }
+
+/* Checks what a document says and frees it. */
+#define CHECK_JSON(call, buf, text)                                                                \
+  do {                                                                                             \
+    CHECK_OK(call);                                                                                \
+    if (!buf_has(buf, text)) {                                                                     \
+      fprintf(stderr, "%s:%d: %s is not in %.*s\n", __FILE__, __LINE__, text, (int)(buf)->len,      \
+              (const char *)(buf)->ptr);                                                           \
+      exit(1);                                                                                     \
+    }                                                                                              \
+    CHECK_OK(statekeep_buf_free(buf));                                                             \
+  } while (0)
 
 static inline int buf_is_empty(const statekeep_buf *buf) {
   return buf->ptr == NULL && buf->len == 0 && buf->cap == 0;

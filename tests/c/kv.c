@@ -1,6 +1,8 @@
 /* Single keys: get, get_into, set, delete, exists, record; each argument wrong in turn. */
 #include "check.h"
 
+#include <stddef.h>
+
 #define JSON STATEKEEP_VALUE_JSON
 #define BYTES STATEKEEP_VALUE_BYTES
 #define DEFAULT STATEKEEP_DURABILITY_DEFAULT
@@ -28,7 +30,7 @@ static void round_trip(const statekeep_manager *m) {
   CHECK_OK(statekeep_buf_free(&buf));
   CHECK_OK(statekeep_exists(m, S("agent:a:b"), S("raw"), &err));
   CHECK_OK(statekeep_record_json(m, S("agent:a:b"), S("raw"), &buf, &err));
-  CHECK(buf_has(&buf, "\"bytes\":3") && buf_has(&buf, "\"kind\":2"));
+  CHECK(buf_has(&buf, "\"bytes\":3") && buf_has(&buf, "\"kind\":\"bytes\""));
   CHECK_OK(statekeep_buf_free(&buf));
 }
 
@@ -150,6 +152,64 @@ static void wrong_arguments(const statekeep_manager *m) {
   CHECK(statekeep_exists(m, S("global"), S("k"), &err) == STATEKEEP_STATUS_NOT_FOUND);
 }
 
+_Static_assert(offsetof(statekeep_set_options, struct_size) == 0, "the size stands first");
+_Static_assert(sizeof(statekeep_set_options) == 32, "grows only, with a new test");
+
+static statekeep_status set_with(const statekeep_manager *m, const char *key,
+                                 const statekeep_set_options *options) {
+  return statekeep_set_with(m, S("global"), key, strlen(key), JSON, U("1"), options, NULL, &err);
+}
+
+/* Classes and expiry: told by the record, and what is over is not there. */
+static void kept(const statekeep_manager *m) {
+  statekeep_buf buf;
+  uint64_t sequence = 0;
+  statekeep_set_options o = STATEKEEP_SET_OPTIONS_INIT;
+  CHECK_OK(statekeep_set_with(m, S("global"), S("plain"), JSON, U("1"), NULL, &sequence, &err));
+  CHECK(sequence > 0);
+  CHECK_JSON(statekeep_record_json(m, S("global"), S("plain"), &buf, &err), &buf,
+             "\"class\":\"standard\"");
+  const char *classes[] = {"standard", "standard", "critical", "bulk", "archive", "ephemeral"};
+  for (uint32_t class = STATEKEEP_CLASS_AS_CONFIGURED; class <= STATEKEEP_CLASS_EPHEMERAL; class++) {
+    o.record_class = class;
+    CHECK_OK(set_with(m, "classed", &o));
+    CHECK_JSON(statekeep_record_json(m, S("global"), S("classed"), &buf, &err), &buf,
+               classes[class]);
+  }
+  o.record_class = STATEKEEP_CLASS_AS_CONFIGURED;
+  o.durability = STATEKEEP_DURABILITY_RELAXED;
+  o.ttl_ms = 3600000;
+  CHECK_OK(set_with(m, "later", &o));
+  CHECK_OK(statekeep_record_json(m, S("global"), S("later"), &buf, &err));
+  CHECK(buf_has(&buf, "\"expires_unix_ms\":") && !buf_has(&buf, "\"expires_unix_ms\":null"));
+  CHECK_OK(statekeep_buf_free(&buf));
+  o.ttl_ms = STATEKEEP_TTL_NEVER;
+  CHECK_OK(set_with(m, "later", &o));
+  CHECK_JSON(statekeep_record_json(m, S("global"), S("later"), &buf, &err), &buf,
+             "\"expires_unix_ms\":null");
+  o.ttl_ms = STATEKEEP_TTL_AS_CONFIGURED;
+  o.expires_unix_ms = 86400000;
+  CHECK_OK(set_with(m, "later", &o));
+  CHECK(statekeep_exists(m, S("global"), S("later"), &err) == STATEKEEP_STATUS_NOT_FOUND);
+  /* Wrong in turn. */
+  o.ttl_ms = 1;
+  CHECK_STATUS(set_with(m, "never", &o), INVALID_ARGUMENT);
+  o.expires_unix_ms = 0;
+  o.ttl_ms = -2;
+  CHECK_STATUS(set_with(m, "never", &o), INVALID_ARGUMENT);
+  o.ttl_ms = 0;
+  o.record_class = 6;
+  CHECK_STATUS(set_with(m, "never", &o), INVALID_ARGUMENT);
+  o.record_class = 0;
+  o.durability = 3;
+  CHECK_STATUS(set_with(m, "never", &o), INVALID_ARGUMENT);
+  o.durability = 0;
+  o.struct_size = 0;
+  CHECK_STATUS(set_with(m, "never", &o), INVALID_ARGUMENT);
+  CHECK_STATUS(set_with(NULL, "never", NULL), INVALID_ARGUMENT);
+  CHECK(statekeep_exists(m, S("global"), S("never"), &err) == STATEKEEP_STATUS_NOT_FOUND);
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   statekeep_manager *manager = open_state(argv, "state");
@@ -158,6 +218,7 @@ int main(int argc, char **argv) {
   into(manager);
   delete_and_exists(manager);
   wrong_arguments(manager);
+  kept(manager);
   CHECK_OK(statekeep_manager_close(manager, &err));
   statekeep_buf buf;
   CHECK_STATUS(statekeep_get(manager, S("global"), S("n"), NULL, &buf, &err), CLOSED);

@@ -37,7 +37,9 @@ static void share(char **argv) {
   statekeep_buf info;
   CHECK_OK(statekeep_manager_info_json(second, &info, &err));
   CHECK(buf_has(&info, "\"references\":2"));
-  CHECK(buf_has(&info, "\"head\":1"));
+  CHECK(buf_has(&info, "\"head\":1") && buf_has(&info, "\"floor\":0"));
+  CHECK(buf_has(&info, "\"cache\":{\"hits\":") && buf_has(&info, "\"ephemeral_bytes\":0"));
+  CHECK(buf_has(&info, "\"upkeep\":{") && buf_has(&info, "\"paused\":false"));
   CHECK_OK(statekeep_buf_free(&info));
 
   statekeep_config *other = config_for(in_folder(argv, "shared"), "memory");
@@ -99,12 +101,45 @@ static void tenants(char **argv) {
   CHECK_OK(statekeep_manager_close(red, &err));
 }
 
+/* Who made a commit, and what it belongs to, stands in the history. */
+static void origin(char **argv) {
+  statekeep_manager *manager = open_state(argv, "origin");
+  statekeep_manager *ada = NULL, *red = NULL, *bound = NULL;
+  statekeep_buf buf;
+  CHECK_OK(statekeep_manager_with_origin(manager, S("ada"), S("job-7"), &ada, &err));
+  set_json(ada, "global", "k", "1");
+  CHECK_JSON(statekeep_history_json(manager, S("global"), S("k"), NULL, 0, &buf, &err), &buf,
+             "\"principal\":\"ada\",\"correlation_id\":\"job-7\"");
+  /* A handle that is bound to a tenant stays so. */
+  CHECK_OK(statekeep_manager_tenant(manager, S("red"), &red, &err));
+  CHECK_OK(statekeep_manager_with_origin(red, S(""), S(""), &bound, &err));
+  CHECK(!has_value(bound, "global", "k", "1"));
+  CHECK_STATUS(statekeep_backup_list_json(bound, &buf, &err), PERMISSION_DENIED);
+  CHECK_OK(statekeep_manager_close(bound, &err));
+  CHECK_OK(statekeep_manager_close(red, &err));
+  char name[257];
+  memset(name, 'x', sizeof(name));
+  CHECK_STATUS(statekeep_manager_with_origin(manager, name, 257, S(""), &bound, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_manager_with_origin(manager, S("a"), BAD_UTF8, &bound, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_manager_with_origin(manager, NULL, 1, S(""), &bound, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_manager_with_origin(NULL, S("a"), S("b"), &bound, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_manager_with_origin(manager, S("a"), S("b"), NULL, &err),
+               INVALID_ARGUMENT);
+  CHECK_OK(statekeep_manager_close(ada, &err));
+  CHECK_OK(statekeep_manager_close(manager, &err));
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   open_wrongly(argv);
   share(argv);
   reopen(argv);
   tenants(argv);
+  origin(argv);
   statekeep_buf info;
   CHECK_STATUS(statekeep_manager_info_json(NULL, &info, &err), INVALID_ARGUMENT);
   CHECK(buf_is_empty(&info));

@@ -9,9 +9,10 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 14] = [
-    "version", "status", "error", "buf", "config", "manager", "kv", "batch", "scan", "scope", "op",
-    "backup", "plugin", "log",
+const SOURCES: [&str; 22] = [
+    "version", "status", "error", "buf", "config", "manager", "kv", "batch", "scan", "scope",
+    "snapshot", "history", "atomic", "txn", "transact", "watch", "op", "query", "upkeep", "backup",
+    "plugin", "log",
 ];
 const OTHERWISE: [(&str, &str); 1] = [("ProgressInfo", "statekeep_progress")];
 
@@ -173,7 +174,8 @@ const INTRODUCTION: &str = "\
  *
  * Every function that can fail returns a statekeep_status. `err`, always last, may be NULL; else it
  * receives an error object on failure, which the caller frees with statekeep_error_free; there is no
- * last error of a thread. NOT_FOUND for a missing key, PENDING and BUFFER_TOO_SMALL make no object.
+ * last error of a thread. NOT_FOUND for a missing key, PENDING, BUFFER_TOO_SMALL and the TIMEOUT of a
+ * watch make no object.
  *
  * Handles are opaque. What _new, _open and _start give is ended once by _free or _close, which accept
  * NULL; a handle that was ended before is answered with CLOSED, one that never was with
@@ -185,6 +187,8 @@ const INTRODUCTION: &str = "\
 const INITIALIZERS: &str = r"
 /** Options that mean every key of the scope. */
 #define STATEKEEP_SCAN_OPTIONS_INIT {sizeof(statekeep_scan_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, 0}
+/** Options that mean as configured. */
+#define STATEKEEP_SET_OPTIONS_INIT {sizeof(statekeep_set_options), 0, 0, 0, 0}
 /** A progress to be filled in. */
-#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0}
+#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0}
 ";

@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::snapshot::Change as DiffChange;
 use crate::{
-    ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind, Version,
+    Change, ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind,
+    Version,
 };
 
 /// What is known of a record beside its value: `kind`, `bytes`, `class`, `sequence`,
@@ -144,6 +145,58 @@ impl Serialize for DiffEntry {
         fields.serialize_field("change", &self.change)?;
         fields.serialize_field("before", &self.before)?;
         fields.serialize_field("after", &self.after)?;
+        fields.end()
+    }
+}
+
+/// What is known of a change beside its value: `sequence`, `time_unix_ms`, `commit_kind`, `principal`,
+/// `correlation_id`, `tenant`, `scope`, `key`, `op`, `kind` (of the value; null without one),
+/// `value_gone`, `last_of_commit`.
+#[derive(Copy, Clone, Debug)]
+pub struct ChangeFacts<'a>(&'a Change);
+
+const CHANGE_FACTS: usize = 12;
+
+impl Change {
+    /// What is known of it beside its value.
+    pub fn facts(&self) -> ChangeFacts<'_> {
+        ChangeFacts(self)
+    }
+}
+
+fn change_fields<S: SerializeStruct>(fields: &mut S, change: &Change) -> Result<(), S::Error> {
+    fields.serialize_field("sequence", &change.sequence)?;
+    fields.serialize_field("time_unix_ms", &change.time)?;
+    fields.serialize_field("commit_kind", &change.kind)?;
+    fields.serialize_field("principal", &change.principal)?;
+    fields.serialize_field("correlation_id", &change.correlation_id)?;
+    fields.serialize_field("tenant", &change.tenant)?;
+    fields.serialize_field("scope", &change.scope)?;
+    fields.serialize_field("key", &change.key)?;
+    fields.serialize_field("op", &change.op)?;
+    let kind = change.value.as_ref().map(|value| value.kind().name());
+    fields.serialize_field("kind", &kind)?;
+    fields.serialize_field("value_gone", &change.value_gone)?;
+    fields.serialize_field("last_of_commit", &change.last_of_commit)
+}
+
+impl Serialize for ChangeFacts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("ChangeFacts", CHANGE_FACTS)?;
+        change_fields(&mut fields, self.0)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Change {
+    /// Its facts and, where there is a value, `value` or `base64`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values = usize::from(self.value.is_some());
+        let mut fields = serializer.serialize_struct("Change", CHANGE_FACTS + values)?;
+        change_fields(&mut fields, self)?;
+        if let Some(value) = &self.value {
+            value_field(&mut fields, value)?;
+        }
         fields.end()
     }
 }

@@ -68,7 +68,7 @@ impl CursorRow {
 }
 
 /// A named cursor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CursorInfo {
     /// Its name.
     pub name: String,
@@ -77,8 +77,10 @@ pub struct CursorInfo {
     /// So many changes of the next commit are acknowledged too.
     pub changes: u64,
     /// When it was created.
+    #[serde(rename = "created_unix_ms")]
     pub created: UnixMs,
     /// When its position was last stored.
+    #[serde(rename = "updated_unix_ms")]
     pub updated: UnixMs,
     /// A watch reads it now.
     pub watched: bool,
