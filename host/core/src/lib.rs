@@ -9,6 +9,7 @@ mod atomic;
 mod backend;
 mod batch;
 mod blocking;
+mod bulk;
 mod bytes;
 mod cache;
 #[cfg(any(test, feature = "sim"))]
@@ -36,10 +37,12 @@ mod query;
 mod read;
 mod record;
 mod restore;
+mod row_batch;
 mod rules;
 mod snapshot;
 mod state_dir;
 mod stored_key;
+mod swap;
 mod tenant;
 #[cfg(any(test, feature = "sim"))]
 pub mod testing;
@@ -87,6 +90,7 @@ pub use state_dir::{
     StateDir, StateId,
 };
 pub use stored_key::{data_key, split_key};
+pub use swap::{NamespaceStatus, SwapReport};
 pub use tenant::Tenant;
 pub use transaction::{
     ATTEMPTS_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions,

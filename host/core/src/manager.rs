@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use ulid::Ulid;
 
 use crate::cache::CacheFacts;
@@ -27,8 +28,8 @@ use crate::{
 /// One open state.
 pub struct StateManager {
     path: PathBuf,
-    pub(crate) backend_name: String,
-    pub(crate) backend_options: serde_json::Value,
+    /// The backend in use; a swap or an undo changes it.
+    pub(crate) backend_name: Mutex<String>,
     state_id: Ulid,
     pub(crate) durability: Durability,
     pub(crate) rules: Arc<Rules>,
@@ -89,7 +90,7 @@ impl StateManager {
         let create = CreateOptions {
             create: options.create,
             backend: options.backend,
-            backend_options: options.backend_options.clone(),
+            backend_options: options.backend_options,
         };
         let clock = options.clock;
         let init = |backend: &dyn Backend, id: &StateId| {
@@ -143,8 +144,7 @@ impl StateManager {
         )?;
         Ok(Arc::new(StateManager {
             path,
-            backend_name: opened.current.backend,
-            backend_options: options.backend_options,
+            backend_name: Mutex::new(opened.current.backend),
             state_id,
             durability: options.durability,
             rules,
@@ -176,7 +176,7 @@ impl StateManager {
 
     /// Short name of the backend.
     pub fn backend_name(&self) -> String {
-        self.backend_name.clone()
+        self.backend_name.lock().clone()
     }
 
     /// The state's id, a ULID.
@@ -197,7 +197,7 @@ impl StateManager {
         let (head, head_time) = namespace.head();
         Ok(StateInfo {
             path: self.path.clone(),
-            backend: self.backend_name.clone(),
+            backend: self.backend_name(),
             format: STATE_FORMAT,
             state_id: self.state_id.to_string(),
             timeline: namespace.timeline.to_string(),

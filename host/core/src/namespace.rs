@@ -11,14 +11,16 @@ use parking_lot::{Mutex, RwLock};
 use ulid::Ulid;
 
 use crate::cache::RecordCache;
+use crate::commit::Heritage;
 use crate::ephemeral::Ephemeral;
 use crate::index::IndexSet;
 use crate::journal::read_journal;
 use crate::merged::MergedCursor;
 use crate::meta::{HeadRow, Meta, StateRow};
 use crate::needs::Needs;
-use crate::state_dir::StateDir;
+use crate::state_dir::{NamespaceId, StateDir};
 use crate::stored_key::split_journal_key;
+use crate::swap::{Lineage, SwapFeed};
 use crate::watch::CursorRow;
 use crate::{
     Backend, Capabilities, Cursor, Error, KeyRange, Plugins, Result, Sequence, Space, TenantNumber,
@@ -26,6 +28,8 @@ use crate::{
 };
 
 pub(crate) struct Namespace {
+    /// Its folder.
+    pub(crate) id: NamespaceId,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) capabilities: Capabilities,
     /// Rises with each namespace of a manager, from 1; what was looked up in one is not valid in
@@ -42,9 +46,16 @@ pub(crate) struct Namespace {
     floor: AtomicU64,
     head: Mutex<(Sequence, UnixMs)>,
     tenants: RwLock<Tenants>,
-    needs: Mutex<Needs>,
+    /// Shared with the namespace that a swap replaced: who needed its past needs that of the new one.
+    needs: Arc<Mutex<Needs>>,
+    /// The namespaces of this process before it.
+    pub(crate) lineage: Arc<Lineage>,
+    /// What a swap that copies this namespace is told.
+    pub(crate) swap_feed: SwapFeed,
     /// Holds the directory's lock as long as anybody may use the backend.
     pub(crate) dir: StateDir,
+    /// Gone only once the backend is: fields are dropped in their order.
+    pub(crate) open: Arc<()>,
 }
 
 #[derive(Default)]
@@ -77,6 +88,7 @@ impl Namespace {
             tenants.add(name.clone(), *number);
         }
         let namespace = Namespace {
+            id: dir.current().namespace,
             capabilities: backend.capabilities(),
             backend,
             generation,
@@ -88,10 +100,38 @@ impl Namespace {
             floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(tenants),
-            needs: Mutex::new(Needs::new(meta.cursors)),
+            needs: Arc::new(Mutex::new(Needs::new(meta.cursors))),
+            lineage: Arc::default(),
+            swap_feed: SwapFeed::default(),
             dir,
+            open: Arc::default(),
         };
         Ok((namespace, meta.tenant_next))
+    }
+
+    /// The namespace as the one that takes the place of `old`.
+    pub(crate) fn after(
+        mut self,
+        old: &Arc<Namespace>,
+        id: NamespaceId,
+        heritage: &Heritage,
+    ) -> Namespace {
+        self.id = id;
+        self.lineage = old.lineage.clone();
+        self.lineage.add(old);
+        match heritage {
+            Heritage::Nothing => {}
+            Heritage::Continues => {
+                self.ephemeral = old.ephemeral.clone();
+                self.needs = old.needs.clone();
+                self.floor.fetch_max(old.floor().0, Ordering::AcqRel);
+            }
+            Heritage::Returns(before) => {
+                before.needs.lock().put_cursors(&self.needs.lock());
+                self.needs = before.needs.clone();
+            }
+        }
+        self
     }
 
     pub(crate) fn head(&self) -> (Sequence, UnixMs) {
@@ -176,6 +216,14 @@ impl Namespace {
         let head = self.head();
         needs.pin(head.0);
         head
+    }
+
+    /// Pins the oldest sequence that can be read, so that nothing is trimmed until `unpin`.
+    pub(crate) fn pin_floor(&self) -> Sequence {
+        let mut needs = self.needs.lock();
+        let floor = self.floor();
+        needs.pin(floor);
+        floor
     }
 
     /// Pins a past sequence: its past is kept until `unpin`.

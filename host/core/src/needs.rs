@@ -49,6 +49,11 @@ impl Needs {
         };
     }
 
+    /// Takes over all cursors of others.
+    pub(crate) fn put_cursors(&mut self, others: &Needs) {
+        self.cursors = others.cursors.clone();
+    }
+
     /// How far the floor may be raised.
     pub(crate) fn allowed(&self, wanted: Sequence, head: Sequence) -> Sequence {
         let cursors = self.cursors.values().map(|row| row.position.sequence);

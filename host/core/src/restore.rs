@@ -7,19 +7,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::batch::check;
-use crate::commit::{RestoreWork, Work};
+use crate::bulk::Bulk;
+use crate::commit::{Heritage, Restored, SwitchWork, Work};
 use crate::index::expiry_key;
 use crate::journal::HISTORY_HEAD_BYTES;
 use crate::record::RecordView;
 use crate::state_dir::{PendingNamespace, StateDir};
 use crate::{
-    Backend, Capabilities, CommitError, Durability, Error, ErrorKind, RecordKind, Result, RowOp,
-    Sequence, Space, StateManager, TenantNumber, check_tenant, split_key,
+    Backend, Durability, Error, ErrorKind, RecordKind, Result, Sequence, Space, StateManager,
+    TenantNumber, check_tenant, split_key,
 };
-
-/// A bulk commit is made at this many rows or bytes.
-const BULK_ROWS: usize = 1_000;
-const BULK_BYTES: usize = 1 << 20;
 
 /// Where restored records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +36,9 @@ pub struct NamespaceBuilder {
     source: RestoreSource,
     tenants: HashSet<TenantNumber>,
     pending: PendingNamespace,
-    capabilities: Capabilities,
+    backend: String,
     bulk: Bulk,
     records: u64,
-}
-
-#[derive(Default)]
-struct Bulk {
-    bytes: Vec<u8>,
-    /// Start, key length and record length.
-    rows: Vec<(usize, usize, usize)>,
-    /// Keys of index rows.
-    index: Vec<Vec<u8>>,
 }
 
 impl StateManager {
@@ -71,7 +59,9 @@ impl StateManager {
             }
         }
         let nothing = |_: &dyn Backend, _: &_| Ok(());
-        let pending = dir.create_namespace(&self.backend_name, &self.backend_options, &nothing)?;
+        let backend = dir.current().backend;
+        let options = dir.backend_options(&backend);
+        let pending = dir.create_namespace(&backend, &options, &nothing)?;
         let capabilities = pending.backend().capabilities();
         Ok(NamespaceBuilder {
             manager: self.clone(),
@@ -79,8 +69,8 @@ impl StateManager {
             source,
             tenants,
             pending,
-            capabilities,
-            bulk: Bulk::default(),
+            backend,
+            bulk: Bulk::new(capabilities),
             records: 0,
         })
     }
@@ -114,7 +104,7 @@ impl NamespaceBuilder {
             return refuse(format!("its commit {} is not of 1 to {last}", sequence.0));
         }
         let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
-        let limit = self.capabilities.value_bytes_max;
+        let limit = self.bulk.value_bytes_max();
         check(
             "stored value",
             stored,
@@ -122,55 +112,13 @@ impl NamespaceBuilder {
             limit,
         )?;
 
-        let bytes = self.bulk.bytes.len() + key.len() + record.len();
-        let rows = (self.bulk.rows.len() + self.bulk.index.len()) as u64 + 2;
-        let most = &self.capabilities;
-        if bytes > BULK_BYTES
-            || rows > most.commit_ops_max.min(BULK_ROWS as u64)
-            || bytes as u64 > most.commit_bytes_max
-        {
-            self.write_bulk()?;
-        }
-        self.bulk
-            .rows
-            .push((self.bulk.bytes.len(), key.len(), record.len()));
-        self.bulk.bytes.extend_from_slice(key);
-        self.bulk.bytes.extend_from_slice(record);
+        let target = &**self.pending.backend();
+        self.bulk.put(target, Space::Data, key, record)?;
         if let Some(expires) = view.header.expires {
-            self.bulk.index.push(expiry_key(expires, key));
+            let row = expiry_key(expires, key);
+            self.bulk.put(target, Space::Index, &row, &[])?;
         }
         self.records += 1;
-        Ok(())
-    }
-
-    fn write_bulk(&mut self) -> Result<()> {
-        if self.bulk.rows.is_empty() {
-            return Ok(());
-        }
-        let bytes = &self.bulk.bytes;
-        let op = |&(start, key, record): &(usize, usize, usize)| {
-            let (key, value) = bytes[start..start + key + record].split_at(key);
-            RowOp::Put {
-                space: Space::Data,
-                key,
-                value,
-            }
-        };
-        let index = self.bulk.index.iter().map(|key| RowOp::Put {
-            space: Space::Index,
-            key,
-            value: &[],
-        });
-        let ops: Vec<_> = self.bulk.rows.iter().map(op).chain(index).collect();
-        let backend = self.pending.backend();
-        backend
-            .commit(&ops, Durability::Relaxed)
-            .map_err(|error| match error {
-                CommitError::Refused(error) | CommitError::Unknown(error) => error,
-            })?;
-        self.bulk.rows.clear();
-        self.bulk.index.clear();
-        self.bulk.bytes.clear();
         Ok(())
     }
 
@@ -181,9 +129,12 @@ impl NamespaceBuilder {
     /// With any error but `Indeterminate` the state is as it was and the new namespace is removed.
     /// With `Indeterminate` the state takes no more writes; close and open it again, then look.
     pub fn finish(mut self) -> Result<Sequence> {
-        self.write_bulk()?;
-        self.pending.backend().flush()?;
-        let (dir, name) = (self.dir.clone(), self.manager.backend_name.clone());
+        let target = &**self.pending.backend();
+        self.bulk.flush(target, Durability::Relaxed)?;
+        target.flush()?;
+        // Held to the end, so that its backend is not closed while commits wait.
+        let _old = self.manager.committer.namespace_arc()?;
+        let (dir, name) = (self.dir.clone(), self.backend);
         let (id, backend) = self.pending.publish()?;
         let detail = serde_json::json!({
             "source_state": self.source.state_id,
@@ -196,11 +147,23 @@ impl NamespaceBuilder {
             .tenants
             .into_iter()
             .map(|(number, name)| (name, number));
-        let work = RestoreWork {
+        let restored = Restored {
             backend,
             sequence: self.source.sequence,
             tenants: tenants.collect(),
             detail: detail.to_string(),
+        };
+        let work = SwitchWork {
+            from: None,
+            to: id,
+            complete: Box::new({
+                let (dir, name) = (dir.clone(), name.clone());
+                move |turn| {
+                    check_backend(&dir.current().backend, &name)?;
+                    restored.complete(turn)
+                }
+            }),
+            heritage: Heritage::Nothing,
             dir: dir.clone(),
             replace: Box::new({
                 let dir = dir.clone();
@@ -210,23 +173,31 @@ impl NamespaceBuilder {
         match self
             .manager
             .committer
-            .run_blocking(Work::Restore(Box::new(work)))
+            .run_blocking(Work::Switch(Box::new(work)))
         {
             Ok(done) => {
+                self.manager.note_backend(&dir);
                 // The new namespace has the indexes' definitions and no rows of them.
                 if let Err(error) = self.manager.index_worker.start(&self.manager.committer) {
                     tracing::error!(%error, "indexes are built at the next opening");
                 }
-                Ok(done.sequence.unwrap_or(done.head))
+                Ok(done.head)
             }
             Err(error) => {
-                if error.kind() != ErrorKind::Indeterminate
-                    && let Err(left) = dir.remove_namespace(id)
-                {
-                    tracing::warn!(namespace = %id, error = %left, "a failed restore left a namespace");
-                }
+                dir.give_up(id, &error);
                 Err(error)
             }
         }
     }
+}
+
+fn check_backend(current: &str, of_restore: &str) -> Result<()> {
+    if current == of_restore {
+        return Ok(());
+    }
+    let message = format!(
+        "the state was moved from {of_restore} to {current} while it was being restored; it is as it \
+         was, restore it again"
+    );
+    Err(Error::other(ErrorKind::Conflict, message))
 }

@@ -76,7 +76,7 @@ impl Core {
             Work::Commit(changes) => self.commit_one(committer, changes),
             Work::Scope(scope) => self.scope_command(committer, &scope),
             Work::Turn(work) => self.turn(committer, work),
-            Work::Restore(restore) => self.switch(committer, *restore),
+            Work::Switch(switch) => self.switch(committer, *switch),
             Work::Flush => {
                 self.flush(committer)?;
                 Ok(Done {

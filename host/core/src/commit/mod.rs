@@ -10,6 +10,7 @@ mod group;
 mod request;
 mod restore;
 mod scope;
+mod switch;
 mod turn;
 
 use std::collections::VecDeque;
@@ -25,7 +26,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use self::condition::{Condition, Expect, RangeReads, name_of};
 pub(crate) use self::core::Core;
 pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeWork, Work, lost};
-pub(crate) use self::restore::RestoreWork;
+pub(crate) use self::restore::{Restored, go_on};
+pub(crate) use self::switch::{Heritage, SwitchWork};
 pub(crate) use self::turn::{OwnOp, Turn, TurnRows};
 use crate::namespace::Namespace;
 use crate::watch::Watches;
@@ -329,6 +331,11 @@ impl Committer {
 
 #[cfg(test)]
 impl Committer {
+    /// Whether somebody is at work between two commits.
+    pub(crate) fn is_held(&self) -> bool {
+        self.core.try_lock().is_none()
+    }
+
     /// Waits until so many requests stand in the queue.
     pub(crate) fn wait_for_queue(&self, waiting: usize) {
         while self.queue.lock().waiting.len() < waiting {

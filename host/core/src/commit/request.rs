@@ -6,7 +6,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::condition::{Condition, RangeReads};
-use super::restore::RestoreWork;
+use super::switch::SwitchWork;
 use super::turn::TurnWork;
 use crate::journal::{CommitKind, Origin};
 use crate::namespace::TenantSlot;
@@ -57,7 +57,8 @@ pub(crate) enum Work {
     Flush,
     /// Rows of the host's own, written at their turn without a commit of the journal.
     Turn(Box<TurnWork>),
-    Restore(Box<RestoreWork>),
+    /// Another namespace takes the place of the one in use.
+    Switch(Box<SwitchWork>),
 }
 
 /// The outcome of a request that succeeded.
@@ -65,7 +66,7 @@ pub(crate) enum Work {
 pub(crate) struct Done {
     /// The commit, or nothing when there was nothing to change.
     pub(crate) sequence: Option<Sequence>,
-    /// Keys that a scope command cleared, copied or moved.
+    /// Keys that a scope command cleared, copied or moved; what else other work counts.
     pub(crate) count: u64,
     /// The last commit at that moment.
     pub(crate) head: Sequence,

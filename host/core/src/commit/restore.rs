@@ -1,102 +1,103 @@
-//! The moment a restored namespace takes the place of the one in use, between two commits.
-//!
-//! Until CURRENT is replaced the old namespace is untouched and in use; its folder stays as the
-//! undo. Sequences go on rising over the change, and the timeline is a new one.
+//! What makes a namespace of restored records a state: its facts and the first row of its journal.
 
 use std::sync::Arc;
 
 use ulid::Ulid;
 
-use super::Committer;
-use super::core::{Core, Position};
-use super::request::Done;
+use super::turn::Turn;
 use crate::journal::{CommitKind, JournalWriter, Origin};
-use crate::meta::{HeadRow, Meta, meta_ops};
-use crate::namespace::Namespace;
-use crate::state_dir::StateDir;
+use crate::meta::{HeadRow, Meta, cursor_key, meta_ops};
 use crate::stored_key::journal_key;
+use crate::watch::CursorRow;
 use crate::{
-    Backend, CommitError, Durability, Error, ErrorKind, Result, RowOp, Sequence, Space,
-    TenantNumber,
+    Backend, CommitError, Durability, Error, Result, RowOp, Sequence, Space, TenantNumber,
 };
 
-/// A filled namespace on stable storage, not yet in use.
-pub(crate) struct RestoreWork {
+/// Restored records and whose they are.
+pub(crate) struct Restored {
     pub(crate) backend: Arc<dyn Backend>,
     /// The highest sequence in it.
     pub(crate) sequence: Sequence,
     pub(crate) tenants: Vec<(String, TenantNumber)>,
     /// What the journal says about where it came from, JSON.
     pub(crate) detail: String,
-    pub(crate) dir: StateDir,
-    /// Replaces CURRENT; `Indeterminate` when a power cut may bring the old one back.
-    pub(crate) replace: Box<dyn FnOnce() -> Result<()> + Send>,
 }
 
-impl Core {
-    pub(crate) fn switch(&mut self, committer: &Committer, work: RestoreWork) -> Result<Done> {
-        // The old namespace is the undo, so it must be whole on stable storage too.
-        self.flush(committer)?;
-        let old = self.position.head;
-        let sequence = Sequence(old.sequence.max(work.sequence).0 + 1);
-        let time = committer.clock.now().max(old.time);
-        let mut tenants = work.tenants;
-        let tenant_next = self.namespace.index.tenants_needed(&mut tenants)?;
+impl Restored {
+    /// Writes the meta rows and the first journal row, durably.
+    pub(crate) fn complete(self, turn: &Turn<'_>) -> Result<Arc<dyn Backend>> {
+        let sequence = Sequence(turn.head.max(self.sequence).0 + 1);
+        let mut tenants = self.tenants;
+        let tenant_next = turn.namespace.index.tenants_needed(&mut tenants)?;
         let meta = Meta {
-            state: self.namespace.state,
+            state: turn.namespace.state,
             head: HeadRow {
                 sequence,
-                time,
+                time: turn.now,
                 timeline: Ulid::new(),
             },
             floor: sequence,
             tenant_next,
             tenants,
-            indexes: self.namespace.index.to_be_built(),
-            cursors: (self.namespace.cursors().into_iter())
-                .map(|(name, row)| (name, row.carried(sequence, time)))
-                .collect(),
+            indexes: turn.namespace.index.to_be_built(),
+            cursors: carried_cursors(turn, sequence),
         };
-        write_facts(&*work.backend, &meta, &work.detail)?;
-        let generation = self.namespace.generation + 1;
-        let (namespace, tenant_next) = Namespace::load(
-            work.backend,
-            generation,
-            work.dir,
-            self.namespace.index.plugins().clone(),
-            self.namespace.cache.facts().bytes_max,
-        )?;
-        if let Err(error) = (work.replace)() {
-            if error.kind() == ErrorKind::Indeterminate {
-                let _ = committer.poison(error.to_string());
-            }
-            return Err(error);
-        }
-        let namespace = Arc::new(namespace);
-        self.position = Position {
-            head: namespace.head_row(),
-            tenant_next,
-        };
-        self.namespace = namespace.clone();
-        self.dirty = false;
-        committer.put_in_use(Some(&namespace));
-        Ok(Done {
-            sequence: Some(sequence),
-            count: 0,
-            head: sequence,
-        })
+        let rows = meta.rows();
+        write(&*self.backend, &rows, &[], &meta.head, &self.detail)?;
+        Ok(self.backend)
     }
 }
 
-/// Writes the meta rows and the first journal row of a restored namespace, durably.
-fn write_facts(backend: &dyn Backend, meta: &Meta, detail: &str) -> Result<()> {
+/// Makes a commit of kind "restore" the head of a namespace that was in use before, durably. It
+/// starts a new timeline; the sequences between are of commits that are not in this namespace.
+/// Durable cursors are those of the namespace in use.
+pub(crate) fn go_on(
+    turn: &Turn<'_>,
+    backend: &dyn Backend,
+    before: Meta,
+    detail: &str,
+) -> Result<()> {
+    let sequence = Sequence(turn.head.max(before.head.sequence).0 + 1);
+    let cursors = carried_cursors(turn, sequence);
+    let gone = before.cursors.iter().map(|(name, _)| name);
+    let gone: Vec<_> = gone
+        .filter(|name| cursors.iter().all(|(kept, _)| kept != *name))
+        .map(|name| cursor_key(name))
+        .collect();
+    let meta = Meta {
+        head: HeadRow {
+            sequence,
+            time: turn.now,
+            timeline: Ulid::new(),
+        },
+        cursors,
+        ..before
+    };
+    write(backend, &meta.rows(), &gone, &meta.head, detail)
+}
+
+fn carried_cursors(turn: &Turn<'_>, sequence: Sequence) -> Vec<(String, CursorRow)> {
+    let cursors = turn.namespace.cursors().into_iter();
+    let carried = cursors.map(|(name, row)| (name, row.carried(sequence, turn.now)));
+    carried.collect()
+}
+
+fn write(
+    backend: &dyn Backend,
+    rows: &[(Vec<u8>, Vec<u8>)],
+    gone: &[Vec<u8>],
+    head: &HeadRow,
+    detail: &str,
+) -> Result<()> {
     let mut journal = Vec::new();
     let origin = Origin::default();
-    let (kind, time) = (CommitKind::Restore, meta.head.time);
-    JournalWriter::begin(&mut journal, kind, time, &origin, Some(detail), 0).finish(&mut journal);
-    let rows = meta.rows();
-    let mut ops = meta_ops(&rows);
-    let key = journal_key(meta.head.sequence);
+    let kind = CommitKind::Restore;
+    JournalWriter::begin(&mut journal, kind, head.time, &origin, Some(detail), 0)
+        .finish(&mut journal);
+    let key = journal_key(head.sequence);
+    let mut ops = meta_ops(rows);
+    let space = Space::Meta;
+    ops.extend(gone.iter().map(|key| RowOp::Delete { space, key }));
     ops.push(RowOp::Put {
         space: Space::Journal,
         key: &key,
@@ -107,9 +108,7 @@ fn write_facts(backend: &dyn Backend, meta: &Meta, detail: &str) -> Result<()> {
         .map_err(|error| match error {
             CommitError::Refused(error) | CommitError::Unknown(error) => Error::other(
                 error.kind(),
-                format!(
-                    "the restored namespace could not be completed, the state is as it was: {error}"
-                ),
+                format!("the namespace could not be completed, the state is as it was: {error}"),
             ),
         })
 }

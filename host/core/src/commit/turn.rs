@@ -46,13 +46,18 @@ pub(crate) struct TurnRows {
 pub(crate) type TurnWork = dyn FnOnce(&Turn<'_>) -> Result<TurnRows> + Send;
 
 impl Core {
-    pub(crate) fn turn(&mut self, committer: &Committer, work: Box<TurnWork>) -> Result<Done> {
-        let mut rows = work(&Turn {
+    /// The state between two commits.
+    pub(crate) fn now(&self, committer: &Committer) -> Turn<'_> {
+        Turn {
             namespace: &self.namespace,
             head: self.position.head.sequence,
             now: committer.clock.now().max(self.position.head.time),
             tenant_next: self.position.tenant_next,
-        })?;
+        }
+    }
+
+    pub(crate) fn turn(&mut self, committer: &Committer, work: Box<TurnWork>) -> Result<Done> {
+        let mut rows = work(&self.now(committer))?;
         let tenant = match rows.tenant.take() {
             Some(name) => {
                 let (number, next, ops) = number_tenant(&name, self.position.tenant_next)?;
@@ -62,6 +67,7 @@ impl Core {
             None => None,
         };
         if !rows.ops.is_empty() {
+            self.namespace.swap_feed.admit(&rows.ops)?;
             let ops: Vec<_> = rows.ops.iter().map(OwnOp::row).collect();
             match self.namespace.backend.commit(&ops, rows.durability) {
                 Ok(()) => self.dirty = rows.durability == Durability::Relaxed,
@@ -76,6 +82,9 @@ impl Core {
             self.namespace.add_tenant(name, number);
             self.position.tenant_next = next;
         }
+        self.namespace
+            .swap_feed
+            .note(self.position.head.sequence, rows.ops);
         if let Some(after) = rows.after {
             after(&self.namespace);
         }

@@ -12,25 +12,28 @@ use crate::{
     TenantNumber, data_key, encode_record,
 };
 
-type Name = (&'static str, &'static str, String);
-type Judge = Oracle<Name, String>;
+pub(super) type Name = (&'static str, &'static str, String);
+pub(super) type Judge = Oracle<Name, String>;
 
-fn name(tenant: &'static str, scope: &'static str, key: &str) -> Name {
+pub(super) fn name(tenant: &'static str, scope: &'static str, key: &str) -> Name {
     (tenant, scope, key.to_owned())
 }
 
-fn set(value: &str) -> Option<String> {
+pub(super) fn set(value: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-struct Run {
-    manager: Arc<StateManager>,
-    judge: Judge,
+/// What is tried, on an open state.
+pub(super) type Story = fn(&mut Run);
+
+pub(super) struct Run {
+    pub(super) manager: Arc<StateManager>,
+    pub(super) judge: Judge,
 }
 
 impl Run {
     /// Tells the judge of a commit before and after it is tried.
-    fn commit<T>(
+    pub(super) fn commit<T>(
         &mut self,
         durability: Durability,
         writes: Vec<(Name, Option<String>)>,
@@ -46,7 +49,14 @@ impl Run {
         }
     }
 
-    fn put(&mut self, tenant: &'static str, s: &'static str, k: &str, v: &str, d: Durability) {
+    pub(super) fn put(
+        &mut self,
+        tenant: &'static str,
+        s: &'static str,
+        k: &str,
+        v: &str,
+        d: Durability,
+    ) {
         self.commit(d, vec![(name(tenant, s, k), set(v))], |manager| {
             let options = SetOptions::with_durability(d);
             let tenant = manager.tenant(tenant)?.blocking();
@@ -127,12 +137,20 @@ fn story(run: &mut Run) {
 }
 
 fn try_open(disk: &SimDisk) -> crate::Result<Arc<StateManager>> {
-    let mut options = options(disk.vfs());
-    options.flush_interval_ms = 3_600_000;
-    open_with(options)
+    let open = |backend: &str| {
+        let mut options = options(disk.vfs());
+        options.backend = backend.to_owned();
+        options.flush_interval_ms = 3_600_000;
+        open_with(options)
+    };
+    // A swap may have moved it.
+    open("log").or_else(|error| match error.kind() {
+        ErrorKind::Conflict => open("log2"),
+        _ => Err(error),
+    })
 }
 
-fn run(disk: &SimDisk) -> Result<Judge, Error> {
+pub(super) fn run(disk: &SimDisk, story: Story) -> Result<Judge, Error> {
     let mut run = Run {
         manager: try_open(disk)?,
         judge: Judge::new(),
@@ -146,6 +164,14 @@ fn verdict(disk: &SimDisk, judge: &Judge) -> Result<(), String> {
     for _ in 0..2 {
         let manager = try_open(disk).map_err(|error| format!("it does not open: {error}"))?;
         check_consistency(&manager).map_err(|error| error.to_string())?;
+        let unfinished = |name: &&String| {
+            ["PENDING", ".creating-", ".removing-", ".tmp-"]
+                .iter()
+                .any(|mark| name.contains(mark))
+        };
+        if let Some(left) = disk.listing().iter().find(unfinished) {
+            return Err(format!("left behind: {left}"));
+        }
         judge.check(|(tenant, s, k)| {
             let tenant = manager.tenant(tenant).unwrap().blocking();
             tenant.read(s, k)
@@ -155,7 +181,7 @@ fn verdict(disk: &SimDisk, judge: &Judge) -> Result<(), String> {
     Ok(())
 }
 
-fn enumerate(base: &SimDisk, seeds: u64) -> Vec<String> {
+pub(super) fn enumerate(base: &SimDisk, seeds: u64, story: Story) -> Vec<String> {
     let modes = [
         None,
         Some((Io::Other, Times::Once)),
@@ -170,15 +196,19 @@ fn enumerate(base: &SimDisk, seeds: u64) -> Vec<String> {
                 None => disk.kill_at(n),
                 Some((kind, times)) => disk.fail_at(n, kind, times),
             }
-            let judge = run(&disk).unwrap_or_default();
+            let judge = run(&disk, story).unwrap_or_default();
             if !disk.fault_struck() {
                 break;
             }
+            let calls = disk.calls();
             let mut left: Vec<_> = (0..seeds).map(|seed| (seed, disk.crash(seed))).collect();
             left.push((u64::MAX, disk.restart()));
             for (seed, disk) in left {
                 if let Err(fault) = verdict(&disk, &judge) {
-                    faults.push(format!("{mode:?} at call {n}, seed {seed}: {fault}"));
+                    let call = calls.get(n as usize - 1);
+                    faults.push(format!(
+                        "{mode:?} at call {n} {call:?}, seed {seed}: {fault}"
+                    ));
                 }
             }
         }
@@ -192,7 +222,7 @@ fn no_fault_at_any_call_loses_what_was_acknowledged() {
     let there = SimDisk::new();
     open(&there).close().unwrap();
     for base in [there, SimDisk::new()] {
-        let faults = enumerate(&base, 6);
+        let faults = enumerate(&base, 6, story);
         assert!(
             faults.is_empty(),
             "{} faults:\n{}",
@@ -207,5 +237,5 @@ fn the_harness_finds_a_sync_that_is_left_out() {
     let base = SimDisk::new();
     open(&base).close().unwrap();
     base.skip_syncs(|_| true);
-    assert!(!enumerate(&base, 2).is_empty());
+    assert!(!enumerate(&base, 2, story).is_empty());
 }

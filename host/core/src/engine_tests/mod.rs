@@ -17,7 +17,11 @@ mod query_model;
 mod restores;
 mod snapshots;
 mod spine;
+mod swap_faults;
+mod swap_plugins;
+mod swaps;
 mod transactions;
+mod undo;
 mod upkeep;
 mod watching;
 

@@ -52,14 +52,7 @@ impl StateManager {
     /// A snapshot of the last commit.
     pub fn snapshot(self: &Arc<Self>) -> Result<Snapshot> {
         let namespace = self.committer.namespace_arc()?;
-        let (sequence, time) = namespace.pin_head();
-        Ok(Snapshot {
-            expired_at: Some(self.committer.clock.now().max(time)),
-            committer: self.committer.clone(),
-            namespace,
-            sequence,
-            time,
-        })
+        Ok(Snapshot::of_head(&self.committer, &namespace))
     }
 }
 
@@ -70,6 +63,18 @@ impl Drop for Snapshot {
 }
 
 impl Snapshot {
+    /// A snapshot of the last commit of a namespace.
+    pub(crate) fn of_head(committer: &Arc<Committer>, namespace: &Arc<Namespace>) -> Snapshot {
+        let (sequence, time) = namespace.pin_head();
+        Snapshot {
+            expired_at: Some(committer.clock.now().max(time)),
+            committer: committer.clone(),
+            namespace: namespace.clone(),
+            sequence,
+            time,
+        }
+    }
+
     /// The last commit that it holds.
     pub fn sequence(&self) -> Sequence {
         self.sequence

@@ -15,14 +15,12 @@ use super::past_keys::PastKeys;
 use super::{Snapshot, in_row};
 use crate::journal::read_journal;
 use crate::record::read_stamps;
+use crate::row_batch::RowBatch;
 use crate::stored_key::{journal_key, split_journal_key};
 use crate::{Cursor, KeyRange, Result, Sequence, Space};
 
 /// Most bytes of changed keys that are remembered at once.
 pub(super) const CHANGED_BYTES_MAX: usize = 8 << 20;
-/// Rows are read in batches of about this many bytes.
-const BATCH_BYTES: usize = 1 << 20;
-const BATCH_ROWS_MAX: usize = 1_024;
 /// What a remembered key takes beside its bytes.
 const KEY_OVERHEAD_BYTES: usize = 48;
 /// A snapshot that is more commits old than this is read by history rows.
@@ -32,8 +30,7 @@ const JOURNAL_COMMITS_MAX: u64 = 1_000;
 pub struct SnapshotScan<'a> {
     snapshot: &'a Snapshot,
     cursor: Box<dyn Cursor + 'a>,
-    batch: Batch,
-    batch_rows: usize,
+    batch: RowBatch,
     /// The cursor has delivered its last row.
     ended: bool,
     /// The last key that was dealt with.
@@ -48,15 +45,6 @@ pub struct SnapshotScan<'a> {
     hi: Option<Vec<u8>>,
 }
 
-/// Rows that have been read and not dealt with yet.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    /// Start, key length and record length.
-    rows: Vec<(usize, usize, usize)>,
-    next: usize,
-}
-
 /// Keys of the range behind the position that were changed after the snapshot.
 struct Changed {
     keys: BTreeSet<Vec<u8>>,
@@ -65,25 +53,6 @@ struct Changed {
     complete_below: Option<Vec<u8>>,
     /// The first commit whose changes are not in `keys`.
     journal_next: Sequence,
-}
-
-impl Batch {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.rows.clear();
-        self.next = 0;
-    }
-
-    fn push(&mut self, key: &[u8], record: &[u8]) {
-        self.rows.push((self.bytes.len(), key.len(), record.len()));
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(record);
-    }
-
-    fn first(&self) -> Option<(&[u8], &[u8])> {
-        let (start, key, record) = *self.rows.get(self.next)?;
-        Some(self.bytes[start..start + key + record].split_at(key))
-    }
 }
 
 impl<'a> SnapshotScan<'a> {
@@ -102,8 +71,7 @@ impl<'a> SnapshotScan<'a> {
         let mut scan = SnapshotScan {
             snapshot,
             cursor,
-            batch: Batch::default(),
-            batch_rows: 16,
+            batch: RowBatch::new(),
             ended: false,
             position: None,
             changed: Changed {
@@ -166,7 +134,7 @@ impl<'a> SnapshotScan<'a> {
             visited += usize::from(emit(self.snapshot, key, current.map(|(_, r)| r), visit)?);
             let key = key.to_vec();
             if current.is_some() {
-                self.batch.next += 1;
+                self.batch.pass();
             }
             if self.changed.keys.remove(&key) {
                 self.changed.bytes -= key.len() + KEY_OVERHEAD_BYTES;
@@ -181,18 +149,11 @@ impl<'a> SnapshotScan<'a> {
 
     /// Reads the next rows of `data`, and then what was changed until they were read.
     fn read_rows(&mut self) -> Result<()> {
-        self.batch.clear();
-        let batch = &mut self.batch;
-        let read = self
-            .cursor
-            .next_batch(self.batch_rows, &mut |key, record| {
-                batch.push(key, record);
-            })?;
-        self.ended = read == 0;
-        self.batch_rows = match self.batch.bytes.len() {
-            bytes if bytes > BATCH_BYTES => (self.batch_rows * BATCH_BYTES / bytes).max(1),
-            _ => (self.batch_rows * 2).min(BATCH_ROWS_MAX),
-        };
+        let cursor = &mut self.cursor;
+        let more = self
+            .batch
+            .read(|most, visit| cursor.next_batch(most, visit))?;
+        self.ended = !more;
         if self.snapshot.namespace.capabilities.snapshot_scans {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 //! What always holds: a folder that is not ours is never changed, and nothing is acknowledged on
 //! names that a power cut could still take back.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -260,6 +261,7 @@ impl Opening<'_> {
             .map_err(failed("sync the directory", path))?;
         sync_dir_if_ours(vfs, &self.place.parent)?;
         sweep::inside(vfs, path);
+        sweep::pending(vfs, path, current.namespace);
         sweep::beside(vfs, &self.place.parent, &self.place.name);
         let filled = kept.is_some();
         let backend = match kept {
@@ -274,7 +276,10 @@ impl Opening<'_> {
             vfs: Arc::clone(&self.vfs),
             plugins: Arc::clone(&self.plugins),
             path: path.clone(),
-            options: self.options.backend_options.clone(),
+            options: Mutex::new(HashMap::from([(
+                current.backend.clone(),
+                self.options.backend_options.clone(),
+            )])),
             current: Mutex::new(current.clone()),
             _lock: lock,
         };

@@ -3,13 +3,14 @@
 //! ```text
 //! STATE/CURRENT         backend and namespace in use; replaced by rename
 //! STATE/LOCK            held by the one process that has the state open
-//! STATE/ns-ID/          a namespace: NAMESPACE and engine/
+//! STATE/ns-ID/          a namespace: NAMESPACE and engine/; PENDING until it was once in use
 //! STATE/backups/        the default place of backups; looked at and never changed here
 //! STATE/CREATING        only while a folder that was there before is being made a state
 //! ```
 //! What always holds: a state, a namespace and CURRENT appear under their names only when they are
 //! complete and on stable storage, so a stop anywhere leaves the old or the new. What unfinished
-//! work leaves is called `*.creating-ID`, `*.removing-ID` or `CURRENT.tmp-ID` and swept at open.
+//! work leaves is called `*.creating-ID`, `*.removing-ID` or `CURRENT.tmp-ID`, or is marked PENDING,
+//! and swept at open.
 
 mod build;
 mod create;
@@ -21,6 +22,7 @@ mod namespace;
 mod pending;
 mod sweep;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +35,7 @@ pub use pending::PendingNamespace;
 
 use self::current::now;
 use self::namespace::Engine;
-use crate::vfs::{FileLock, ReplaceError, Vfs, failed};
+use crate::vfs::{FileLock, ReplaceError, Vfs, failed, tree_bytes};
 use crate::{Backend, Error, ErrorKind, Plugins, Result};
 
 /// Writes the first rows of a new namespace, with [`Durability::Sync`](crate::Durability::Sync). It
@@ -78,7 +80,8 @@ struct Inner {
     vfs: Arc<dyn Vfs>,
     plugins: Arc<dyn Plugins>,
     path: PathBuf,
-    options: serde_json::Value,
+    /// The settings of each backend that this process was told.
+    options: Mutex<HashMap<String, serde_json::Value>>,
     current: Mutex<Current>,
     _lock: Box<dyn FileLock>,
 }
@@ -134,7 +137,8 @@ impl StateDir {
         PendingNamespace::start(&self.inner, engine, self.current().state, init)
     }
 
-    /// Makes a published namespace the current one, durably.
+    /// Makes a published namespace the current one, durably. [`StateDir::settle_current`] should
+    /// follow when there is time.
     ///
     /// # Errors
     /// `Indeterminate`: the new CURRENT is in place but was not synced, so a power cut may bring the
@@ -145,6 +149,8 @@ impl StateDir {
         let folder = self.folder(namespace);
         let info = NamespaceInfo::expect(&*self.inner.vfs, &folder, namespace, current.state)?;
         check_backend(&folder, &info.backend, backend)?;
+        // With its mark it would be swept as soon as it is no longer in use.
+        pending::unmark(&*self.inner.vfs, &self.folder(current.namespace))?;
         let next = Current {
             state: current.state,
             backend: info.backend,
@@ -168,16 +174,47 @@ impl StateDir {
         Ok(next)
     }
 
-    /// Every namespace in the directory, oldest first. Those that are not current stay until
+    /// Takes the mark of unfinished work from the namespace that has become current. Left out, the
+    /// next opening or replacement does it.
+    pub fn settle_current(&self) -> Result<()> {
+        let current = self.inner.current.lock();
+        pending::unmark(&*self.inner.vfs, &self.folder(current.namespace))
+    }
+
+    /// The settings that this process has for a backend; none when it was never told any.
+    pub fn backend_options(&self, backend: &str) -> serde_json::Value {
+        let known = self.inner.options.lock();
+        known
+            .get(short_name(backend))
+            .cloned()
+            .unwrap_or_else(no_options)
+    }
+
+    /// Remembers the settings of a backend for as long as the directory is open.
+    pub fn set_backend_options(&self, backend: &str, options: serde_json::Value) {
+        let mut known = self.inner.options.lock();
+        known.insert(short_name(backend).to_owned(), options);
+    }
+
+    /// Every namespace that is or was in use, oldest first. Those that are not current stay until
     /// [`StateDir::remove_namespace`]: they are the undo of a restore or swap.
     pub fn namespaces(&self) -> Result<Vec<NamespaceInfo>> {
         let state = self.current().state;
         let vfs = &*self.inner.vfs;
-        let names = namespaces_in(vfs, &self.inner.path)?;
-        names
-            .into_iter()
-            .map(|id| NamespaceInfo::expect(vfs, &self.folder(id), id, state))
-            .collect()
+        let mut all = Vec::new();
+        for id in namespaces_in(vfs, &self.inner.path)? {
+            let folder = self.folder(id);
+            let is_current = self.current().namespace == id;
+            if is_current || !pending::is_marked(vfs, &folder)? {
+                all.push(NamespaceInfo::expect(vfs, &folder, id, state)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Bytes of all files of a namespace.
+    pub fn namespace_bytes(&self, namespace: NamespaceId) -> Result<u64> {
+        tree_bytes(&*self.inner.vfs, &self.folder(namespace))
     }
 
     /// Opens the backend of a namespace that is not current, for an undo.
@@ -201,6 +238,16 @@ impl StateDir {
         pending::take_away(&*self.inner.vfs, &self.folder(namespace))
     }
 
+    /// Removes a published namespace that did not become current because of `error`, unless it may
+    /// have: then the next opening decides. What cannot be removed is swept by the next opening.
+    pub(crate) fn give_up(&self, namespace: NamespaceId, error: &Error) {
+        if error.kind() != ErrorKind::Indeterminate
+            && let Err(left) = self.remove_namespace(namespace)
+        {
+            tracing::warn!(%namespace, error = %left, "a namespace that was never in use stays behind");
+        }
+    }
+
     fn folder(&self, namespace: NamespaceId) -> PathBuf {
         self.inner.path.join(namespace.to_string())
     }
@@ -209,9 +256,13 @@ impl StateDir {
         Engine {
             plugins: Arc::clone(&self.inner.plugins),
             name: backend.to_owned(),
-            options: self.inner.options.clone(),
+            options: self.backend_options(backend),
         }
     }
+}
+
+fn no_options() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
 }
 
 /// The namespaces whose folders are in a state directory, oldest first.
@@ -228,8 +279,8 @@ fn check_backend(place: &Path, found: &str, asked: &str) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{} uses the backend `{found}` and `{asked}` was asked for; open it with `{found}`, or \
-         swap its backend",
+        "{} uses the backend `{found}` and `{asked}` was asked for; set `backend = \"{found}\"` and \
+         its `backend_options` in the configuration, or open it so and swap it to `{asked}`",
         place.display()
     );
     Err(Error::other(ErrorKind::Conflict, message))

@@ -6,8 +6,28 @@ use std::sync::Arc;
 use super::namespace::Engine;
 use super::sweep::{creating, removing, unfinished};
 use super::{Init, Inner, NamespaceId, StateId};
-use crate::vfs::{Vfs, failed, remove_tree, sync_tree};
+use crate::vfs::{Vfs, failed, remove_tree, sync_tree, unless_gone};
 use crate::{Backend, Result};
+
+/// Marks a published namespace that was never in use. It is none to go back to, so an opening that
+/// finds another one current removes it.
+const MARK: &str = "PENDING";
+
+pub(super) fn is_marked(vfs: &dyn Vfs, folder: &Path) -> Result<bool> {
+    let mark = folder.join(MARK);
+    vfs.exists(&mark).map_err(failed("look for", &mark))
+}
+
+/// Takes the mark away, durably: one that came back after a power cut would cost an undo.
+pub(super) fn unmark(vfs: &dyn Vfs, folder: &Path) -> Result<()> {
+    if !is_marked(vfs, folder)? {
+        return Ok(());
+    }
+    let mark = folder.join(MARK);
+    unless_gone(vfs.remove_file(&mark)).map_err(failed("remove", &mark))?;
+    vfs.sync_dir(folder)
+        .map_err(failed("sync the directory", folder))
+}
 
 /// A namespace under construction; dropped, it is removed and the state is as it was.
 pub struct PendingNamespace {
@@ -65,6 +85,8 @@ impl PendingNamespace {
         } = self;
         let state = Arc::clone(&folder.state);
         let kept = engine.close(backend)?;
+        let mark = folder.path.join(MARK);
+        drop(state.vfs.create(&mark).map_err(failed("create", &mark))?);
         sync_tree(&*state.vfs, &folder.path)?;
         let target = state.path.join(namespace.to_string());
         state

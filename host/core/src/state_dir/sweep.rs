@@ -1,7 +1,7 @@
 //! Names of unfinished work, and its removal.
 //!
 //! What always holds: only names that we give to unfinished work are removed, and only when their
-//! maker is dead. A namespace that is not in use is not unfinished: it may be the undo of a restore.
+//! maker is dead. A namespace that was in use is not unfinished: it is the undo of a restore or swap.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use super::current::TEMPORARY;
 use super::ids::parse_ulid;
-use super::{NamespaceId, lock};
+use super::{NamespaceId, lock, namespaces_in, pending};
 use crate::vfs::{DirEntry, Vfs, failed, remove_tree};
 use crate::{ErrorKind, Result};
 
@@ -53,6 +53,24 @@ pub(super) fn try_inside(vfs: &dyn Vfs, state_dir: &Path) -> Result<()> {
             remove_tree(vfs, &path)?;
         } else {
             vfs.remove_file(&path).map_err(failed("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes namespaces that were published and never became current, and takes the mark from the one
+/// that did.
+pub(super) fn pending(vfs: &dyn Vfs, state_dir: &Path, current: NamespaceId) {
+    report(state_dir, try_pending(vfs, state_dir, current));
+}
+
+fn try_pending(vfs: &dyn Vfs, state_dir: &Path, current: NamespaceId) -> Result<()> {
+    for namespace in namespaces_in(vfs, state_dir)? {
+        let folder = state_dir.join(namespace.to_string());
+        if namespace == current {
+            pending::unmark(vfs, &folder)?;
+        } else if pending::is_marked(vfs, &folder)? {
+            pending::take_away(vfs, &folder)?;
         }
     }
     Ok(())

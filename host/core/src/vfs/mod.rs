@@ -20,7 +20,7 @@ pub use tree::{
     ReplaceError, create_dir_all, read_small, remove_tree, replace_file, replace_readable_file,
     sync_tree, write_new_synced,
 };
-pub(crate) use tree::{sync_dir_if_ours, unless_gone};
+pub(crate) use tree::{sync_dir_if_ours, tree_bytes, unless_gone};
 
 use crate::Error;
 

@@ -63,6 +63,29 @@ fn sync_below(vfs: &dyn Vfs, path: &Path, depth: usize) -> Result<()> {
     })
 }
 
+/// Bytes of all files below a directory. What vanishes meanwhile counts as nothing.
+pub(crate) fn tree_bytes(vfs: &dyn Vfs, path: &Path) -> Result<u64> {
+    bytes_below(vfs, path, 0)
+}
+
+fn bytes_below(vfs: &dyn Vfs, path: &Path, depth: usize) -> Result<u64> {
+    if depth > DEPTH_MAX {
+        return Err(too_deep(path));
+    }
+    let entries = match vfs.read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries.map_err(failed("list", path))?,
+    };
+    let mut bytes = 0u64;
+    for entry in entries {
+        bytes += match entry.is_dir {
+            true => bytes_below(vfs, &path.join(&entry.name), depth + 1)?,
+            false => entry.len,
+        };
+    }
+    Ok(bytes)
+}
+
 fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

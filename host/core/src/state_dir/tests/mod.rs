@@ -94,7 +94,7 @@ pub(super) fn open(disk: &SimDisk) -> Opened {
 /// What is there besides one whole state.
 pub(super) fn check_clean(disk: &SimDisk, opened: &Opened) -> Result<(), String> {
     let listing = disk.listing();
-    let marks = [".creating-", ".removing-", ".tmp-", "/CREATING"];
+    let marks = [".creating-", ".removing-", ".tmp-", "/CREATING", "/PENDING"];
     let leftovers: Vec<_> = listing
         .iter()
         .filter(|line| marks.iter().any(|mark| line.contains(mark)))

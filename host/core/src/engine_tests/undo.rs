@@ -1,0 +1,158 @@
+//! Going back to a namespace that was replaced, and letting go of one.
+
+use super::history::{contents, row};
+use super::swaps::{hooked, swap};
+use super::*;
+use crate::check::check_consistency;
+use crate::{ErrorKind, NamespaceId, RestoreSource, Sequence};
+
+fn kept(manager: &StateManager) -> Vec<NamespaceId> {
+    let all = manager.namespaces().unwrap();
+    assert_eq!(all.iter().filter(|one| one.is_current).count(), 1);
+    let kept = all.iter().filter(|one| !one.is_current);
+    kept.map(|one| one.namespace).collect()
+}
+
+fn restore(manager: &Arc<StateManager>) -> Sequence {
+    let source = RestoreSource {
+        state_id: "elsewhere".to_owned(),
+        sequence: Sequence(30),
+        tenants: Vec::new(),
+    };
+    manager.begin_restore(source).unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_swap_is_undone_once_the_commits_that_it_costs_are_confirmed() {
+    let (disk, _, manager) = hooked();
+    let tenant = manager.default_tenant().blocking();
+    tenant.put("global", "a", "1");
+    tenant.put("global", "a", "2");
+    let replaced = swap(&manager, "log2").unwrap().replaced;
+    assert_eq!(tenant.put("global", "a", "3"), 3);
+    assert_eq!(tenant.put("global", "b", "4"), 4);
+    let after_swap = manager.info().unwrap();
+
+    let error = manager.undo(replaced, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(
+        error
+            .to_string()
+            .starts_with("2 commits were made that ns-"),
+        "{error}"
+    );
+    assert_eq!(tenant.read("global", "a").as_deref(), Some("3"));
+
+    assert_eq!(manager.undo(replaced, 2).unwrap(), Sequence(5));
+    assert_eq!(tenant.read("global", "a").as_deref(), Some("2"));
+    assert_eq!(tenant.read("global", "b"), None);
+    let info = manager.info().unwrap();
+    assert_eq!(
+        (&*info.backend, info.head, info.floor),
+        ("log", Sequence(5), Sequence(0))
+    );
+    assert_ne!(info.timeline, after_swap.timeline);
+    assert_eq!(info.state_id, after_swap.state_id);
+    let past = |sequence| contents(&manager.snapshot_at(Sequence(sequence)).unwrap());
+    assert_eq!(past(1), [row("global a", "1", 1)], "history stays readable");
+    assert_eq!(past(5), [row("global a", "2", 2)]);
+    check_consistency(&manager).unwrap();
+    assert_eq!(tenant.put("global", "a", "6"), 6);
+
+    // The undo of the undo costs the one commit since; what was before it is all there.
+    let other = kept(&manager)[0];
+    let error = manager.undo(other, 0).unwrap_err();
+    assert!(error.to_string().starts_with("1 commits"), "{error}");
+    assert_eq!(manager.undo(other, 1).unwrap(), Sequence(7));
+    assert_eq!(tenant.read("global", "a").as_deref(), Some("3"));
+    assert_eq!(tenant.read("global", "b").as_deref(), Some("4"));
+    // And back: the two commits of the swapped backend count again.
+    assert!(
+        manager
+            .undo(replaced, 1)
+            .unwrap_err()
+            .to_string()
+            .starts_with("2 commits")
+    );
+    check_consistency(&manager).unwrap();
+    manager.close().unwrap();
+    drop((manager, tenant));
+
+    let mut options = options(disk.vfs());
+    options.backend = "log2".to_owned();
+    let manager = open_with(options).unwrap();
+    check_consistency(&manager).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    assert_eq!(tenant.read("global", "b").as_deref(), Some("4"));
+    assert_eq!(tenant.put("global", "c", "8"), 8);
+    assert_eq!(manager.undo(replaced, 3).unwrap(), Sequence(9));
+    assert_eq!(tenant.read("global", "a").as_deref(), Some("6"));
+    check_consistency(&manager).unwrap();
+}
+
+#[test]
+fn a_restore_is_undone_while_a_snapshot_still_reads_what_it_replaced() {
+    let (_, _, manager) = hooked();
+    let tenant = manager.default_tenant().blocking();
+    tenant.put("global", "a", "1");
+    tenant.put("global", "b", "2");
+    let snapshot = manager.snapshot_at(Sequence(1)).unwrap();
+    assert_eq!(restore(&manager), Sequence(31));
+    assert_eq!(tenant.read("global", "a"), None);
+    let replaced = kept(&manager)[0];
+    assert!(
+        manager
+            .namespaces()
+            .unwrap()
+            .iter()
+            .any(|one| one.is_read && one.bytes > 0)
+    );
+    let error = manager.release_namespace(replaced).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+
+    // The restore itself is no commit that is lost.
+    assert_eq!(manager.undo(replaced, 0).unwrap(), Sequence(32));
+    assert_eq!(tenant.put("global", "a", "3"), 33);
+    assert_eq!(contents(&snapshot), [row("global a", "1", 1)]);
+    assert_eq!(
+        manager.info().unwrap().oldest_snapshot,
+        Some(Sequence(1)),
+        "its pin counts"
+    );
+    check_consistency(&manager).unwrap();
+    drop(snapshot);
+    assert_eq!(manager.info().unwrap().oldest_snapshot, None);
+}
+
+#[test]
+fn what_is_not_in_use_can_be_released_and_nothing_else() {
+    let (disk, _, manager) = hooked();
+    let tenant = manager.default_tenant().blocking();
+    tenant.put("global", "a", "1");
+    let before = disk.listing().len();
+    let snapshot = manager.snapshot().unwrap();
+    let report = swap(&manager, "log2").unwrap();
+    for refused in [
+        manager.release_namespace(report.namespace),
+        manager.undo(report.namespace, 0).map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    let error = manager.release_namespace(report.replaced).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    drop(snapshot);
+    manager.release_namespace(report.replaced).unwrap();
+    assert_eq!(disk.listing().len(), before, "{:#?}", disk.listing());
+    for gone in [
+        manager.release_namespace(report.replaced),
+        manager.undo(report.replaced, 9).map(drop),
+    ] {
+        assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    // Rows in memory go when nobody reads them any more.
+    let memory = swap(&manager, "memory").unwrap().namespace;
+    swap(&manager, "log").unwrap();
+    let error = manager.undo(memory, 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(tenant.read("global", "a").as_deref(), Some("1"));
+}

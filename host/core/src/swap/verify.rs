@@ -1,0 +1,94 @@
+//! The proof that a copy is the state: as of one commit, both sides have the same rows.
+
+use super::Swap;
+use crate::journal::read_history_end;
+use crate::row_batch::{Visit, each_row};
+use crate::stored_key::journal_key;
+use crate::{Backend, Error, KeyRange, Progress, Result, Sequence, Snapshot, Space, StateDigest};
+
+/// Rows, their bytes and their digest.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    pub(super) digest: StateDigest,
+}
+
+impl Sums {
+    /// Of the rows of a cursor that `counts` says to count.
+    fn of(
+        progress: &Progress,
+        next: impl FnMut(usize, &mut Visit<'_>) -> Result<usize>,
+        mut counts: impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Result<Sums> {
+        let mut sums = Sums::default();
+        each_row(next, |key, value| {
+            progress.check()?;
+            if counts(value)? {
+                sums.rows += 1;
+                sums.bytes += (key.len() + value.len()) as u64;
+                sums.digest.add(key, value);
+            }
+            Ok(())
+        })?;
+        Ok(sums)
+    }
+
+    fn of_space(
+        progress: &Progress,
+        backend: &dyn Backend,
+        space: Space,
+        hi: Option<&[u8]>,
+        counts: impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Result<Sums> {
+        let range = KeyRange {
+            hi,
+            ..KeyRange::default()
+        };
+        let mut cursor = backend.scan(space, range)?;
+        Sums::of(
+            progress,
+            |most, visit| cursor.next_batch(most, visit),
+            counts,
+        )
+    }
+}
+
+impl Swap {
+    /// Compares the records, history and journal that both sides have as of a snapshot that the
+    /// target has come to, and answers the sums of the records.
+    ///
+    /// # Errors
+    /// `Corrupt` when they differ.
+    pub(super) fn verify(&self, snapshot: &Snapshot, target: &dyn Backend) -> Result<Sums> {
+        let (progress, source) = (&self.progress, &*self.source.namespace.backend);
+        let all = |_: &[u8]| Ok(true);
+        let mut scan = snapshot.scan()?;
+        let records = Sums::of(progress, |most, visit| scan.next_batch(most, visit), all)?;
+        let copied = Sums::of_space(progress, target, Space::Data, None, all)?;
+        compare("records", &records, &copied)?;
+
+        let ended = |row: &[u8]| Ok(read_history_end(row)? <= snapshot.sequence());
+        let there = Sums::of_space(progress, source, Space::History, None, ended)?;
+        let copied = Sums::of_space(progress, target, Space::History, None, all)?;
+        compare("history rows", &there, &copied)?;
+
+        let hi = journal_key(Sequence(snapshot.sequence().0.saturating_add(1)));
+        let there = Sums::of_space(progress, source, Space::Journal, Some(&hi), all)?;
+        let copied = Sums::of_space(progress, target, Space::Journal, None, all)?;
+        compare("journal rows", &there, &copied)?;
+        Ok(records)
+    }
+}
+
+fn compare(what: &str, source: &Sums, target: &Sums) -> Result<()> {
+    if source == target {
+        return Ok(());
+    }
+    let reason = format!(
+        "the state has {} {what} with the digest {} and the copy has {} with {}; the state is as it \
+         was, check its disk and memory before you try again",
+        source.rows, source.digest, target.rows, target.digest
+    );
+    Err(Error::corrupt("copy of the state", reason))
+}
