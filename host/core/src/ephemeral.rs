@@ -73,7 +73,7 @@ impl Ephemeral {
     pub(crate) fn settled_version(&self) -> u64 {
         loop {
             let version = self.version();
-            if version % 2 == 0 {
+            if version.is_multiple_of(2) {
                 return version;
             }
             std::thread::yield_now();

@@ -17,11 +17,11 @@ pub(crate) trait Overlay: Sync {
     fn range(&self, range: KeyRange<'_>, after: Option<&[u8]>, most: usize) -> Vec<OverlayRow>;
 }
 
+/// First and last key, for a map.
+pub(crate) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// The bounds of a range after `after`, for a map; nothing for an empty range.
-pub(crate) fn bounds<'a>(
-    range: KeyRange<'a>,
-    after: Option<&'a [u8]>,
-) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+pub(crate) fn bounds<'a>(range: KeyRange<'a>, after: Option<&'a [u8]>) -> Option<Bounds<'a>> {
     let mut lo = Included(range.lo);
     let mut hi = range.hi.map_or(Unbounded, Excluded);
     match after {

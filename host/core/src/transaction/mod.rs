@@ -92,6 +92,10 @@ impl Transaction {
     ///
     /// # Errors
     /// As for a set without a transaction; the transaction can go on without the change.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as every set takes its value"
+    )]
     pub fn set(
         &mut self,
         scope: &Scope,

@@ -68,16 +68,14 @@ impl Writes {
 
     pub(super) fn put(&mut self, key: Vec<u8>, write: Write) {
         self.bytes += write.bytes_held(&key);
-        let undo = (!self.savepoints.is_empty()).then(|| key.clone());
-        let old = self.changes.insert(key.clone(), write);
-        match undo {
-            Some(key) => self.undo.push((key, old)),
-            None => self.release(&key, old.as_ref()),
+        if !self.savepoints.is_empty() {
+            let old = self.changes.insert(key.clone(), write);
+            self.undo.push((key, old));
+            return;
         }
-    }
-
-    fn release(&mut self, key: &[u8], write: Option<&Write>) {
-        self.bytes -= write.map_or(0, |write| write.bytes_held(key));
+        let held = self.changes.get(&key).map_or(0, |old| old.bytes_held(&key));
+        self.bytes -= held;
+        self.changes.insert(key, write);
     }
 
     /// Number of savepoints that can be gone back to.
