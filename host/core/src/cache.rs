@@ -166,7 +166,9 @@ impl RecordCache {
     pub(crate) fn peek(&self, data_key: &[u8]) -> Option<CachedRecord> {
         let cache = self.0.as_ref()?;
         let pinned = Pinned::new(&cache.entries);
-        pinned.get(data_key).map(|(entry, _)| CachedRecord(entry.clone()))
+        pinned
+            .get(data_key)
+            .map(|(entry, _)| CachedRecord(entry.clone()))
     }
 
     /// Offers what the backend answered after the miss that gave `ticket`. Nothing is stored when a

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
-use crate::snapshot::Change as DiffChange;
+use crate::DiffChange;
 use crate::{
     Change, ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind,
     Version,

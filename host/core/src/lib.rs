@@ -82,8 +82,8 @@ pub use record::{
 pub use restore::{NamespaceBuilder, RestoreSource};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
 pub use snapshot::{
-    Change as DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot, SnapshotScan,
-    StateFacts, TenantSnapshot, Version,
+    DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot,
+    SnapshotScan, StateFacts, TenantSnapshot, Version,
 };
 pub use state_dir::{
     BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,
@@ -92,14 +92,11 @@ pub use state_dir::{
 pub use stored_key::{data_key, split_key};
 pub use swap::{NamespaceStatus, SwapReport};
 pub use tenant::Tenant;
-pub use transaction::{
-    ATTEMPTS_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions,
-};
+pub use transaction::{ATTEMPTS_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions};
 pub use upkeep::{SweepReport, TrimOptions, TrimReport, UpkeepStatus};
 pub use value::*;
 pub use watch::{
-    CURSOR_NAME_BYTES_MAX, CURSORS_MAX, Change, CursorInfo, Start, WATCHES_MAX, Watch,
-    WatchOptions,
+    CURSOR_NAME_BYTES_MAX, CURSORS_MAX, Change, CursorInfo, Start, WATCHES_MAX, Watch, WatchOptions,
 };
 
 #[cfg(test)]

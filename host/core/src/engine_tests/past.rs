@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    ChangeOp, CommitKind, DiffChange as Change, DiffOptions, ErrorKind, Expiry, HistoryOptions, ListOptions,
+    ChangeOp, CommitKind, DiffChange, DiffOptions, ErrorKind, Expiry, HistoryOptions, ListOptions,
     ScopeListOptions, Sequence, TenantSnapshot,
 };
 
@@ -77,7 +77,10 @@ fn an_expiring_key_is_there_until_its_time_in_the_past_too() {
         .iter()
         .map(|e| (e.key.as_str(), e.change))
         .collect();
-    assert_eq!(told, [("other", Change::Added), ("otp", Change::Removed)]);
+    assert_eq!(
+        told,
+        [("other", DiffChange::Added), ("otp", DiffChange::Removed)]
+    );
 }
 
 #[test]
@@ -213,9 +216,9 @@ proptest! {
                 let keys = from.keys().chain(to.keys());
                 let expected: BTreeMap<_, _> = keys.filter_map(|k| {
                     let change = match (from.get(k), to.get(k)) {
-                        (None, Some(_)) => Change::Added,
-                        (Some(_), None) => Change::Removed,
-                        (Some(a), Some(b)) if a != b => Change::Changed,
+                        (None, Some(_)) => DiffChange::Added,
+                        (Some(_), None) => DiffChange::Removed,
+                        (Some(a), Some(b)) if a != b => DiffChange::Changed,
                         _ => return None,
                     };
                     Some((k.clone(), change))

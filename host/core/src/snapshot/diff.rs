@@ -29,7 +29,7 @@ pub struct DiffOptions {
 
 /// How a key differs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum DiffChange {
     /// It is there only after.
     Added,
     /// It is another value, class or expiry.
@@ -46,7 +46,7 @@ pub struct DiffEntry {
     /// The key.
     pub key: Key,
     /// How it differs.
-    pub change: Change,
+    pub change: DiffChange,
     /// As it was at the first commit.
     pub before: Option<Record>,
     /// As it was at the second commit.
@@ -134,10 +134,10 @@ impl BlockingTenant {
                 let after = second.get_record(&scope, &key)?;
                 let change = match (&before, &after) {
                     (None, None) => continue,
-                    (None, Some(_)) => Change::Added,
-                    (Some(_), None) => Change::Removed,
+                    (None, Some(_)) => DiffChange::Added,
+                    (Some(_), None) => DiffChange::Removed,
                     (Some(before), Some(after)) if alike(before, after) => continue,
-                    (Some(_), Some(_)) => Change::Changed,
+                    (Some(_), Some(_)) => DiffChange::Changed,
                 };
                 for record in [&before, &after].into_iter().flatten() {
                     bytes += record.value.as_bytes().len() as u64;

@@ -13,7 +13,7 @@ mod view;
 use std::sync::Arc;
 
 pub(crate) use at::last_until;
-pub use diff::{Change, DiffEntry, DiffOptions, DiffPage};
+pub use diff::{DiffChange, DiffEntry, DiffOptions, DiffPage};
 pub use history::{HistoryOptions, HistoryPage, Version};
 pub use scan::SnapshotScan;
 pub use view::TenantSnapshot;
