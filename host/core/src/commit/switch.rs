@@ -61,14 +61,14 @@ impl Core {
             old.index.plugins().clone(),
             old.cache.facts().bytes_max,
         )?;
-        let namespace = namespace.after(&old, work.to, &work.heritage);
         if let Err(error) = (work.replace)() {
             if error.kind() == ErrorKind::Indeterminate {
                 let _ = committer.poison(error.to_string());
             }
             return Err(error);
         }
-        let namespace = Arc::new(namespace);
+        // Only now: what it takes over belongs to the old one until then.
+        let namespace = Arc::new(namespace.after(&old, work.to, &work.heritage));
         self.position = Position {
             head: namespace.head_row(),
             tenant_next,
