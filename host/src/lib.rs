@@ -38,9 +38,10 @@ pub use statekeep_backup::{
     RestoreReport, VerifyLevel, VerifyReport,
 };
 pub use statekeep_core::{
-    Batch, BlockingTenant, Class, Durability, EntryPage, Error, ErrorKind, Key, Limits,
-    ListOptions, Page, Record, Result, Scope, ScopeKind, ScopeListOptions, ScopePage, Sequence,
-    SetOptions, StateInfo, StateManager, Tenant, UnixMs, Value, ValueKind,
+    Batch, BlockingTenant, Class, Durability, EntryPage, Error, ErrorKind, Explain, ExplainOrder,
+    IndexBuild, IndexDefinition, IndexInfo, IndexState, Key, Limits, ListOptions, Page, Query,
+    QueryFacts, QueryPage, QueryRow, Record, Result, Scope, ScopeKind, ScopeListOptions, ScopePage,
+    Sequence, SetOptions, StateInfo, StateManager, Tenant, UnixMs, Value, ValueKind,
 };
 
 /// Finding, checking and listing plugins.

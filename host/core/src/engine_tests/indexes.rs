@@ -386,3 +386,45 @@ fn a_page_as_json_has_the_values_as_they_are_stored() {
     let expected = r#"{"rows":[{"scope":"agent:7","key":"a\"b","value":{"n": 1.50},"sequence":1}],"next":null,"facts":{"examined":1,"index":null}}"#;
     assert_eq!(json, expected);
 }
+
+#[tokio::test]
+async fn async_callers_query_and_limits_hold() {
+    let disk = SimDisk::new();
+    let mut options = options(disk.vfs());
+    options.limits.page_keys_max = 3;
+    options.limits.query_bytes_max = 600;
+    let manager = open_with(options).unwrap();
+    let tenant = manager.default_tenant();
+    fill(&tenant.blocking(), 9);
+    let ask = |text: &str| Query::from_json(text).unwrap();
+    let page = tenant.query(&ask("{}")).await.unwrap();
+    assert_eq!(keys(&page), ["k000", "k001", "k002"]);
+    let explained = tenant.explain(&ask("{}")).await.unwrap();
+    assert_eq!(
+        explained.to_json().unwrap(),
+        r#"{"index":null,"range":[],"checked":[],"order":"key","estimate":null}"#
+    );
+    for (query, limit) in [
+        (r#"{"limit":4}"#, "limits.page_keys_max = 3"),
+        (
+            r#"{"order_by":[{"path":"$.n"}],"offset":8}"#,
+            "limits.query_bytes_max = 600",
+        ),
+    ] {
+        let error = tenant.query(&ask(query)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(error.to_string().contains(limit), "{error}");
+    }
+    // What does not fit into memory makes the page shorter, not wrong.
+    let (mut all, mut next) = (
+        Vec::new(),
+        Some(ask(r#"{"order_by":[{"path":"$.n","descending":true}]}"#)),
+    );
+    while let Some(query) = next {
+        let page = tenant.query(&query).await.unwrap();
+        all.extend(keys(&page));
+        next = page.next.map(|after| query.continued(&after));
+    }
+    let expected: Vec<_> = (0..9).rev().map(|at| format!("k{at:03}")).collect();
+    assert_eq!(all, expected);
+}

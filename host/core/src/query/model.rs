@@ -26,7 +26,7 @@ pub const QUERY_SELECT_MAX: usize = 64;
 /// Longest filter in bytes.
 pub const QUERY_FILTER_BYTES_MAX: usize = 4_096;
 /// Deepest nesting of brackets and parentheses in a filter.
-pub const QUERY_FILTER_DEPTH_MAX: usize = 12;
+pub const QUERY_FILTER_DEPTH_MAX: usize = 8;
 
 /// A checked query.
 #[derive(Clone, Debug)]
@@ -286,7 +286,7 @@ impl Filter {
             "QUERY_FILTER_BYTES_MAX",
             QUERY_FILTER_BYTES_MAX,
         )?;
-        // The parser recurses with each bracket, and tries some parts more than once.
+        // The parser recurses with each bracket, and reads nested filters twice at each level.
         check(
             "nesting of a filter",
             depth(&text),

@@ -89,8 +89,8 @@ fn every_size_has_a_limit() {
         (
             format!(
                 r#"{{"filter":"$[?{}@.a{}]"}}"#,
-                "(".repeat(12),
-                ")".repeat(12)
+                "(".repeat(8),
+                ")".repeat(8)
             ),
             "QUERY_FILTER_DEPTH_MAX",
         ),
@@ -106,8 +106,8 @@ fn brackets_in_quotes_do_not_nest() {
     assert_eq!(depth(r#"$[?@["([\"(["] == '([\'([']"#), 2);
     let deep = format!(
         r#"{{"filter":"$[?{}@.a{}]"}}"#,
-        "(".repeat(11),
-        ")".repeat(11)
+        "(".repeat(7),
+        ")".repeat(7)
     );
     assert!(Query::from_json(&deep).is_ok());
 }
