@@ -5,8 +5,9 @@ use statekeep_plugin_api::Status;
 
 pub(crate) use statekeep_host::engine::{
     Change, Class, DiffOptions, EntryPage, Expected, Expiry, HistoryOptions, IndexDefinition,
-    Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, Start, TenantSnapshot,
-    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Watch, WatchOptions,
+    NamespaceId, Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, Start,
+    TenantSnapshot, TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Watch,
+    WatchOptions,
 };
 pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{

@@ -30,6 +30,7 @@ pub mod scan;
 pub mod scope;
 pub mod snapshot;
 pub mod status;
+pub mod swap;
 pub mod transact;
 pub mod txn;
 pub mod upkeep;

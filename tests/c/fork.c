@@ -18,7 +18,84 @@ static void line(void *user_data, uint32_t level, const char *message, size_t le
   (void)user_data, (void)level, (void)message, (void)len;
 }
 
+static statekeep_status transact(void *user_data, statekeep_txn *txn) {
+  (void)user_data, (void)txn;
+  return STATEKEEP_STATUS_OK;
+}
+
 #define FORKED(call) CHECK_STATUS(call, FORKED)
+#define KEY S("global"), S("k")
+#define VALUE STATEKEEP_VALUE_JSON, U("1")
+
+/* The state engine beyond single keys. */
+static void child_engine(statekeep_manager *m, statekeep_snapshot *snapshot, statekeep_txn *txn,
+                         statekeep_watch *watch) {
+  statekeep_buf buf;
+  statekeep_snapshot *new_snapshot;
+  statekeep_txn *new_txn;
+  statekeep_watch *new_watch;
+  statekeep_scan *new_scan;
+  statekeep_op *new_op;
+  uint64_t sequence;
+  int64_t time;
+  FORKED(statekeep_snapshot_open(m, &new_snapshot, &err));
+  FORKED(statekeep_snapshot_open_at(m, 1, &new_snapshot, &err));
+  FORKED(statekeep_snapshot_open_at_time(m, 1, &new_snapshot, &err));
+  FORKED(statekeep_sequence_at(m, 1, &sequence, &err));
+  FORKED(statekeep_snapshot_sequence(snapshot, &sequence, &err));
+  FORKED(statekeep_snapshot_time(snapshot, &time, &err));
+  FORKED(statekeep_snapshot_get(snapshot, KEY, NULL, &buf, &err));
+  FORKED(statekeep_snapshot_exists(snapshot, KEY, &err));
+  FORKED(statekeep_snapshot_record_json(snapshot, KEY, &buf, &err));
+  FORKED(statekeep_snapshot_list_json(snapshot, S("global"), NULL, &buf, &err));
+  FORKED(statekeep_snapshot_scope_list_json(snapshot, &buf, &err));
+  FORKED(statekeep_snapshot_scan_open(snapshot, S("global"), NULL, &new_scan, &err));
+  FORKED(statekeep_snapshot_query_json(snapshot, S("{}"), &buf, &err));
+  FORKED(statekeep_snapshot_close(snapshot));
+  FORKED(statekeep_history_json(m, KEY, NULL, 0, &buf, &err));
+  FORKED(statekeep_diff_json(m, 0, 1, NULL, 0, &buf, &err));
+  FORKED(statekeep_increment(m, KEY, 1, NULL, NULL, &err));
+  FORKED(statekeep_increment_f64(m, KEY, 1, NULL, NULL, &err));
+  FORKED(statekeep_compare_and_swap(m, KEY, 1, VALUE, NULL, NULL, &err));
+  FORKED(statekeep_compare_and_swap_value(m, KEY, VALUE, VALUE, NULL, NULL, &err));
+  FORKED(statekeep_set_if_absent(m, KEY, VALUE, NULL, NULL, NULL, &err));
+  FORKED(statekeep_merge_patch(m, KEY, U("{}"), NULL, NULL, &err));
+  FORKED(statekeep_json_patch(m, KEY, U("[]"), NULL, NULL, &err));
+  FORKED(statekeep_txn_begin(m, NULL, 0, &new_txn, &err));
+  FORKED(statekeep_txn_get(txn, KEY, NULL, &buf, &err));
+  FORKED(statekeep_txn_exists(txn, KEY, &err));
+  FORKED(statekeep_txn_record_json(txn, KEY, &buf, &err));
+  FORKED(statekeep_txn_list_json(txn, S("global"), NULL, &buf, &err));
+  FORKED(statekeep_txn_scan_open(txn, S("global"), NULL, &new_scan, &err));
+  FORKED(statekeep_txn_set(txn, KEY, VALUE, &err));
+  FORKED(statekeep_txn_set_with(txn, KEY, VALUE, NULL, &err));
+  FORKED(statekeep_txn_delete(txn, KEY, &err));
+  FORKED(statekeep_txn_savepoint(txn, &sequence, &err));
+  FORKED(statekeep_txn_rollback_to(txn, 1, &err));
+  FORKED(statekeep_txn_commit(txn, NULL, &err));
+  FORKED(statekeep_txn_close(txn));
+  FORKED(statekeep_transact(m, NULL, 0, transact, NULL, NULL, &err));
+  FORKED(statekeep_watch_open(m, NULL, 0, &new_watch, &err));
+  FORKED(statekeep_watch_next(watch, -1, &buf, NULL, NULL, &err));
+  FORKED(statekeep_watch_acknowledge(watch, &err));
+  FORKED(statekeep_watch_close(watch));
+  FORKED(statekeep_cursor_list_json(m, &buf, &err));
+  FORKED(statekeep_cursor_delete(m, S("c"), &err));
+  FORKED(statekeep_query_json(m, S("{}"), &buf, &err));
+  FORKED(statekeep_explain_json(m, S("{}"), &buf, &err));
+  FORKED(statekeep_index_create_start(m, S("{}"), &new_op, &err));
+  FORKED(statekeep_index_list_json(m, &buf, &err));
+  FORKED(statekeep_index_drop(m, S("x"), &err));
+  FORKED(statekeep_upkeep_sweep_json(m, &buf, &err));
+  FORKED(statekeep_upkeep_trim_json(m, NULL, 0, &buf, &err));
+  FORKED(statekeep_upkeep_status_json(m, &buf, &err));
+  FORKED(statekeep_upkeep_pause(m, &err));
+  FORKED(statekeep_upkeep_resume(m, &err));
+  FORKED(statekeep_swap_start(m, S("fjall"), NULL, 0, &new_op, &err));
+  FORKED(statekeep_namespace_list_json(m, &buf, &err));
+  FORKED(statekeep_namespace_undo(m, S("x"), NULL, 0, NULL, &err));
+  FORKED(statekeep_namespace_release(m, S("x"), &err));
+}
 
 static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *scan,
                   statekeep_op *op, statekeep_config *config) {
@@ -41,16 +118,19 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_config_free(config));
   FORKED(statekeep_manager_open(config, &other, &err));
   FORKED(statekeep_manager_tenant(m, S("x"), &other, &err));
+  FORKED(statekeep_manager_with_origin(m, S("x"), S("y"), &other, &err));
   FORKED(statekeep_manager_flush(m, &err));
   FORKED(statekeep_manager_info_json(m, &buf, &err));
   FORKED(statekeep_get(m, S("global"), S("k"), NULL, &buf, &err));
   FORKED(statekeep_get_into(m, S("global"), S("k"), memory, 8, NULL, &len, &err));
   FORKED(statekeep_set(m, S("global"), S("k"), STATEKEEP_VALUE_JSON, U("1"), 0, NULL, &err));
+  FORKED(statekeep_set_with(m, KEY, VALUE, NULL, NULL, &err));
   FORKED(statekeep_delete(m, S("global"), S("k"), 0, NULL, &err));
   FORKED(statekeep_exists(m, S("global"), S("k"), &err));
   FORKED(statekeep_record_json(m, S("global"), S("k"), &buf, &err));
   FORKED(statekeep_batch_new(&new_batch, &err));
   FORKED(statekeep_batch_set(batch, S("global"), S("k"), STATEKEEP_VALUE_JSON, U("1"), &err));
+  FORKED(statekeep_batch_set_with(batch, KEY, VALUE, NULL, &err));
   FORKED(statekeep_batch_delete(batch, S("global"), S("k"), &err));
   FORKED(statekeep_batch_commit(batch, m, 0, NULL, &err));
   FORKED(statekeep_batch_free(batch));
@@ -110,6 +190,12 @@ int main(int argc, char **argv) {
   statekeep_batch *batch = NULL;
   statekeep_scan *scan = NULL;
   statekeep_op *op = NULL;
+  statekeep_snapshot *snapshot = NULL;
+  statekeep_txn *txn = NULL;
+  statekeep_watch *watch = NULL;
+  CHECK_OK(statekeep_snapshot_open(m, &snapshot, &err));
+  CHECK_OK(statekeep_txn_begin(m, NULL, 0, &txn, &err));
+  CHECK_OK(statekeep_watch_open(m, NULL, 0, &watch, &err));
   CHECK_OK(statekeep_config_new(&config, &err));
   CHECK_OK(statekeep_batch_new(&batch, &err));
   CHECK_OK(statekeep_scan_open(m, S("global"), NULL, &scan, &err));
@@ -118,12 +204,16 @@ int main(int argc, char **argv) {
   pid = fork();
   CHECK(pid >= 0);
   if (pid == 0) {
+    child_engine(m, snapshot, txn, watch);
     child(m, batch, scan, op, config);
     _exit(0);
   }
   CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
   CHECK(has_value(m, "global", "k", "1"));
+  CHECK_OK(statekeep_watch_close(watch));
+  CHECK_OK(statekeep_txn_close(txn));
+  CHECK_OK(statekeep_snapshot_close(snapshot));
   CHECK_OK(statekeep_op_free(op));
   CHECK_OK(statekeep_scan_close(scan));
   CHECK_OK(statekeep_batch_free(batch));

@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::DiffChange;
 use crate::{
-    Change, ChangeOp, CommitKind, DiffEntry, Key, QueryRow, Record, Scope, Value, ValueKind,
-    Version,
+    Change, ChangeOp, CommitKind, DiffEntry, Key, NamespaceId, QueryRow, Record, Scope,
+    StateDigest, Value, ValueKind, Version,
 };
 
 /// What is known of a record beside its value: `kind`, `bytes`, `class`, `sequence`,
@@ -233,6 +233,8 @@ macro_rules! words {
 }
 
 words! {
+    NamespaceId: |namespace| &namespace.to_string();
+    StateDigest: |digest| &digest.to_string();
     Scope: |scope| &scope.to_string();
     Key: |key| key.as_str();
     ChangeOp: |op| op.name();

@@ -68,13 +68,14 @@ impl Lineage {
 }
 
 /// What there is to know about a namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct NamespaceStatus {
     /// Its identity and folder.
     pub namespace: NamespaceId,
     /// Short name of its backend.
     pub backend: String,
     /// When its making began.
+    #[serde(rename = "created_unix_ms")]
     pub created: UnixMs,
     /// It is the one in use.
     pub is_current: bool,

@@ -40,7 +40,7 @@ const SLOW_ROUNDS_MAX: usize = 5;
 const HOLD: Duration = Duration::from_millis(10);
 
 /// What a swap did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SwapReport {
     /// Short name of the backend before.
     pub from: String,
