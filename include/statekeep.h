@@ -485,10 +485,11 @@ statekeep_status statekeep_manager_info_json(const statekeep_manager *manager,
 
 /**
  * Closes a handle; NULL is allowed. The last handle of a state flushes and closes its manager and
- * says how that went; transactions and watches that are open end with CLOSED. Calls on the handle that are running on other threads end first, and it waits
- * for them. Whatever the status, the handle is closed, except for REENTRANT: a thread that is in
- * another call of the library (as in a log callback) cannot wait for it. CLOSED when it was closed
- * before, also while that call is still waiting. `[any-thread]` Since: 0.1
+ * says how that went; transactions and watches that are open then end with CLOSED. Calls on the handle
+ * that are running on other threads end first, and it waits for them. Whatever the status, the handle
+ * is closed, except for REENTRANT: a thread that is in another call of the library (as in a log
+ * callback) cannot wait for it. CLOSED when it was closed before, also while that call is still
+ * waiting. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_manager_close(statekeep_manager *manager,
                                          statekeep_error **err);
@@ -1366,6 +1367,55 @@ statekeep_status statekeep_upkeep_pause(const statekeep_manager *manager, statek
 
 /** Lets the upkeep run again. `[any-thread]` Since: 0.1 */
 statekeep_status statekeep_upkeep_resume(const statekeep_manager *manager, statekeep_error **err);
+
+/**
+ * Starts to move the whole state to another backend, or anew to the one it has, while clients go on
+ * reading and writing; handles, snapshots and watches stay good. `options` is a JSON object or empty:
+ * settings of the backend itself, which hold until the state is closed. The result is `from`, `to`,
+ * `namespace`, `replaced` (the namespace to go back to), `records`, `bytes`, `digest`, `sequence`,
+ * `pause_us` (for so long commits waited), `catch_up_commits`. The operation is BUSY while another swap
+ * is under way, and leaves the state as it was when it fails or is cancelled. Open the state with the
+ * new backend in the configuration from then on. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_swap_start(const statekeep_manager *manager,
+                                      const char *backend,
+                                      size_t backend_len,
+                                      const char *options,
+                                      size_t options_len,
+                                      statekeep_op **out,
+                                      statekeep_error **err);
+
+/**
+ * Every namespace of the state, oldest first, as a JSON array of objects: `namespace`, `backend`,
+ * `created_unix_ms`, `is_current`, `is_read` (a snapshot still reads it), `bytes`. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_namespace_list_json(const statekeep_manager *manager,
+                                               struct statekeep_buf *out,
+                                               statekeep_error **err);
+
+/**
+ * Goes back to a namespace that a restore or swap replaced, between two commits; the one in use stays
+ * to be gone back to. `options` is a JSON object or empty: `commits_lost_max` (0 when absent). CONFLICT,
+ * with their number in the message, when more commits than that would be lost; NOT_FOUND, with an
+ * error object. `out_sequence`, the commit's number, may be NULL. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_namespace_undo(const statekeep_manager *manager,
+                                          const char *namespace_id,
+                                          size_t namespace_id_len,
+                                          const char *options,
+                                          size_t options_len,
+                                          uint64_t *out_sequence,
+                                          statekeep_error **err);
+
+/**
+ * Removes a namespace that is not in use, for good. CONFLICT for the one in use; BUSY while a snapshot
+ * or backup reads it; NOT_FOUND, with an error object. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_namespace_release(const statekeep_manager *manager,
+                                             const char *namespace_id,
+                                             size_t namespace_id_len,
+                                             statekeep_error **err);
 
 /**
  * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or

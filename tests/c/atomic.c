@@ -39,8 +39,7 @@ static void counters(const statekeep_manager *m) {
                INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_increment(NULL, S("global"), S("c"), 1, NULL, NULL, &err),
                INVALID_ARGUMENT);
-  CHECK_STATUS(statekeep_increment(m, S("global"), NULL, 1, 1, NULL, NULL, &err),
-               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_increment(m, S("global"), NULL, 1, 1, NULL, NULL, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_increment_f64(NULL, S("global"), S("c"), 1, NULL, NULL, &err),
                INVALID_ARGUMENT);
 }
@@ -51,64 +50,63 @@ static void swaps(const statekeep_manager *m) {
   CHECK_OK(statekeep_compare_and_swap(m, S("global"), S("v"), 0, JSON, U("1"), NULL, &first, &err));
   CHECK(first > 0);
   snprintf(want, sizeof(want), "\"current_sequence\":%llu", (unsigned long long)first);
-  CHECK_DETAIL(statekeep_compare_and_swap(m, S("global"), S("v"), 0, JSON, U("2"), NULL, &second,
-                                          &err),
-               CONFLICT, want);
+  CHECK_DETAIL(
+      statekeep_compare_and_swap(m, S("global"), S("v"), 0, JSON, U("2"), NULL, &second, &err),
+      CONFLICT, want);
   CHECK(second == 0 && statekeep_status_is_retryable(STATEKEEP_STATUS_CONFLICT));
-  CHECK_OK(statekeep_compare_and_swap(m, S("global"), S("v"), first, JSON, U("2"), NULL, &second,
-                                      &err));
+  CHECK_OK(
+      statekeep_compare_and_swap(m, S("global"), S("v"), first, JSON, U("2"), NULL, &second, &err));
   CHECK(second > first && has_value(m, "global", "v", "2"));
-  CHECK_OK(statekeep_compare_and_swap(m, S("global"), S("v"), second, NONE, NULL, 0, NULL, NULL,
-                                      &err));
+  CHECK_OK(
+      statekeep_compare_and_swap(m, S("global"), S("v"), second, NONE, NULL, 0, NULL, NULL, &err));
   CHECK(statekeep_exists(m, S("global"), S("v"), &err) == STATEKEEP_STATUS_NOT_FOUND);
-  CHECK_DETAIL(statekeep_compare_and_swap(m, S("global"), S("v"), second, JSON, U("2"), NULL, NULL,
-                                          &err),
-               CONFLICT, "\"current_sequence\":null");
+  CHECK_DETAIL(
+      statekeep_compare_and_swap(m, S("global"), S("v"), second, JSON, U("2"), NULL, NULL, &err),
+      CONFLICT, "\"current_sequence\":null");
 
   CHECK_OK(statekeep_compare_and_swap_value(m, S("global"), S("w"), NONE, NULL, 0, JSON,
                                             U("{\"a\":1,\"b\":2}"), NULL, NULL, &err));
   CHECK_STATUS(statekeep_compare_and_swap_value(m, S("global"), S("w"), JSON, U("{\"a\":1}"), JSON,
                                                 U("3"), NULL, NULL, &err),
                CONFLICT);
-  CHECK_OK(statekeep_compare_and_swap_value(m, S("global"), S("w"), JSON,
-                                            U("{ \"b\" : 2, \"a\" : 1 }"), JSON, U("3"), NULL, NULL,
-                                            &err));
+  CHECK_OK(statekeep_compare_and_swap_value(
+      m, S("global"), S("w"), JSON, U("{ \"b\" : 2, \"a\" : 1 }"), JSON, U("3"), NULL, NULL, &err));
   CHECK(has_value(m, "global", "w", "3"));
   CHECK_OK(statekeep_compare_and_swap_value(m, S("global"), S("w"), JSON, U("3"), NONE, NULL, 0,
                                             NULL, NULL, &err));
   CHECK(statekeep_exists(m, S("global"), S("w"), &err) == STATEKEEP_STATUS_NOT_FOUND);
-  CHECK_STATUS(statekeep_compare_and_swap(m, S("global"), S("v"), 0, NONE, U("x"), NULL, NULL,
-                                          &err),
-               INVALID_ARGUMENT);
+  CHECK_STATUS(
+      statekeep_compare_and_swap(m, S("global"), S("v"), 0, NONE, U("x"), NULL, NULL, &err),
+      INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_compare_and_swap(m, S("global"), S("v"), 0, 9, U("1"), NULL, NULL, &err),
                INVALID_ARGUMENT);
-  CHECK_STATUS(statekeep_compare_and_swap(NULL, S("global"), S("v"), 0, JSON, U("1"), NULL, NULL,
-                                          &err),
-               INVALID_ARGUMENT);
+  CHECK_STATUS(
+      statekeep_compare_and_swap(NULL, S("global"), S("v"), 0, JSON, U("1"), NULL, NULL, &err),
+      INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_compare_and_swap_value(NULL, S("global"), S("v"), NONE, NULL, 0, JSON,
                                                 U("1"), NULL, NULL, &err),
                INVALID_ARGUMENT);
 
   uint32_t is_set = 9;
-  CHECK_OK(statekeep_set_if_absent(m, S("global"), S("s"), JSON, U("1"), NULL, &is_set, &first,
-                                   &err));
+  CHECK_OK(
+      statekeep_set_if_absent(m, S("global"), S("s"), JSON, U("1"), NULL, &is_set, &first, &err));
   CHECK(is_set == 1 && first > second);
-  CHECK_OK(statekeep_set_if_absent(m, S("global"), S("s"), JSON, U("2"), NULL, &is_set, &first,
-                                   &err));
+  CHECK_OK(
+      statekeep_set_if_absent(m, S("global"), S("s"), JSON, U("2"), NULL, &is_set, &first, &err));
   CHECK(is_set == 0 && first == 0 && has_value(m, "global", "s", "1"));
-  CHECK_STATUS(statekeep_set_if_absent(m, S("global"), S("s"), NONE, NULL, 0, NULL, NULL, NULL,
-                                       &err),
-               INVALID_ARGUMENT);
-  CHECK_STATUS(statekeep_set_if_absent(NULL, S("global"), S("s"), JSON, U("1"), NULL, NULL, NULL,
-                                       &err),
-               INVALID_ARGUMENT);
+  CHECK_STATUS(
+      statekeep_set_if_absent(m, S("global"), S("s"), NONE, NULL, 0, NULL, NULL, NULL, &err),
+      INVALID_ARGUMENT);
+  CHECK_STATUS(
+      statekeep_set_if_absent(NULL, S("global"), S("s"), JSON, U("1"), NULL, NULL, NULL, &err),
+      INVALID_ARGUMENT);
 }
 
 static void patches(const statekeep_manager *m) {
   statekeep_buf buf;
   CHECK_OK(statekeep_merge_patch(m, S("global"), S("d"), U("{\"a\":1,\"b\":2}"), NULL, NULL, &err));
-  CHECK_OK(statekeep_merge_patch(m, S("global"), S("d"), U("{\"a\":null,\"c\":3}"), NULL, &buf,
-                                 &err));
+  CHECK_OK(
+      statekeep_merge_patch(m, S("global"), S("d"), U("{\"a\":null,\"c\":3}"), NULL, &buf, &err));
   CHECK(buf_is(&buf, "{\"b\":2,\"c\":3}"));
   CHECK_OK(statekeep_buf_free(&buf));
   CHECK_OK(statekeep_json_patch(m, S("global"), S("d"),

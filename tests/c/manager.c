@@ -38,7 +38,8 @@ static void share(char **argv) {
   CHECK_OK(statekeep_manager_info_json(second, &info, &err));
   CHECK(buf_has(&info, "\"references\":2"));
   CHECK(buf_has(&info, "\"head\":1") && buf_has(&info, "\"floor\":0"));
-  CHECK(buf_has(&info, "\"cache\":{\"hits\":") && buf_has(&info, "\"ephemeral_bytes\":0"));
+  CHECK(buf_has(&info, "\"cache\":{") && buf_has(&info, "\"hits\":"));
+  CHECK(buf_has(&info, "\"ephemeral_bytes\":0"));
   CHECK(buf_has(&info, "\"upkeep\":{") && buf_has(&info, "\"paused\":false"));
   CHECK_OK(statekeep_buf_free(&info));
 

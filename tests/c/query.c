@@ -23,10 +23,12 @@ static void create(const statekeep_manager *m, const char *definition, statekeep
 static void query(const statekeep_manager *m) {
   statekeep_buf buf;
   CHECK_JSON(statekeep_query_json(m, S(QUERY), &buf, &err), &buf,
-             "{\"rows\":[{\"scope\":\"agent:1\",\"key\":\"a\",\"value\":{\"status\":\"open\"},\"sequence\":1}");
+             "{\"rows\":[{\"scope\":\"agent:1\",\"key\":\"a\",\"value\":{\"status\":\"open\"},"
+             "\"sequence\":1}");
   CHECK_JSON(statekeep_query_json(m, S("{\"limit\":1}"), &buf, &err), &buf, "\"next\":\"");
   CHECK_JSON(statekeep_explain_json(m, S(QUERY), &buf, &err), &buf, "\"index\":null");
-  create(m, "{\"name\":\"by-status\",\"scope\":\"agent:*\",\"path\":\"$.status\"}", STATEKEEP_STATUS_OK);
+  create(m, "{\"name\":\"by-status\",\"scope\":\"agent:*\",\"path\":\"$.status\"}",
+         STATEKEEP_STATUS_OK);
   CHECK_JSON(statekeep_explain_json(m, S(QUERY), &buf, &err), &buf, "\"index\":\"by-status\"");
   CHECK_JSON(statekeep_query_json(m, S(QUERY), &buf, &err), &buf,
              "\"facts\":{\"examined\":2,\"index\":\"by-status\"}");
@@ -46,7 +48,8 @@ static void tenants(const statekeep_manager *m) {
   CHECK_JSON(statekeep_index_list_json(red, &buf, &err), &buf, "[]");
   CHECK_STATUS(statekeep_index_drop(red, S("by-status"), &err), NOT_FOUND);
   CHECK_STATUS(statekeep_index_create_start(
-                   red, S("{\"name\":\"x\",\"tenant\":\"blue\",\"scope\":\"*\",\"path\":\"$.a\"}"), &op, &err),
+                   red, S("{\"name\":\"x\",\"tenant\":\"blue\",\"scope\":\"*\",\"path\":\"$.a\"}"),
+                   &op, &err),
                PERMISSION_DENIED);
   CHECK(op == NULL);
   create(red, "{\"name\":\"reds\",\"scope\":\"*\",\"path\":\"$.a\"}", STATEKEEP_STATUS_OK);
@@ -69,7 +72,8 @@ static void wrong_arguments(const statekeep_manager *m) {
   CHECK_STATUS(statekeep_index_create_start(m, S("{}"), &op, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_index_create_start(m, S("{}"), NULL, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_index_create_start(NULL, S("{}"), &op, &err), INVALID_ARGUMENT);
-  create(m, "{\"name\":\"no good\",\"scope\":\"*\",\"path\":\"$.a\"}", STATEKEEP_STATUS_INVALID_ARGUMENT);
+  create(m, "{\"name\":\"no good\",\"scope\":\"*\",\"path\":\"$.a\"}",
+         STATEKEEP_STATUS_INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_index_list_json(m, NULL, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_index_list_json(NULL, &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_index_drop(m, NULL, 2, &err), INVALID_ARGUMENT);

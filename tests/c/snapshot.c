@@ -1,13 +1,14 @@
-/* statekeep_snapshot: a tenant as it was, by commit and by time; the versions of a key; what differs. */
+/* statekeep_snapshot: by commit and by time; the versions of a key; what differs. */
 #include "check.h"
 
 static int had(const statekeep_snapshot *snapshot, const char *key, const char *json) {
   statekeep_buf buf;
   uint32_t kind = 9;
-  statekeep_status status = statekeep_snapshot_get(snapshot, S("user:1"), key, strlen(key),
-                                                   &kind, &buf, &err);
+  statekeep_status status =
+      statekeep_snapshot_get(snapshot, S("user:1"), key, strlen(key), &kind, &buf, &err);
   CHECK(status == STATEKEEP_STATUS_OK || (status == STATEKEEP_STATUS_NOT_FOUND && err == NULL));
-  int is_equal = status == STATEKEEP_STATUS_OK && kind == STATEKEEP_VALUE_JSON && buf_is(&buf, json);
+  int is_equal =
+      status == STATEKEEP_STATUS_OK && kind == STATEKEEP_VALUE_JSON && buf_is(&buf, json);
   CHECK_OK(statekeep_buf_free(&buf));
   return is_equal;
 }
@@ -86,9 +87,9 @@ static void past_of_keys(const statekeep_manager *m) {
   CHECK(buf_has(&buf, "\"value\":{\"n\": 1}") && buf_has(&buf, "\"base64\":\"//79\""));
   CHECK(buf_has(&buf, "\"commit_kind\":\"commit\"") && buf_has(&buf, "\"compacted\":null"));
   CHECK_OK(statekeep_buf_free(&buf));
-  CHECK_JSON(statekeep_history_json(m, S("user:3"), S("k"), S("{\"limit\":1,\"before\":8}"), &buf,
-                                    &err),
-             &buf, "{\"versions\":[{\"sequence\":7,");
+  CHECK_JSON(
+      statekeep_history_json(m, S("user:3"), S("k"), S("{\"limit\":1,\"before\":8}"), &buf, &err),
+      &buf, "{\"versions\":[{\"sequence\":7,");
   CHECK_JSON(statekeep_history_json(m, S("user:3"), S("none"), S("{}"), &buf, &err), &buf,
              "\"versions\":[]");
 
@@ -99,9 +100,10 @@ static void past_of_keys(const statekeep_manager *m) {
   CHECK_OK(statekeep_buf_free(&buf));
   CHECK_JSON(statekeep_diff_json(m, 2, 5, S("{\"limit\":1}"), &buf, &err), &buf,
              "\"next\":{\"scope\":\"user:1\",\"key\":\"a\"}");
-  CHECK_JSON(statekeep_diff_json(
-                 m, 2, 5, S("{\"scope\":\"user:1\",\"prefix\":\"\",\"after\":{\"scope\":\"user:1\",\"key\":\"a\"}}"),
-                 &buf, &err),
+  CHECK_JSON(statekeep_diff_json(m, 2, 5,
+                                 S("{\"scope\":\"user:1\",\"prefix\":\"\",\"after\":{\"scope\":"
+                                   "\"user:1\",\"key\":\"a\"}}"),
+                                 &buf, &err),
              &buf, "{\"entries\":[{\"scope\":\"user:1\",\"key\":\"b\"");
 }
 
@@ -151,8 +153,7 @@ static void wrong_arguments(const statekeep_manager *m) {
   CHECK_STATUS(statekeep_history_json(NULL, S("user:3"), S("k"), NULL, 0, &buf, &err),
                INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_diff_json(m, 5, 2, NULL, 0, &buf, &err), INVALID_ARGUMENT);
-  CHECK_STATUS(statekeep_diff_json(m, 2, 5, S("{\"prefix\":\"a\"}"), &buf, &err),
-               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_diff_json(m, 2, 5, S("{\"prefix\":\"a\"}"), &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_diff_json(m, 2, 5, S("{\"scope\":\"planet:9\"}"), &buf, &err),
                INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_diff_json(NULL, 2, 5, NULL, 0, &buf, &err), INVALID_ARGUMENT);

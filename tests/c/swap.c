@@ -95,8 +95,9 @@ int main(int argc, char **argv) {
   CHECK_STATUS(statekeep_namespace_list_json(m, NULL, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_namespace_list_json(NULL, &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_namespace_undo(m, S("x"), NULL, 0, NULL, &err), INVALID_ARGUMENT);
-  CHECK_STATUS(statekeep_namespace_undo(m, replaced, strlen(replaced), S("{\"lost\":1}"), NULL, &err),
-               INVALID_ARGUMENT);
+  CHECK_STATUS(
+      statekeep_namespace_undo(m, replaced, strlen(replaced), S("{\"lost\":1}"), NULL, &err),
+      INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_namespace_release(m, S(""), &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_namespace_release(NULL, S("x"), &err), INVALID_ARGUMENT);
   CHECK_OK(statekeep_manager_tenant(m, S("red"), &red, &err));

@@ -182,12 +182,13 @@ static void retried(statekeep_manager *m) {
   CHECK(has_value(m, "custom:bank", "from", "199"));
   /* Attempts have an end. */
   t = (struct transfer){m, 0, 1000, STATEKEEP_STATUS_OK, NULL};
-  CHECK_STATUS(statekeep_transact(m, S("{\"attempts_max\":3,\"durability\":\"sync\"}"), transfer, &t,
-                                  NULL, &err),
+  CHECK_STATUS(statekeep_transact(m, S("{\"attempts_max\":3,\"durability\":\"sync\"}"), transfer,
+                                  &t, NULL, &err),
                CONFLICT);
   CHECK(t.runs == 3);
   t = (struct transfer){m, 0, 0, STATEKEEP_STATUS_CONFLICT, NULL};
-  CHECK_STATUS(statekeep_transact(m, S("{\"attempts_max\":2}"), transfer, &t, NULL, &err), CONFLICT);
+  CHECK_STATUS(statekeep_transact(m, S("{\"attempts_max\":2}"), transfer, &t, NULL, &err),
+               CONFLICT);
   CHECK(t.runs == 2);
 }
 

@@ -1,4 +1,4 @@
-/* The upkeep: what expired is removed, the past that nobody needs is forgotten, and it can be stopped. */
+/* Upkeep: what expired is removed, the past that nobody needs is forgotten; it can be stopped. */
 #include "check.h"
 
 static statekeep_manager *open_kept(char **argv) {
@@ -16,8 +16,8 @@ static void sweep(const statekeep_manager *m) {
   statekeep_set_options o = STATEKEEP_SET_OPTIONS_INIT;
   o.expires_unix_ms = 1;
   for (char key = 'a'; key < 'd'; key++) {
-    CHECK_OK(statekeep_set_with(m, S("global"), &key, 1, STATEKEEP_VALUE_JSON, U("1"), &o, NULL,
-                                &err));
+    CHECK_OK(
+        statekeep_set_with(m, S("global"), &key, 1, STATEKEEP_VALUE_JSON, U("1"), &o, NULL, &err));
   }
   CHECK_JSON(statekeep_upkeep_sweep_json(m, &buf, &err), &buf, "{\"removed\":3}");
   CHECK_JSON(statekeep_upkeep_sweep_json(m, &buf, &err), &buf, "{\"removed\":0}");
@@ -38,7 +38,8 @@ static void trim(const statekeep_manager *m) {
   CHECK(buf_has(&buf, "\"floor_before\":0,\"floor\":4") && !buf_has(&buf, "\"held_by\":[]"));
   CHECK_OK(statekeep_buf_free(&buf));
   CHECK_OK(statekeep_snapshot_close(s));
-  CHECK_JSON(statekeep_upkeep_trim_json(m, S("{}"), &buf, &err), &buf, "\"floor\":7,\"held_by\":[]");
+  CHECK_JSON(statekeep_upkeep_trim_json(m, S("{}"), &buf, &err), &buf,
+             "\"floor\":7,\"held_by\":[]");
   CHECK_DETAIL(statekeep_snapshot_open_at(m, 1, &s, &err), COMPACTED, "\"oldest_sequence\":7");
   CHECK_STATUS(statekeep_diff_json(m, 1, 9, NULL, 0, &buf, &err), COMPACTED);
   statekeep_watch *watch = NULL;

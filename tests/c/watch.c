@@ -36,10 +36,11 @@ static void changes(const statekeep_manager *m) {
   statekeep_buf change;
   expect_nothing(watch);
   set_json(m, "user:1", "a", "{\"n\": 1}");
-  CHECK_OK(statekeep_set(m, S("user:1"), S("b"), STATEKEEP_VALUE_BYTES, U("\xff\0z"), 0, NULL,
-                         &err));
+  CHECK_OK(
+      statekeep_set(m, S("user:1"), S("b"), STATEKEEP_VALUE_BYTES, U("\xff\0z"), 0, NULL, &err));
   CHECK_OK(statekeep_delete(m, S("user:1"), S("a"), 0, NULL, &err));
-  expect(watch, "\"scope\":\"user:1\",\"key\":\"a\",\"op\":\"put\",\"kind\":\"json\"", "{\"n\": 1}");
+  expect(watch, "\"scope\":\"user:1\",\"key\":\"a\",\"op\":\"put\",\"kind\":\"json\"",
+         "{\"n\": 1}");
   /* Outputs for the value may be left out. */
   CHECK_JSON(statekeep_watch_next(watch, FOREVER, &change, NULL, NULL, &err), &change,
              "\"kind\":\"bytes\",\"value_gone\":false,\"last_of_commit\":true");
@@ -61,7 +62,8 @@ static void tenants(const statekeep_manager *m) {
   statekeep_manager *red = NULL;
   statekeep_watch *none = NULL;
   CHECK_OK(statekeep_manager_tenant(m, S("red"), &red, &err));
-  statekeep_watch *all = opened(m, "{\"all_tenants\":true}"), *own = opened(m, "{\"from\":\"now\"}");
+  statekeep_watch *all = opened(m, "{\"all_tenants\":true}"),
+                  *own = opened(m, "{\"from\":\"now\"}");
   statekeep_watch *reds = opened(red, "{}");
   set_json(red, "global", "k", "1");
   set_json(m, "global", "k", "2");
@@ -99,7 +101,8 @@ static void cursors(const statekeep_manager *m) {
   expect(watch, "\"key\":\"b\"", "2");
   CHECK_OK(statekeep_watch_acknowledge(watch, &err));
   CHECK_OK(statekeep_watch_close(watch));
-  CHECK_JSON(statekeep_cursor_list_json(m, &buf, &err), &buf, "[{\"name\":\"indexer\",\"sequence\":");
+  CHECK_JSON(statekeep_cursor_list_json(m, &buf, &err), &buf,
+             "[{\"name\":\"indexer\",\"sequence\":");
   CHECK_OK(statekeep_cursor_delete(m, S("indexer"), &err));
   CHECK(statekeep_cursor_delete(m, S("indexer"), &err) == STATEKEEP_STATUS_NOT_FOUND);
   CHECK(err == NULL);
@@ -109,9 +112,10 @@ static void cursors(const statekeep_manager *m) {
 static void wrong_arguments(const statekeep_manager *m) {
   statekeep_watch *watch = NULL;
   statekeep_buf buf;
-  const char *wrong[] = {"{\"from\":\"then\"}",       "{\"from\":-1}",        "{\"from\":1000000}",
-                         "{\"from\":{\"curser\":\"x\"}}", "{\"scope\":\"\\\\x\"}", "{\"tenants\":true}",
-                         "{\"from\":{\"cursor\":\"\"}}",  "[]"};
+  const char *wrong[] = {"{\"from\":\"then\"}",          "{\"from\":-1}",
+                         "{\"from\":1000000}",           "{\"from\":{\"curser\":\"x\"}}",
+                         "{\"scope\":\"\\\\x\"}",        "{\"tenants\":true}",
+                         "{\"from\":{\"cursor\":\"\"}}", "[]"};
   for (size_t at = 0; at < sizeof(wrong) / sizeof(*wrong); at++) {
     CHECK_STATUS(statekeep_watch_open(m, wrong[at], strlen(wrong[at]), &watch, &err),
                  INVALID_ARGUMENT);

@@ -1,6 +1,6 @@
 //! Runs `ffi/conformance/*.json` through the exported functions; see the README there.
 //!
-//! Here: opening, single keys, batches, scans, scopes, backups. The rest of the state engine: `engine`.
+//! Here: opening, single keys, batches, scans, scopes, backups. The rest: `engine`, `kept`.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 )]
 
 mod engine;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;

@@ -10,9 +10,8 @@ use std::path::Path;
 use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
-use crate::DiffChange;
 use crate::{
-    Change, ChangeOp, CommitKind, DiffEntry, Key, NamespaceId, QueryRow, Record, Scope,
+    Change, ChangeOp, CommitKind, DiffChange, DiffEntry, Key, NamespaceId, QueryRow, Record, Scope,
     StateDigest, Value, ValueKind, Version,
 };
 
