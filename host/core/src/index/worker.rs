@@ -9,8 +9,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::definition::Progress;
 use super::{Index, VALUE_TAG, value_prefix};
@@ -26,6 +27,8 @@ use crate::{Durability, Error, ErrorKind, KeyRange, Result, Sequence, Space};
 const STEP_RECORDS: usize = 256;
 const STEP_BYTES: usize = 1 << 20;
 const STEP_REMOVALS: usize = 512;
+/// How long a step waits before it is tried again when the committer takes no more.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The worker of a state.
 #[derive(Default)]
@@ -39,6 +42,7 @@ struct Shared {
     stop: AtomicBool,
     /// Whether the thread runs, and whether work came since it last looked.
     state: Mutex<(bool, bool)>,
+    stopping: Condvar,
 }
 
 impl IndexWorker {
@@ -77,7 +81,11 @@ impl IndexWorker {
 
     /// Ends the thread; what is not done is done after the next opening.
     pub(crate) fn stop(&self, committer: &Committer) {
-        self.shared.stop.store(true, Ordering::Release);
+        {
+            let _state = self.shared.state.lock();
+            self.shared.stop.store(true, Ordering::Release);
+            self.shared.stopping.notify_all();
+        }
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
@@ -108,6 +116,14 @@ impl Shared {
         }
     }
 
+    /// Gives a committer that has too much to do some time, unless the worker is to stop.
+    fn pause(&self) {
+        let mut state = self.state.lock();
+        if !self.stopped() {
+            self.stopping.wait_for(&mut state, BUSY_PAUSE);
+        }
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -119,15 +135,22 @@ impl Shared {
                 let progress = index.progress();
                 !progress.ready && progress.failure.is_none()
             };
-            if let Some(index) = namespace.index.all().into_iter().find(unbuilt) {
-                if let Err(error) = build_step(committer, &namespace, &index) {
+            let index = namespace.index.all().into_iter().find(unbuilt);
+            let done = match &index {
+                Some(index) => build_step(committer, &namespace, index).map(|()| true),
+                None => remove_step(committer, &namespace),
+            };
+            match (done, index) {
+                (Ok(true), _) => {}
+                (Ok(false), _) => break,
+                (Err(error), _) if error.kind() == ErrorKind::Busy => self.pause(),
+                (Err(error), Some(index)) => {
                     if error.kind() != ErrorKind::Closed {
                         tracing::error!(index = %index.name, %error, "an index is not built");
                     }
                     index.fail(&error);
                 }
-            } else if !remove_step(committer, &namespace)? {
-                break;
+                (Err(error), None) => return Err(error),
             }
         }
         Ok(())
