@@ -30,6 +30,15 @@ pub(crate) fn ephemeral_bytes(key: &[u8], record: &[u8]) -> u64 {
     (key.len() + record.len()) as u64 + OVERHEAD_BYTES
 }
 
+/// A commit that touches records in memory.
+pub(crate) struct InFlight<'a>(&'a Ephemeral);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.version.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 impl Ephemeral {
     pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
@@ -52,14 +61,11 @@ impl Ephemeral {
         self.rows.read().get(key).cloned()
     }
 
-    /// A commit that puts or removes records begins.
-    pub(crate) fn begin(&self) {
+    /// A commit that puts or removes records begins; it ends when this is dropped: when it is the
+    /// head, or has failed.
+    pub(crate) fn begin(&self) -> InFlight<'_> {
         self.version.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The commit that began is the head, or has failed.
-    pub(crate) fn end(&self) {
-        self.version.fetch_add(1, Ordering::AcqRel);
+        InFlight(self)
     }
 
     /// A number that changes with every commit here, odd while one is on its way.

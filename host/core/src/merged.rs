@@ -164,9 +164,7 @@ mod tests {
     fn memory_and_backend_are_one_list_in_both_directions() {
         let memory = Ephemeral::default();
         let record = |n: u8| Some(Arc::from([n].as_slice()));
-        memory.begin();
         memory.apply((0..200u8).step_by(3).map(|n| (vec![n], record(n))));
-        memory.begin();
         memory.apply([(vec![3], None), (vec![6], record(9))]);
         assert_eq!(memory.count(), 66);
         assert_eq!(memory.bytes(), 66 * ephemeral_bytes(b"k", b"r"));

@@ -180,19 +180,15 @@ impl Core {
             "the backend's commit_bytes_max",
             most.commit_bytes_max,
         )?;
-        if !memory.is_empty() {
-            self.namespace.ephemeral.begin();
-        }
-        let in_memory = !memory.is_empty();
+        let ephemeral = &self.namespace.ephemeral;
+        let in_flight = (!memory.is_empty()).then(|| ephemeral.begin());
         let written = Written::new(&self.namespace.cache, &ops);
         let committed = self.namespace.backend.commit(&ops, plan.durability);
         written.end(&self.namespace.cache, committed.is_ok());
-        if in_memory && committed.is_ok() {
-            self.namespace.ephemeral.apply(memory);
-        } else if in_memory {
-            self.namespace.ephemeral.end();
-        }
         committed?;
+        if in_flight.is_some() {
+            ephemeral.apply(memory);
+        }
         for (name, number) in plan.tenants {
             self.namespace.add_tenant(name, number);
         }
@@ -201,9 +197,7 @@ impl Core {
             tenant_next: plan.tenant_next,
         };
         self.namespace.publish(plan.head.sequence, plan.head.time);
-        if in_memory {
-            self.namespace.ephemeral.end();
-        }
+        drop(in_flight);
         committer.published.notify(usize::MAX);
         self.dirty = plan.durability == Durability::Relaxed;
         Ok(plan.outcomes)
