@@ -244,4 +244,22 @@ mod tests {
         }
         assert!(split_expiry_key(b"\x02abc").is_err());
     }
+    /// What every backend takes (`KEY_BYTES_NEEDED` of the plugin ABI) is enough for every key.
+    #[test]
+    fn no_row_has_a_longer_key_than_backends_must_take() {
+        let id = "i".repeat(crate::ID_BYTES_MAX);
+        let scope = crate::Scope::step(&id, &id).unwrap();
+        let key = crate::Key::new(&"k".repeat(crate::KEY_BYTES_MAX)).unwrap();
+        let data = crate::data_key(crate::TenantNumber(u32::MAX), &scope, &key);
+        let mut history = Vec::new();
+        crate::stored_key::push_history_key(&mut history, &data, crate::Sequence(1));
+        let text = format!("\"{}\"", "\\u0000".repeat(1_000));
+        let value = crate::query::order::Scalar::read(&text).unwrap();
+        let index = [value_prefix(u32::MAX), value.encoded(), data].concat();
+        assert!(
+            history.len() < index.len() && index.len() <= 1_980,
+            "{}",
+            index.len()
+        );
+    }
 }
