@@ -239,23 +239,6 @@ impl RecordCache {
         drop(ticket);
     }
 
-    /// Removes every record and voids the tickets given so far: to be called once readers ask another
-    /// backend.
-    pub(crate) fn clear(&self) {
-        let Some(cache) = &self.0 else {
-            return;
-        };
-        let entries = Pinned::new(&cache.entries);
-        for shard in &cache.shards {
-            let mut shard = shard.lock();
-            let version = cache.next_version();
-            for stripe in &mut shard.stripes {
-                stripe.version = version;
-            }
-            shard.queues.clear(&entries);
-        }
-    }
-
     /// What the cache did and holds; not one instant's picture while others use it.
     pub(crate) fn facts(&self) -> CacheFacts {
         let Some(cache) = &self.0 else {

@@ -49,11 +49,6 @@ impl Ephemeral {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Number of records.
-    pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         if self.is_empty() {
             return None;

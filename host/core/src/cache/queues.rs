@@ -103,13 +103,6 @@ impl Queues {
         }
     }
 
-    /// Removes every entry of the shard.
-    pub(super) fn clear(&mut self, entries: &Pinned<'_>) {
-        while let Some(entry) = self.small.pop().or_else(|| self.main.pop()) {
-            entries.remove(entry.key());
-        }
-    }
-
     /// One step towards room: an entry leaves, or moves on because it was read. False when there is
     /// none.
     fn evict(&mut self, entries: &Pinned<'_>, chances: &mut usize) -> bool {

@@ -347,7 +347,7 @@ impl Rows {
             self.rows.push(Row {
                 space: Space::Index,
                 key: Bytes::Arena(start..end),
-                value: put.then(|| Bytes::Arena(end..end)),
+                value: put.then_some(Bytes::Arena(end..end)),
             });
         }
     }

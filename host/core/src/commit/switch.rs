@@ -15,13 +15,16 @@ use crate::namespace::Namespace;
 use crate::state_dir::{NamespaceId, StateDir};
 use crate::{Backend, Error, ErrorKind, Result};
 
+/// Completes a namespace at its turn.
+pub(crate) type Complete = dyn FnOnce(&Turn<'_>) -> Result<Arc<dyn Backend>> + Send;
+
 /// A namespace on stable storage, not yet in use, and what is left to do at its turn.
 pub(crate) struct SwitchWork {
     /// The namespace that the new one was made from; with another one in use nothing is done.
     pub(crate) from: Option<NamespaceId>,
     pub(crate) to: NamespaceId,
     /// Completes the new namespace, durably, and hands its backend over.
-    pub(crate) complete: Box<dyn FnOnce(&Turn<'_>) -> Result<Arc<dyn Backend>> + Send>,
+    pub(crate) complete: Box<Complete>,
     pub(crate) heritage: Heritage,
     pub(crate) dir: StateDir,
     /// Replaces CURRENT; `Indeterminate` when a power cut may bring the old one back.

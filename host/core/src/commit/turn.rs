@@ -40,8 +40,11 @@ pub(crate) struct TurnRows {
     /// A number for the caller, handed back in [`Done::count`].
     pub(crate) count: u64,
     /// Called once the rows are written and before the next commit.
-    pub(crate) after: Option<Box<dyn FnOnce(&Namespace) + Send>>,
+    pub(crate) after: Option<Box<After>>,
 }
+
+/// What is done once the rows of a turn are written.
+pub(crate) type After = dyn FnOnce(&Namespace) + Send;
 
 pub(crate) type TurnWork = dyn FnOnce(&Turn<'_>) -> Result<TurnRows> + Send;
 

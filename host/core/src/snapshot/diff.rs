@@ -215,11 +215,13 @@ fn find(first: &Snapshot, second: &Snapshot, candidates: &mut Candidates) -> Res
     })
 }
 
+type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 fn scan(
     backend: &dyn crate::Backend,
     space: Space,
     range: KeyRange<'_>,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+    visit: &mut Visitor<'_>,
 ) -> Result<()> {
     let mut cursor = backend.scan(space, range)?;
     loop {

@@ -85,10 +85,10 @@ impl BlockingTenant {
         let mut newer = None;
         let mut take = |page: &mut HistoryPage, span: Span| -> Result<bool> {
             let gone = span.until.filter(|until| newer != Some(*until));
-            if let Some(at) = gone {
-                if !page.push(namespace, at, newer, None, options.before, limit)? {
-                    return Ok(false);
-                }
+            if let Some(at) = gone
+                && !page.push(namespace, at, newer, None, options.before, limit)?
+            {
+                return Ok(false);
             }
             newer = Some(span.first);
             let (first, until) = (span.first, span.until);

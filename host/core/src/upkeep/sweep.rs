@@ -30,7 +30,7 @@ impl Upkeep {
             Ok(report)
         };
         self.run("sweep", work, |status, report| {
-            status.last_sweep = Some(report)
+            status.last_sweep = Some(report);
         })
     }
 
