@@ -12,7 +12,7 @@ struct Reading {
     ticket: FillTicket,
     key: u8,
     answer: Option<Option<Vec<u8>>>,
-    /// No commit or clear was under way at any time since the miss.
+    /// No commit was under way at any time since the miss.
     undisturbed: bool,
 }
 
@@ -39,7 +39,6 @@ enum Step {
     Begin(Vec<(u8, bool)>),
     Apply(usize),
     End(usize, End),
-    Clear,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -56,7 +55,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => prop::collection::vec((key, prop::bool::weighted(0.8)), 1..4).prop_map(Step::Begin),
         3 => (0_usize..2).prop_map(Step::Apply),
         3 => (0_usize..2, end).prop_map(|(at, end)| Step::End(at, end)),
-        1 => Just(Step::Clear),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -211,15 +209,6 @@ impl Model {
             Step::Begin(keys) => self.begin(keys),
             Step::Apply(at) => self.apply(at),
             Step::End(at, how) => self.end(at, &how),
-            Step::Clear => {
-                self.disturb();
-                self.held.clear();
-                if self.commits.is_empty() {
-                    // Readers ask another backend from now on, an empty one.
-                    self.backend.clear();
-                }
-                self.cache.clear();
-            }
         }
         let facts = self.cache.facts();
         assert!(facts.bytes <= facts.bytes_max);

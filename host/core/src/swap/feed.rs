@@ -55,7 +55,6 @@ impl SwapFeed {
     }
 
     /// Whether a swap needs all of the past, so that nothing is trimmed now.
-    #[allow(dead_code, reason = "for the upkeep")]
     pub(crate) fn holds_past(&self) -> bool {
         self.0.lock().is_some()
     }
