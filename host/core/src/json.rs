@@ -331,6 +331,37 @@ mod tests {
     }
 
     #[test]
+    fn a_change_has_a_value_where_there_is_one() {
+        let mut change = Change {
+            sequence: Sequence(7),
+            time: UnixMs(1),
+            kind: CommitKind::Commit,
+            principal: "ada".to_owned(),
+            correlation_id: String::new(),
+            tenant: String::new(),
+            scope: Some("agent:1".parse().unwrap()),
+            key: Some(Key::new("k").unwrap()),
+            op: Some(ChangeOp::Put),
+            value: Some(Value::json("1.50").unwrap()),
+            value_gone: false,
+            last_of_commit: true,
+        };
+        let facts = r#"{"sequence":7,"time_unix_ms":1,"commit_kind":"commit","principal":"ada","#
+            .to_owned()
+            + r#""correlation_id":"","tenant":"","scope":"agent:1","key":"k","op":"put","#;
+        let rest = r#""value_gone":false,"last_of_commit":true"#;
+        assert_eq!(
+            serde_json::to_string(&change).unwrap(),
+            format!(r#"{facts}"kind":"json",{rest},"value":1.50}}"#)
+        );
+        change.value = None;
+        assert_eq!(
+            serde_json::to_string(&change).unwrap(),
+            format!(r#"{facts}"kind":null,{rest}}}"#)
+        );
+    }
+
+    #[test]
     fn base64_is_padded() {
         for (raw, packed) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
             assert_eq!(base64(raw.as_bytes()), packed);
