@@ -364,7 +364,8 @@ statekeep_status statekeep_error_message(const statekeep_error *error,
 
 /**
  * The error as one JSON object: `code`, `status`, `retryable`, and what else is known, such as
- * `limit_name`, `limit`, `actual`, `path` or `holder`. Lent as the message is. `[any-thread]`
+ * `limit_name`, `limit`, `actual`, `path`, `holder`, `current_sequence` (of a CONFLICT; null when the
+ * key is not there) or `oldest_sequence` (of COMPACTED). Lent as the message is. `[any-thread]`
  * Since: 0.1
  */
 statekeep_status statekeep_error_detail_json(const statekeep_error *error,

@@ -307,7 +307,7 @@ impl Story<'_> {
             // Small pages, so that several are read.
             page_keys: 2,
         };
-        let is_open = call(a, |err| unsafe {
+        let is_open = call(a, |err| {
             let (options, out) = (&raw const options, &raw mut handle);
             self.open_scan(step, &scope, options, out, err)
         });
