@@ -126,6 +126,8 @@ pub unsafe extern "C" fn statekeep_watch_open(
 /// `value_gone` (it was asked for and is not kept any more), `last_of_commit`. With the commit kind
 /// `"restore"` the whole state was replaced, and `scope`, `key` and `op` are null. The value goes to
 /// `out_kind`, 0 without one, and `out_value`, which both may be NULL. The caller frees both buffers.
+/// With a NULL `out_change` the change stays to be handed out: OK says that the next call has one, and
+/// `timeout_ms` must not be negative.
 /// `[any-thread]`: a change goes to one of the callers. Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_watch_next(
@@ -137,14 +139,20 @@ pub unsafe extern "C" fn statekeep_watch_next(
     err: *mut *mut Error,
 ) -> Status {
     guard!(err, zero(out_change, out_kind, out_value), || {
-        need(out_change, "out_change")?;
         let place = handle::get::<Place>(watch)?;
-        let change: Change = match u64::try_from(timeout_ms) {
-            Err(_) => place.0.next_blocking()?,
-            Ok(ms) => place
+        let timeout = u64::try_from(timeout_ms).map(Duration::from_millis);
+        let late = || Failure::new(Status::TIMEOUT, String::new());
+        if out_change.is_null() {
+            let timeout = timeout.map_err(|_| Failure::invalid("timeout_ms", "it is negative"))?;
+            return place
                 .0
-                .next_timeout(Duration::from_millis(ms))?
-                .ok_or_else(|| Failure::new(Status::TIMEOUT, String::new()))?,
+                .ready_timeout(timeout)?
+                .then_some(())
+                .ok_or_else(late);
+        }
+        let change: Change = match timeout {
+            Err(_) => place.0.next_blocking()?,
+            Ok(timeout) => place.0.next_timeout(timeout)?.ok_or_else(late)?,
         };
         let facts = engine::to_text(&change.facts())?;
         // SAFETY: the header's contract for outputs; a buffer that nobody takes is not made.

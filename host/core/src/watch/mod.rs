@@ -172,15 +172,34 @@ impl Watch {
         self.wait(Instant::now().checked_add(timeout))
     }
 
+    /// Waits until there is a change to hand out, and leaves it there; whether there is one. For those
+    /// who wait on another thread than the one that takes the change, as an event loop does.
+    ///
+    /// # Errors
+    /// `Closed` once the state or the watch is closed.
+    pub fn ready_timeout(&self, timeout: Duration) -> Result<bool> {
+        let until = Instant::now().checked_add(timeout);
+        Ok(self.wait_for(until, |_| Some(()))?.is_some())
+    }
+
     fn wait(&self, until: Option<Instant>) -> Result<Option<Change>> {
+        self.wait_for(until, Shared::take)
+    }
+
+    /// Waits for what `found` makes of a change that is there.
+    fn wait_for<T>(
+        &self,
+        until: Option<Instant>,
+        found: impl Fn(&Shared) -> Option<T>,
+    ) -> Result<Option<T>> {
         let published = &self.shared.lease.committer.published;
         loop {
-            if let Some(change) = self.poll(until)? {
+            if let Some(change) = self.poll(until, &found)? {
                 return Ok(Some(change));
             }
             // Listens first and looks then, so that no commit comes between the two.
             let listener = published.listen();
-            if let Some(change) = self.poll(until)? {
+            if let Some(change) = self.poll(until, &found)? {
                 return Ok(Some(change));
             }
             match until {
@@ -194,13 +213,17 @@ impl Watch {
         }
     }
 
-    /// The next change if there is one; looks no further once the time is over.
-    fn poll(&self, until: Option<Instant>) -> Result<Option<Change>> {
+    /// What `found` makes of the next change if there is one; looks no further once the time is over.
+    fn poll<T>(
+        &self,
+        until: Option<Instant>,
+        found: impl Fn(&Shared) -> Option<T>,
+    ) -> Result<Option<T>> {
         loop {
             match self.shared.step()? {
                 Step::Ready => {
-                    if let Some(change) = self.shared.take() {
-                        return Ok(Some(change));
+                    if let Some(found) = found(&self.shared) {
+                        return Ok(Some(found));
                     }
                 }
                 Step::Nothing => return Ok(None),
