@@ -358,6 +358,26 @@ fn until_someone_waits(manager: &StateManager) {
 }
 
 #[test]
+fn who_waits_for_a_change_leaves_it_to_who_takes_it() {
+    let manager = open(&SimDisk::new());
+    let tenant = manager.default_tenant().blocking();
+    let watch = tenant.watch(&WatchOptions::default()).unwrap();
+    assert!(!watch.ready_timeout(Duration::ZERO).unwrap());
+    thread::scope(|threads| {
+        let waiting = threads.spawn(|| watch.ready_timeout(Duration::from_secs(600)));
+        until_someone_waits(&manager);
+        tenant.put("global", "k", "v");
+        assert!(waiting.join().unwrap().unwrap());
+    });
+    assert!(watch.ready_timeout(Duration::ZERO).unwrap());
+    assert_eq!(all_told(&watch), [row(1, " global k", "v")]);
+    assert!(!watch.ready_timeout(Duration::ZERO).unwrap());
+    watch.close();
+    let error = watch.ready_timeout(Duration::ZERO).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[test]
 fn whoever_waits_hears_of_a_commit_and_of_the_end() {
     let disk = SimDisk::new();
     let manager = open(&disk);
