@@ -13,6 +13,8 @@ works on the same state.
 from __future__ import annotations
 
 from ._ffi import ffi as _ffi, lib as _lib
+from ._options import NEVER
+from .atomic import ABSENT
 from .backups import Backup, Backups, RestoreReport, VerifyReport
 from .batch import Batch
 from .errors import (
@@ -44,29 +46,46 @@ from .errors import (
     Unsupported,
     Vetoed,
 )
+from .namespaces import Namespace, SwapReport
 from .operation import Progress
+from .past import Difference, History, Version
 from .plugins import Plugin, Plugins
-from .scope import Scope
+from .query import Explanation, Index, Row, Rows
+from .records import Record
+from .scope import Scope, ScopeView
+from .snapshot import Snapshot
 from .state import State, open
+from .transaction import Savepoint, Transaction
+from .upkeep import TrimReport, UpkeepStatus
+from .watch import Change, Cursor, Watch
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ABSENT",
     "AlreadyExists",
     "Backup",
     "Backups",
     "Batch",
     "Busy",
     "Cancelled",
+    "Change",
     "Closed",
     "Compacted",
     "Conflict",
     "Corrupt",
+    "Cursor",
+    "Difference",
     "Error",
+    "Explanation",
     "Forked",
+    "History",
     "Incompatible",
     "Indeterminate",
+    "Index",
     "InvalidArgument",
+    "NEVER",
+    "Namespace",
     "NoSpace",
     "NotFound",
     "OutOfMemory",
@@ -78,17 +97,29 @@ __all__ = [
     "Poisoned",
     "Progress",
     "ReadOnly",
+    "Record",
     "Reentrant",
     "RestoreReport",
+    "Row",
+    "Rows",
+    "Savepoint",
     "Scope",
+    "ScopeView",
+    "Snapshot",
     "State",
     "StorageError",
+    "SwapReport",
     "Timeout",
     "TooLarge",
+    "Transaction",
+    "TrimReport",
     "Unavailable",
     "Unsupported",
+    "UpkeepStatus",
     "VerifyReport",
+    "Version",
     "Vetoed",
+    "Watch",
     "library_version",
     "open",
 ]

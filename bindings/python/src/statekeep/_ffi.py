@@ -1,11 +1,13 @@
 """What every module needs of the native library: errors turned into exceptions, bytes in and out.
 
-Nothing here keeps a pointer beyond the call that it was given for.
+`call`, `found`, `document`, `number` and `handle` make one call each, with room for its error and its
+output at the end of the arguments. Nothing here keeps a pointer beyond the call that it was given for.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from . import errors
@@ -63,6 +65,48 @@ def take(buf: Any) -> bytes:
         lib.statekeep_buf_free(buf)
 
 
+def call(function: Any, *arguments: Any) -> None:
+    """Calls; raises unless the status is OK."""
+    err = new_err()
+    check(function(*arguments, err), err)
+
+
+def found(function: Any, *arguments: Any) -> bool:
+    """Calls; whether what was asked for is there."""
+    err = new_err()
+    status = function(*arguments, err)
+    if status == lib.STATEKEEP_STATUS_NOT_FOUND and err[0] == ffi.NULL:
+        return False
+    check(status, err)
+    return True
+
+
+def document(function: Any, *arguments: Any) -> Any:
+    """Calls; the JSON document that it answers."""
+    out = ffi.new("statekeep_buf *")
+    call(function, *arguments, out)
+    return json.loads(take(out))
+
+
+def number(kind: str, function: Any, *arguments: Any) -> Any:
+    """Calls; the number of a C type that it answers."""
+    out = ffi.new(f"{kind} *")
+    call(function, *arguments, out)
+    return out[0]
+
+
+def handle(kind: str, function: Any, *arguments: Any) -> Any:
+    """Calls; the handle that it makes."""
+    out = ffi.new(f"{kind} **")
+    call(function, *arguments, out)
+    return out[0]
+
+
+def invalid(message: str) -> errors.InvalidArgument:
+    """The exception for an argument that the library need not be asked about."""
+    return errors.InvalidArgument(message, code="INVALID_ARGUMENT", status=-1)
+
+
 def utf8(text: str, what: str) -> bytes:
     """A name as the library takes it."""
     if not isinstance(text, str):
@@ -70,4 +114,34 @@ def utf8(text: str, what: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise errors.InvalidArgument(f"{what} is not valid Unicode: {error}", code="INVALID_ARGUMENT", status=-1) from error
+        raise invalid(f"{what} is not valid Unicode: {error}") from error
+
+
+def name(text: str, what: str) -> tuple[bytes, int]:
+    """A name as pointer and length."""
+    raw = utf8(text, what)
+    return raw, len(raw)
+
+
+def place(scope: str, key: str) -> tuple[bytes, int, bytes, int]:
+    """A scope and a key as pointers and lengths."""
+    raw_scope, raw_key = utf8(scope, "scope"), utf8(key, "key")
+    return raw_scope, len(raw_scope), raw_key, len(raw_key)
+
+
+def options(members: Mapping[str, Any]) -> tuple[bytes, int]:
+    """A JSON object without its None members, as pointer and length."""
+    try:
+        text = json.dumps({name: member for name, member in members.items() if member is not None})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise invalid(f"the options cannot be written as JSON: {error}") from error
+    return text.encode(), len(text)
+
+
+def unsigned(value: int, what: str) -> int:
+    """A number that fits into 64 bits without a sign."""
+    if not isinstance(value, int):
+        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
+    if not 0 <= value < 1 << 64:
+        raise invalid(f"{what} must be from 0 to 2**64 - 1, not {value}")
+    return value

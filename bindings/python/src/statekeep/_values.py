@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeAlias, Union
 
-from . import errors
-from ._ffi import BYTES, JSON
+from ._ffi import BYTES, JSON, invalid
 
 Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
 Value: TypeAlias = Union[Json, bytes]
@@ -23,10 +22,8 @@ def encode(value: Any) -> tuple[int, bytes]:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return JSON, text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise errors.InvalidArgument(
-            f"the value cannot be stored as JSON: {error}; pass bytes to store it raw",
-            code="INVALID_ARGUMENT",
-            status=-1,
+        raise invalid(
+            f"the value cannot be stored as JSON: {error}; pass bytes to store it raw"
         ) from error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ._ffi import check, ffi, lib, new_err, take, utf8
+from ._ffi import document, handle, lib, name, options
+from ._time import moment
 from .operation import ProgressCallback, finish
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Backup:
         return cls(
             id=row["id"],
             kind=row["kind"],
-            created=datetime.fromtimestamp(row["time_unix_ms"] / 1000, timezone.utc),
+            created=moment(row["time_unix_ms"]),
             sequence=row["sequence_to"] if "sequence_to" in row else row["sequence"],
             records=row["records"],
             raw_bytes=row["raw_bytes"],
@@ -87,29 +87,17 @@ class Backups:
         progress: ProgressCallback | None = None,
     ) -> Backup:
         """A full backup of one instant; writers go on. `progress` is called on this thread."""
-        options: dict[str, Any] = {"tags": list(tags)}
-        if label:
-            options["label"] = label
-        if codec is not None:
-            options["codec"] = codec
-        if level is not None:
-            options["level"] = level
-        text = json.dumps(options).encode()
-        err, op = new_err(), ffi.new("statekeep_op **")
-        check(lib.statekeep_backup_create_start(self._state.handle, text, len(text), op, err), err)
-        return Backup.of(finish(op[0], progress))
+        asked = options({"tags": list(tags), "label": label or None, "codec": codec, "level": level})
+        return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress))
 
     def list(self) -> list[Backup]:
         """All backups, oldest first."""
-        err, out = new_err(), ffi.new("statekeep_buf *")
-        check(lib.statekeep_backup_list_json(self._state.handle, out, err), err)
-        return [Backup.of(row) for row in json.loads(take(out))["backups"]]
+        rows = document(lib.statekeep_backup_list_json, self._state.handle)["backups"]
+        return [Backup.of(row) for row in rows]
 
     def show(self, backup: str | Backup) -> Backup:
         """One backup, whole."""
-        raw, err, out = _id(backup), new_err(), ffi.new("statekeep_buf *")
-        check(lib.statekeep_backup_show_json(self._state.handle, raw, len(raw), out, err), err)
-        return Backup.of(json.loads(take(out)))
+        return Backup.of(document(lib.statekeep_backup_show_json, self._state.handle, *_id(backup)))
 
     def verify(
         self,
@@ -119,12 +107,8 @@ class Backups:
         progress: ProgressCallback | None = None,
     ) -> VerifyReport:
         """Reads and checks a backup: every byte, or with `quick` only manifest and sizes."""
-        raw, err, op = _id(backup), new_err(), ffi.new("statekeep_op **")
         level = lib.STATEKEEP_VERIFY_QUICK if quick else lib.STATEKEEP_VERIFY_FULL
-        check(
-            lib.statekeep_backup_verify_start(self._state.handle, raw, len(raw), level, op, err), err
-        )
-        row = finish(op[0], progress)
+        row = self._run(lib.statekeep_backup_verify_start, (*_id(backup), level), progress)
         return VerifyReport(
             is_valid=row["is_valid"],
             checksum_valid=row["checksum_valid"],
@@ -138,20 +122,19 @@ class Backups:
         self, backup: str | Backup, *, progress: ProgressCallback | None = None
     ) -> RestoreReport:
         """Replaces the whole state by a backup, all or nothing; open handles stay valid."""
-        raw, err, op = _id(backup), new_err(), ffi.new("statekeep_op **")
-        check(
-            lib.statekeep_backup_restore_start(
-                self._state.handle, raw, len(raw), ffi.NULL, 0, op, err
-            ),
-            err,
-        )
-        row = finish(op[0], progress)
+        asked = *_id(backup), *options({})
+        row = self._run(lib.statekeep_backup_restore_start, asked, progress)
         return RestoreReport(**{name: row[name] for name in RestoreReport.__dataclass_fields__})
+
+    def _run(
+        self, start: Any, arguments: tuple[Any, ...], progress: ProgressCallback | None
+    ) -> dict[str, Any]:
+        return finish(handle("statekeep_op", start, self._state.handle, *arguments), progress)
 
 
 def _problem(row: dict[str, Any]) -> str:
     return f"{row['object']}: {row['what']}" if row.get("object") else str(row["what"])
 
 
-def _id(backup: str | Backup) -> bytes:
-    return utf8(backup.id if isinstance(backup, Backup) else backup, "backup id")
+def _id(backup: str | Backup) -> tuple[bytes, int]:
+    return name(backup.id if isinstance(backup, Backup) else backup, "backup id")

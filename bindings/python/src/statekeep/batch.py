@@ -6,10 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from ._ffi import check, ffi, lib, new_err, utf8
+from ._ffi import call, ffi, handle, lib, number, place
+from ._options import Durability, SetOptions, durability_number, set_options
 from ._values import encode
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .state import State
 
 
@@ -21,51 +24,34 @@ class Batch:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        err, out = new_err(), ffi.new("statekeep_batch **")
-        check(lib.statekeep_batch_new(out, err), err)
-        self._batch = ffi.gc(out[0], lib.statekeep_batch_free)
+        made = handle("statekeep_batch", lib.statekeep_batch_new)
+        self._batch = ffi.gc(made, lib.statekeep_batch_free)
         self._open = True
 
-    def set(self, scope: str, key: str, value: Any) -> Batch:
-        """Stores a value; of several changes to a key the last one counts."""
-        raw_scope, raw_key = utf8(scope, "scope"), utf8(key, "key")
+    def set(self, scope: str, key: str, value: Any, **how: Unpack[SetOptions]) -> Batch:
+        """Stores a value; of several changes to a key the last one counts. Of several durabilities the
+        safest holds."""
         kind, data = encode(value)
-        err = new_err()
-        check(
-            lib.statekeep_batch_set(
-                self._usable(), raw_scope, len(raw_scope), raw_key, len(raw_key),
-                kind, data, len(data), err,
-            ),
-            err,
+        call(
+            lib.statekeep_batch_set_with, self._usable(), *place(scope, key),
+            kind, data, len(data), set_options(**how),
         )
         return self
 
     def delete(self, scope: str, key: str) -> Batch:
         """Removes a key; a missing one is no error."""
-        raw_scope, raw_key, err = utf8(scope, "scope"), utf8(key, "key"), new_err()
-        check(
-            lib.statekeep_batch_delete(
-                self._usable(), raw_scope, len(raw_scope), raw_key, len(raw_key), err
-            ),
-            err,
-        )
+        call(lib.statekeep_batch_delete, self._usable(), *place(scope, key))
         return self
 
-    def commit(self) -> int:
+    def commit(self, *, durability: Durability | None = None) -> int:
         """Commits all changes and returns the sequence; the batch is used up."""
-        err, sequence = new_err(), ffi.new("uint64_t *")
-        batch = self._usable()
+        batch, wanted = self._usable(), durability_number(durability)
         self._open = False
         try:
-            check(
-                lib.statekeep_batch_commit(
-                    batch, self._state.handle, lib.STATEKEEP_DURABILITY_DEFAULT, sequence, err
-                ),
-                err,
-            )
+            commit = lib.statekeep_batch_commit
+            return int(number("uint64_t", commit, batch, self._state.handle, wanted))
         finally:
             ffi.release(self._batch)
-        return int(sequence[0])
 
     def _usable(self) -> Any:
         if not self._open:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ._ffi import check, fail, ffi, lib, new_err, take
+from ._ffi import call, document, fail, ffi, lib, new_err
 
 _PHASES = {
     lib.STATEKEEP_OP_PHASE_WAITING: "waiting",
@@ -15,6 +14,8 @@ _PHASES = {
     lib.STATEKEEP_OP_PHASE_COPYING: "copying",
     lib.STATEKEEP_OP_PHASE_COMMITTING: "committing",
     lib.STATEKEEP_OP_PHASE_DONE: "done",
+    lib.STATEKEEP_OP_PHASE_FOLLOWING: "following",
+    lib.STATEKEEP_OP_PHASE_VERIFYING: "verifying",
 }
 
 #: How often a progress callback is called, in milliseconds.
@@ -23,7 +24,8 @@ PROGRESS_INTERVAL_MS = 100
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an operation is."""
+    """How far an operation is. A total of 0 is not known; `commits_behind` are those that a swap has
+    still to take over."""
 
     phase: str
     records: int
@@ -31,6 +33,7 @@ class Progress:
     bytes_in: int
     bytes_out: int
     bytes_total: int
+    commits_behind: int
     done: bool
 
 
@@ -51,9 +54,7 @@ def finish(op: Any, progress: ProgressCallback | None) -> dict[str, Any]:
                 progress(_progress(op, done))
             if done:
                 break
-        out = ffi.new("statekeep_buf *")
-        check(lib.statekeep_op_result_json(op, out, err), err)
-        result: dict[str, Any] = json.loads(take(out))
+        result: dict[str, Any] = document(lib.statekeep_op_result_json, op)
         return result
     except BaseException:
         lib.statekeep_op_cancel(op, ffi.NULL)
@@ -64,9 +65,9 @@ def finish(op: Any, progress: ProgressCallback | None) -> dict[str, Any]:
 
 
 def _progress(op: Any, done: bool) -> Progress:
-    raw, err = ffi.new("statekeep_progress *"), new_err()
+    raw = ffi.new("statekeep_progress *")
     raw.struct_size = ffi.sizeof("statekeep_progress")
-    check(lib.statekeep_op_progress(op, raw, err), err)
+    call(lib.statekeep_op_progress, op, raw)
     return Progress(
         phase=_PHASES.get(raw.phase, "working"),
         records=raw.records,
@@ -74,5 +75,6 @@ def _progress(op: Any, done: bool) -> Progress:
         bytes_in=raw.bytes_in,
         bytes_out=raw.bytes_out,
         bytes_total=raw.bytes_total,
+        commits_behind=raw.commits_behind,
         done=done,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._ffi import check, ffi, lib, new_err, take, utf8
+from ._ffi import document, lib, name
 
 if TYPE_CHECKING:
     from .state import State
@@ -49,12 +48,9 @@ class Plugins:
 
     def list(self) -> list[Plugin]:
         """Built-in and loaded plugins."""
-        err, out = new_err(), ffi.new("statekeep_buf *")
-        check(lib.statekeep_plugin_list_json(self._state.handle, out, err), err)
-        return [Plugin.of(row) for row in json.loads(take(out))]
+        return [Plugin.of(row) for row in document(lib.statekeep_plugin_list_json, self._state.handle)]
 
     def load(self, path: str | os.PathLike[str]) -> Plugin:
         """Checks and loads a plugin library; it stays loaded for the life of the process."""
-        raw, err, out = utf8(os.fspath(path), "path"), new_err(), ffi.new("statekeep_buf *")
-        check(lib.statekeep_plugin_load(self._state.handle, raw, len(raw), out, err), err)
-        return Plugin.of(json.loads(take(out)))
+        raw = name(os.fspath(path), "path")
+        return Plugin.of(document(lib.statekeep_plugin_load, self._state.handle, *raw))

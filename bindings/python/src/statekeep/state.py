@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import json
 import os
-import weakref
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import errors
-from ._ffi import check, fail, ffi, lib, new_err, take, utf8
-from ._values import decode, encode
+from ._ffi import call, document, ffi, found, handle, lib, name, number, place
+from ._options import Durability, SetOptions, durability_number, set_options
+from ._reader import Reads, Writer
+from ._values import encode
+from .atomic import Atomics
 from .backups import Backups
 from .batch import Batch
+from .namespaces import Namespaces
+from .past import Past
 from .plugins import Plugins
+from .query import Queries
 from .scope import Scope
+from .transaction import Transactions
+from .upkeep import Upkeep
+from .watch import Watches
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-class State:
+class State(Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Namespaces):
     """Durable state, shared with every other language in the process that opened the same path.
 
     Values are anything JSON can say, or `bytes`. Use it as a context manager, or call `close()`.
     All methods may be called from any thread; they release the GIL.
     """
 
-    def __init__(self, handle: Any, origin: State | None = None) -> None:
-        self._handle = handle
-        self._origin = origin  # A tenant keeps the state alive that it was made from.
-        # Only for a state that nobody closed: what its closing says, nobody hears.
-        self._finalizer = weakref.finalize(self, lib.statekeep_manager_close, handle, ffi.NULL)
+    _what = "state"
+    _reads = Reads(
+        lib.statekeep_get, lib.statekeep_exists, lib.statekeep_record_json, lib.statekeep_scan_open
+    )
 
-    @property
-    def handle(self) -> Any:
-        """The C handle; raises once the state is closed."""
-        if not self._finalizer.alive:
-            raise errors.Closed("the state is closed; open it again", code="CLOSED", status=-10)
-        return self._handle
+    def __init__(self, pointer: Any, maker: State | None = None) -> None:
+        # Only for a state that nobody closed: what its closing says, nobody hears.
+        super().__init__(pointer, lib.statekeep_manager_close, ffi.NULL)
+        self._maker = maker  # A tenant keeps the state alive that it was made from.
 
     def close(self) -> None:
         """Closes this handle; the manager flushes and ends with the last one in the process.
@@ -44,25 +50,7 @@ class State:
         Raises when that flush failed: relaxed commits may be lost then. May be repeated.
         """
         if self._finalizer.detach() is not None:
-            err = new_err()
-            check(lib.statekeep_manager_close(self._handle, err), err)
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close()` was called."""
-        return not self._finalizer.alive
-
-    def __enter__(self) -> State:
-        self.handle
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            call(lib.statekeep_manager_close, self._pointer)
 
     def __repr__(self) -> str:
         return "<statekeep.State closed>" if self.closed else f"<statekeep.State {self.info['path']!r}>"
@@ -72,9 +60,7 @@ class State:
     @property
     def info(self) -> dict[str, Any]:
         """Path, backend, tenant, head sequence and so on."""
-        err, out = new_err(), ffi.new("statekeep_buf *")
-        check(lib.statekeep_manager_info_json(self.handle, out, err), err)
-        info: dict[str, Any] = json.loads(take(out))
+        info: dict[str, Any] = document(lib.statekeep_manager_info_json, self.handle)
         return info
 
     def scope(self, name: str = "global") -> Scope:
@@ -83,71 +69,44 @@ class State:
 
     def scopes(self) -> list[str]:
         """The scopes that hold keys, in order."""
-        err, out = new_err(), ffi.new("statekeep_buf *")
-        check(lib.statekeep_scope_list_json(self.handle, out, err), err)
-        scopes: list[str] = json.loads(take(out))
+        scopes: list[str] = document(lib.statekeep_scope_list_json, self.handle)
         return scopes
 
-    def tenant(self, name: str) -> State:
+    def tenant(self, tenant: str) -> State:
         """A handle that can only see and build keys of one tenant."""
-        err, out, raw = new_err(), ffi.new("statekeep_manager **"), utf8(name, "tenant")
-        check(lib.statekeep_manager_tenant(self.handle, raw, len(raw), out, err), err)
-        return State(out[0], self)
+        raw = name(tenant, "tenant")
+        return State(handle("statekeep_manager", lib.statekeep_manager_tenant, self.handle, *raw), self)
+
+    def with_origin(self, *, principal: str = "", correlation_id: str = "") -> State:
+        """A handle whose commits say who made them and what they belong to, as `history` and `watch`
+        tell."""
+        who = *name(principal, "principal"), *name(correlation_id, "correlation_id")
+        made = handle("statekeep_manager", lib.statekeep_manager_with_origin, self.handle, *who)
+        return State(made, self)
 
     # Single keys.
 
-    def get(self, scope: str, key: str, default: Any = None) -> Any:
-        """The value of a key, or `default`."""
-        found, value = self._get(scope, key)
-        return value if found else default
+    def set(self, scope: str, key: str, value: Any, **how: Unpack[SetOptions]) -> int:
+        """Stores a value and returns the sequence of the commit; durable when it returns.
 
-    def _get(self, scope: str, key: str) -> tuple[bool, Any]:
-        raw_scope, raw_key = utf8(scope, "scope"), utf8(key, "key")
-        err, out, kind = new_err(), ffi.new("statekeep_buf *"), ffi.new("uint32_t *")
-        status = lib.statekeep_get(
-            self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key), kind, out, err
-        )
-        if status == lib.STATEKEEP_STATUS_NOT_FOUND:
-            return False, None
-        check(status, err)
-        return True, decode(kind[0], take(out))
-
-    def set(self, scope: str, key: str, value: Any) -> int:
-        """Stores a value and returns the sequence of the commit; durable when it returns."""
-        raw_scope, raw_key = utf8(scope, "scope"), utf8(key, "key")
+        `ttl` (a `timedelta` or seconds) or `expires` (a `datetime`) end it: from then on the key is not
+        there, everywhere at once. `cls` is what it is: `"critical"`, `"standard"`, `"bulk"`,
+        `"archive"`, or `"ephemeral"` for memory only.
+        """
         kind, data = encode(value)
-        err, sequence = new_err(), ffi.new("uint64_t *")
-        check(
-            lib.statekeep_set(
-                self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key),
-                kind, data, len(data), lib.STATEKEEP_DURABILITY_DEFAULT, sequence, err,
-            ),
-            err,
+        sequence: int = number(
+            "uint64_t", lib.statekeep_set_with, self.handle, *place(scope, key),
+            kind, data, len(data), set_options(**how),
         )
-        return int(sequence[0])
+        return sequence
 
-    def delete(self, scope: str, key: str) -> bool:
+    def delete(self, scope: str, key: str, *, durability: Durability | None = None) -> bool:
         """Removes a key; answers whether it was there."""
-        raw_scope, raw_key, err = utf8(scope, "scope"), utf8(key, "key"), new_err()
-        status = lib.statekeep_delete(
-            self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key),
-            lib.STATEKEEP_DURABILITY_DEFAULT, ffi.NULL, err,
-        )
-        if status == lib.STATEKEEP_STATUS_NOT_FOUND:
-            return False
-        check(status, err)
-        return True
+        wanted = durability_number(durability)
+        return found(lib.statekeep_delete, self.handle, *place(scope, key), wanted, ffi.NULL)
 
-    def exists(self, scope: str, key: str) -> bool:
-        """Whether the key is there."""
-        raw_scope, raw_key, err = utf8(scope, "scope"), utf8(key, "key"), new_err()
-        status = lib.statekeep_exists(
-            self.handle, raw_scope, len(raw_scope), raw_key, len(raw_key), err
-        )
-        if status == lib.STATEKEEP_STATUS_NOT_FOUND:
-            return False
-        check(status, err)
-        return True
+    def _clear(self, scope: str) -> None:
+        call(lib.statekeep_scope_clear, self.handle, *name(scope, "scope"), ffi.NULL)
 
     # Many keys at once.
 
@@ -163,16 +122,13 @@ class State:
         """Moves every key of a scope into another, as one commit; returns how many."""
         return self._transfer(lib.statekeep_scope_move, source, target)
 
-    def _transfer(self, call: Any, source: str, target: str) -> int:
-        one, other = utf8(source, "scope"), utf8(target, "scope")
-        err, count = new_err(), ffi.new("uint64_t *")
-        check(call(self.handle, one, len(one), other, len(other), count, err), err)
-        return int(count[0])
+    def _transfer(self, transfer: Any, source: str, target: str) -> int:
+        ends = *name(source, "scope"), *name(target, "scope")
+        return int(number("uint64_t", transfer, self.handle, *ends))
 
     def flush(self) -> None:
         """Returns when every acknowledged commit is on stable storage."""
-        err = new_err()
-        check(lib.statekeep_manager_flush(self.handle, err), err)
+        call(lib.statekeep_manager_flush, self.handle)
 
     @property
     def backups(self) -> Backups:
@@ -197,8 +153,7 @@ def open(  # noqa: A001 - the conventional name
     `config` names a `statekeep.toml`; `settings` sets single keys such as
     `{"backup.codec": "lz4"}` over it, and `path` and `backend` go over both.
     """
-    err, made = new_err(), ffi.new("statekeep_config **")
-    check(lib.statekeep_config_new(made, err), err)
+    made = handle("statekeep_config", lib.statekeep_config_new)
     chosen: dict[str, Any] = dict(settings or {})
     if path is not None:
         chosen["path"] = _path(path, "path")
@@ -206,19 +161,13 @@ def open(  # noqa: A001 - the conventional name
         chosen["backend"] = backend
     try:
         if config is not None:
-            raw = utf8(_path(config, "config"), "config")
-            check(lib.statekeep_config_load_file(made[0], raw, len(raw), err), err)
+            call(lib.statekeep_config_load_file, made, *name(_path(config, "config"), "config"))
         for key, value in chosen.items():
-            name = utf8(key, "setting")
-            text = utf8(value if isinstance(value, str) else json.dumps(value), key)
-            check(lib.statekeep_config_set(made[0], name, len(name), text, len(text), err), err)
-        out = ffi.new("statekeep_manager **")
-        status = lib.statekeep_manager_open(made[0], out, err)
-        if status != 0:
-            raise fail(status, err)
-        return State(out[0])
+            text = value if isinstance(value, str) else json.dumps(value)
+            call(lib.statekeep_config_set, made, *name(key, "setting"), *name(text, key))
+        return State(handle("statekeep_manager", lib.statekeep_manager_open, made))
     finally:
-        lib.statekeep_config_free(made[0])
+        lib.statekeep_config_free(made)
 
 
 def _path(path: str | os.PathLike[str], what: str) -> str:
