@@ -1186,6 +1186,8 @@ statekeep_status statekeep_watch_open(const statekeep_manager *manager,
  * `value_gone` (it was asked for and is not kept any more), `last_of_commit`. With the commit kind
  * `"restore"` the whole state was replaced, and `scope`, `key` and `op` are null. The value goes to
  * `out_kind`, 0 without one, and `out_value`, which both may be NULL. The caller frees both buffers.
+ * With a NULL `out_change` the change stays to be handed out: OK says that the next call has one, and
+ * `timeout_ms` must not be negative.
  * `[any-thread]`: a change goes to one of the callers. Since: 0.1
  */
 statekeep_status statekeep_watch_next(const statekeep_watch *watch,

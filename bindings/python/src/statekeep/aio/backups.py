@@ -1,0 +1,37 @@
+"""Backups and plugins for coroutines; see `statekeep.Backups` and `statekeep.Plugins`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backups, plugins
+from ._lift import Lifted, lifted, lifted_work
+
+
+class Backups(Lifted[backups.Backups]):
+    """The backups of a state. A task that is cancelled cancels its backup, verification or restore."""
+
+    def __init__(self, state: Lifted[Any]) -> None:
+        self._state = state
+
+    async def _held(self) -> backups.Backups:
+        return backups.Backups(await self._state._held())
+
+    create = lifted_work(backups.Backups.create)
+    list = lifted(backups.Backups.list)
+    show = lifted(backups.Backups.show)
+    verify = lifted_work(backups.Backups.verify)
+    restore = lifted_work(backups.Backups.restore)
+
+
+class Plugins(Lifted[plugins.Plugins]):
+    """Load and list plugins."""
+
+    def __init__(self, state: Lifted[Any]) -> None:
+        self._state = state
+
+    async def _held(self) -> plugins.Plugins:
+        return plugins.Plugins(await self._state._held())
+
+    list = lifted(plugins.Plugins.list)
+    load = lifted(plugins.Plugins.load)

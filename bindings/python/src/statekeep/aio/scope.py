@@ -1,0 +1,68 @@
+"""A scope for coroutines; see `statekeep.Scope`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import scope as blocking
+from .._reader import Writer
+from ._lift import Lifted, Stream, lifted
+
+
+class ScopeView(Lifted[blocking.ScopeView]):
+    """The keys of one scope, to be read."""
+
+    def __init__(self, owner: Lifted[Any], name: str) -> None:
+        self._owner = owner
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The scope's text form, such as `user:42`."""
+        return self._name
+
+    async def _held(self) -> blocking.ScopeView:
+        scope: blocking.ScopeView = (await self._owner._held()).scope(self._name)
+        return scope
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or `default`."""
+        return await self._later(blocking.ScopeView.get, key, default)()
+
+    exists = lifted(blocking.ScopeView.__contains__)
+
+    def list(self, *, prefix: str = "", glob: str = "") -> Stream[str]:
+        """Keys in order, all or those that match: `async for key in scope.list(): ...`."""
+        return Stream(self._later(blocking.ScopeView.list, prefix=prefix, glob=glob))
+
+    def entries(self, *, prefix: str = "", glob: str = "") -> Stream[tuple[str, Any]]:
+        """Keys with their values, in order."""
+        return Stream(self._later(blocking.ScopeView.entries, prefix=prefix, glob=glob))
+
+
+class Scope(ScopeView):
+    """The keys of one scope."""
+
+    async def set(self, key: str, value: Any, **how: Any) -> Any:
+        """Stores a value; `how` as in `statekeep.State.set`."""
+        return await self._owner._later(_set, self._name, key, value, **how)()
+
+    async def delete(self, key: str) -> bool:
+        """Removes a key; answers whether it was there."""
+        return await self._owner._later(_delete, self._name, key)()
+
+    async def clear(self) -> None:
+        """Removes every key of the scope, as one commit."""
+        await self._owner._later(_clear, self._name)()
+
+
+def _delete(writer: Writer, scope: str, key: str) -> bool:
+    return bool(writer.delete(scope, key))
+
+
+def _clear(writer: Writer, scope: str) -> None:
+    writer._clear(scope)
+
+
+def _set(writer: Any, scope: str, key: str, value: Any, **how: Any) -> Any:
+    return writer.set(scope, key, value, **how)
