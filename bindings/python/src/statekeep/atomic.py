@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from ._ffi import call, document, ffi, invalid, lib, number, place, unsigned
 from ._options import SetOptions, set_options
@@ -76,18 +76,15 @@ class Atomics(Owned):
         `ABSENT`. Returns the sequence of the commit; the `current_sequence` in the detail of a
         `Conflict` is the version that is there.
         """
-        kind, data = _encoded(value)
-        named, change = place(scope, key), (kind, data, len(data), set_options(**how))
-        out = ffi.new("uint64_t *")
+        named, change = place(scope, key), (*_valued(value), set_options(**how))
         if (version is None) == (expected is _Unsaid.UNSAID):
             raise invalid("say what is there: either `expected` or `version`")
         if version is not None:
             swap = lib.statekeep_compare_and_swap
-            call(swap, self.handle, *named, unsigned(version, "version"), *change, out)
+            there: tuple[Any, ...] = (unsigned(version, "version"),)
         else:
-            swap, (kind, data) = lib.statekeep_compare_and_swap_value, _encoded(expected)
-            call(swap, self.handle, *named, kind, data, len(data), *change, out)
-        return int(out[0])
+            swap, there = lib.statekeep_compare_and_swap_value, _valued(expected)
+        return int(number("uint64_t", swap, self.handle, *named, *there, *change))
 
     def set_if_absent(
         self, scope: str, key: str, value: Any, **how: Unpack[SetOptions]
@@ -121,5 +118,9 @@ class Atomics(Owned):
         return document(apply, self.handle, *place(scope, key), data, len(data), options)
 
 
-def _encoded(value: Any | Literal[Absent.ABSENT]) -> tuple[int, bytes]:
-    return (lib.STATEKEEP_VALUE_NONE, b"") if value is ABSENT else encode(value)
+def _valued(value: Any) -> tuple[int, Any, int]:
+    """Kind, pointer and length of a value that may be `ABSENT`."""
+    if value is ABSENT:
+        return lib.STATEKEEP_VALUE_NONE, ffi.NULL, 0
+    kind, data = encode(value)
+    return kind, data, len(data)
