@@ -46,6 +46,13 @@ static void changes(const statekeep_manager *m) {
              "\"kind\":\"bytes\",\"value_gone\":false,\"last_of_commit\":true");
   expect(watch, "\"op\":\"delete\",\"kind\":null", NULL);
   CHECK(statekeep_watch_next(watch, 1, &change, NULL, NULL, &err) == STATEKEEP_STATUS_TIMEOUT);
+  CHECK(statekeep_watch_next(watch, 0, NULL, NULL, NULL, &err) == STATEKEEP_STATUS_TIMEOUT);
+  set_json(m, "user:1", "c", "1");
+  /* Who only waits takes nothing. */
+  CHECK_OK(statekeep_watch_next(watch, 60000, NULL, NULL, NULL, &err));
+  CHECK_OK(statekeep_watch_next(watch, 60000, NULL, NULL, NULL, &err));
+  CHECK_STATUS(statekeep_watch_next(watch, FOREVER, NULL, NULL, NULL, &err), INVALID_ARGUMENT);
+  expect(watch, "\"key\":\"c\"", "1");
   CHECK_STATUS(statekeep_watch_acknowledge(watch, &err), INVALID_ARGUMENT);
   CHECK_OK(statekeep_watch_close(watch));
   CHECK_STATUS(statekeep_watch_close(watch), CLOSED);
