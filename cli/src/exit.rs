@@ -10,7 +10,7 @@ Exit codes:
     0  done
     1  error
     2  usage: a wrong argument, name, value or setting
-    3  not found: no such state, key, backup or plugin
+    3  not found: no such state, key, backup or plugin; a past that was trimmed
     4  conflict, or busy: another process has the state open
     5  corrupt, or a verification that found damage
     6  refused: an incompatible format, a plugin, a permission
@@ -43,7 +43,7 @@ impl Exit {
     /// The code of an error.
     pub fn of(kind: ErrorKind) -> Exit {
         match kind {
-            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::NotFound | ErrorKind::Compacted => Exit::NotFound,
             ErrorKind::InvalidArgument | ErrorKind::TooLarge => Exit::Usage,
             ErrorKind::Conflict | ErrorKind::Busy | ErrorKind::AlreadyExists => Exit::Conflict,
             ErrorKind::Corrupt => Exit::Corrupt,

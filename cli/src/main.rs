@@ -5,10 +5,15 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod at;
 mod exit;
+mod input;
+mod keeping;
 mod output;
 mod session;
+mod table;
 mod text;
+mod time;
 mod verbs;
 mod work;
 

@@ -5,14 +5,16 @@
 //! error, so a full disk behind `>` is noticed.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
+use std::io::{self, BufRead, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use statekeep::{Error, Result};
 
 use crate::args::Globals;
 use crate::exit::Exit;
+use crate::table::Table;
 
 /// The two streams of one run.
 pub struct Output {
@@ -64,8 +66,29 @@ impl Output {
     }
 
     /// Writes one JSON document on a line of its own.
-    pub fn document(&mut self, document: &Value) -> Result<()> {
-        self.line(document)
+    pub fn document(&mut self, document: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(document).map_err(|error| {
+            Error::other(
+                statekeep::ErrorKind::Internal,
+                format!("the answer as JSON: {error}"),
+            )
+        })?;
+        self.line(text)
+    }
+
+    /// Writes a table.
+    pub fn table(&mut self, table: &Table) -> Result<()> {
+        table.lines().iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Writes a line in a colour, where the reader is a terminal that wants colours.
+    pub fn coloured(&mut self, colour: u8, line: &str) -> Result<()> {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        if self.json || dumb || set("NO_COLOR") || !io::stdout().is_terminal() {
+            return self.line(line);
+        }
+        self.line(format_args!("\x1b[{colour}m{line}\x1b[0m"))
     }
 
     /// Says something that is no result, unless it is not wanted.
@@ -127,6 +150,34 @@ impl Output {
             }
             Ok(()) => Ok(()),
         }
+    }
+}
+
+/// Asks on the terminal before something that cannot be taken back, unless `yes` says that it may
+/// be done. `what` begins the error where nobody can answer, such as "it replaces the state".
+pub fn confirm(yes: bool, what: &str, question: impl FnOnce() -> Result<String>) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        let message = format!("{what}; give --yes, since nobody can be asked here");
+        return Err(Error::other(statekeep::ErrorKind::InvalidArgument, message));
+    }
+    let left = |_| {
+        Error::other(
+            statekeep::ErrorKind::Cancelled,
+            "everything was left as it is",
+        )
+    };
+    let mut terminal = io::stderr();
+    write!(terminal, "{} [y/N] ", question()?)
+        .and_then(|()| terminal.flush())
+        .map_err(left)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(left)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(left(ErrorKind::Interrupted.into())),
     }
 }
 

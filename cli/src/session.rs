@@ -93,13 +93,19 @@ fn no_state(config: &Config, path: &Path) -> Error {
 
 /// The tenant that is meant, for blocking use.
 pub fn tenant(globals: &Globals, host: &Host) -> Result<BlockingTenant> {
-    let name = globals.tenant.as_deref().unwrap_or_default();
-    Ok(host.manager.tenant(name)?.blocking())
+    let text = |option: &Option<String>| option.clone().unwrap_or_default();
+    let tenant = host.manager.tenant(&text(&globals.tenant))?.blocking();
+    tenant.with_origin(&text(&globals.principal), &text(&globals.correlation_id))
 }
 
 /// A scope and a key as they were written.
 pub fn name(scope: &str, key: &str) -> Result<(Scope, Key)> {
     Ok((scope.parse()?, Key::new(key)?))
+}
+
+/// The error for a key that is not there; `when` ends the sentence.
+pub fn no_key(scope: &str, key: &str, when: &str) -> Error {
+    not_found(format!("there is no key {key:?} in {scope}{when}"))
 }
 
 /// The error for what is not there.

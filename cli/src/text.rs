@@ -1,7 +1,9 @@
-//! Text for people and terminals: sizes, times, names with control characters, base64.
+//! Text for people and terminals: sizes, names with control characters, values on one line.
 
-use serde_json::Value as Json;
-use statekeep::{Error, Result, UnixMs, Value, ValueKind};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use statekeep::engine::base64;
+use statekeep::{Error, Result, Value, ValueKind};
 
 /// A name on one line that cannot drive a terminal: control characters and the backslash that
 /// escapes them are escaped, so that two names never look alike.
@@ -52,71 +54,69 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A time as RFC 3339 in UTC, to the second. Days to date as in Hinnant's `civil_from_days`.
-pub fn time(at: UnixMs) -> String {
-    let seconds = at.0.div_euclid(1000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+/// A value on one line: JSON, or `base64:...` for raw bytes.
+pub fn value_line(value: &Value) -> Result<String> {
+    Ok(match value.kind() {
+        ValueKind::Json => shown_json(&value.to_line()?),
+        ValueKind::Bytes => format!("base64:{}", base64(value.as_bytes())),
+    })
 }
 
-/// Standard base64 with padding (RFC 4648).
-pub fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if digit > chunk.len() {
-                '='
-            } else {
-                DIGITS[index as usize] as char
-            });
+/// The beginning of a text, of at most so many characters.
+pub fn beginning(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text,
+        Some((end, _)) => {
+            let kept = text.get(..end).unwrap_or_default();
+            let last = kept.char_indices().last().map_or(0, |(at, _)| at);
+            format!("{}\u{2026}", kept.get(..last).unwrap_or_default())
         }
     }
-    text
 }
 
-/// A JSON object on one line: these facts, and the value as `value` or, of raw bytes, as `base64`.
-/// The value's own text is kept, so that no number is rounded.
-pub fn with_value(facts: &Json, value: &Value) -> Result<String> {
-    let member = match value.kind() {
-        ValueKind::Json => format!("\"value\":{}", line_of_json(value)?),
-        ValueKind::Bytes => format!("\"base64\":\"{}\"", base64(value.as_bytes())),
-    };
-    let facts = facts.to_string();
-    let open = facts.strip_suffix('}').unwrap_or(&facts);
-    Ok(format!("{open},{member}}}"))
+/// A JSON path, also when it was given without its leading `$.`.
+pub fn json_path(path: &str) -> String {
+    match path.starts_with('$') {
+        true => path.to_owned(),
+        false => format!("$.{path}"),
+    }
 }
 
-/// The text of a JSON value on one line: line feeds and tabs can stand only between its tokens.
-pub fn line_of_json(value: &Value) -> Result<String> {
-    let text = std::str::from_utf8(value.as_bytes())
-        .map_err(|_| Error::corrupt("JSON value", "it is not UTF-8"))?;
-    Ok(text.trim().replace(['\n', '\r', '\t'], " "))
+/// Who made a change and what it belongs to, as far as it was told.
+pub fn who(principal: &str, correlation_id: &str) -> String {
+    match (principal, correlation_id) {
+        (who, "") => shown(who),
+        (who, what) => format!("{} ({})", shown(who), shown(what))
+            .trim_start()
+            .to_owned(),
+    }
 }
 
-/// The word for a value's kind.
-pub fn kind(value: &Value) -> &'static str {
-    match value.kind() {
-        ValueKind::Json => "json",
-        ValueKind::Bytes => "bytes",
+/// The value's member of a JSON object: `value`, as its own text so that no number is rounded, or
+/// `base64`.
+#[derive(Serialize)]
+pub struct ValueMember {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl ValueMember {
+    /// The member for a value.
+    pub fn new(value: &Value) -> Result<ValueMember> {
+        if value.kind() == ValueKind::Bytes {
+            return Ok(ValueMember {
+                value: None,
+                base64: Some(base64(value.as_bytes())),
+            });
+        }
+        let raw = RawValue::from_string(value.to_line()?.into_owned())
+            .map_err(|error| Error::corrupt("JSON value", error.to_string()))?;
+        Ok(ValueMember {
+            value: Some(raw),
+            base64: None,
+        })
     }
 }
 
@@ -125,22 +125,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_times_names_and_base64_read_well() {
+    fn sizes_and_names_read_well() {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1024), "1.0 KiB");
         assert_eq!(size(1_572_864), "1.5 MiB");
         assert_eq!(size(u64::MAX), "16383.9 PiB");
-        assert_eq!(time(UnixMs(0)), "1970-01-01T00:00:00Z");
-        assert_eq!(time(UnixMs(951_827_696_789)), "2000-02-29T12:34:56Z");
-        assert_eq!(time(UnixMs(-1)), "1969-12-31T23:59:59Z");
         assert_eq!(shown("a\tb\u{1b}[31m\u{e9}\n"), "a\\tb\\u{1b}[31m\u{e9}\\n");
         assert_ne!(shown("a\nb"), shown(r"a\nb"));
         assert_eq!(shown(r"a\nb"), r"a\\nb");
         assert_eq!(shown_text("a\\b\u{7}"), "a\\b\\u{7}");
         assert_eq!(shown_json("\"\\n\u{7f}\""), r#""\n\u007f""#);
-        for (raw, packed) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
-            assert_eq!(base64(raw.as_bytes()), packed);
-        }
-        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
+        assert_eq!(beginning("\u{e9}t\u{e9}".into(), 3), "\u{e9}t\u{e9}");
+        assert_eq!(beginning("\u{e9}t\u{e9}s".into(), 3), "\u{e9}t\u{2026}");
     }
 }

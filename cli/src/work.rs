@@ -56,7 +56,7 @@ pub fn run<T: Send>(
 }
 
 /// A flag that the first SIGINT or SIGTERM raises; the second ends the process.
-fn interrupts() -> Result<&'static AtomicBool> {
+pub fn interrupts() -> Result<&'static AtomicBool> {
     static STOP: OnceLock<std::io::Result<Arc<AtomicBool>>> = OnceLock::new();
     let listen = || {
         let stop = Arc::new(AtomicBool::new(false));
@@ -78,22 +78,38 @@ fn interrupts() -> Result<&'static AtomicBool> {
 }
 
 fn new_bar(title: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = "{prefix} {wide_bar} {bytes}/{total_bytes} {msg} {elapsed}";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
+    let bar = ProgressBar::no_length();
+    restyle(&bar, "{prefix} {spinner} {msg} {elapsed}");
     bar.set_prefix(title);
     bar
 }
 
+fn restyle(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
 fn draw(bar: &ProgressBar, progress: &Progress) {
     let now = progress.snapshot();
-    bar.set_length(now.bytes_total.max(now.bytes_in));
-    bar.set_position(now.bytes_in);
-    bar.set_message(format!(
-        "{} {}",
-        crate::text::count(now.records, "record"),
-        now.phase
-    ));
+    if now.bytes_total > 0 {
+        if bar.length().is_none() {
+            restyle(
+                bar,
+                "{prefix} {wide_bar} {bytes}/{total_bytes} {msg} {elapsed}",
+            );
+        }
+        bar.set_length(now.bytes_total.max(now.bytes_in));
+        bar.set_position(now.bytes_in);
+    }
+    let records = crate::text::count(now.records, "record");
+    bar.set_message(match now.commits_behind {
+        0 => format!("{records} {}", now.phase),
+        behind => format!(
+            "{records} {}, {} behind",
+            now.phase,
+            crate::text::count(behind, "commit")
+        ),
+    });
+    bar.tick();
 }

@@ -23,6 +23,39 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A transaction reads and changes at one moment, or not at all; [`Tenant::transact`] runs it again
+//! when somebody else changed what it had read. Every commit can be read again later.
+//!
+//! ```
+//! use statekeep::{Config, Key, Scope, SetOptions, TransactOptions, Value};
+//!
+//! # fn main() -> statekeep::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let state_dir = dir.path().join("state");
+//! let host = statekeep::open(&Config::new(&state_dir))?;
+//! let state = host.manager.default_tenant().blocking();
+//! let (task, owner): (Scope, Key) = ("custom:task-7".parse()?, Key::new("owner")?);
+//!
+//! let claim = |agent: &str| {
+//!     state.transact(&TransactOptions::default(), |txn| {
+//!         if txn.exists(&task, &owner)? {
+//!             return Ok(false);
+//!         }
+//!         txn.set(&task, &owner, Value::bytes(agent), SetOptions::default())?;
+//!         Ok(true)
+//!     })
+//! };
+//! assert!(claim("planner")?);
+//! let then = host.manager.head();
+//! assert!(!claim("critic")?);
+//!
+//! state.delete(&task, &owner, SetOptions::default())?;
+//! assert_eq!(state.at(then)?.get(&task, &owner)?, Some(Value::bytes("planner")));
+//! host.close()?;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod builtin;
@@ -38,10 +71,14 @@ pub use statekeep_backup::{
     RestoreReport, VerifyLevel, VerifyReport,
 };
 pub use statekeep_core::{
-    Batch, BlockingTenant, Class, Durability, EntryPage, Error, ErrorKind, Explain, ExplainOrder,
-    IndexBuild, IndexDefinition, IndexInfo, IndexState, Key, Limits, ListOptions, Page, Query,
-    QueryFacts, QueryPage, QueryRow, Record, Result, Scope, ScopeKind, ScopeListOptions, ScopePage,
-    Sequence, SetOptions, StateInfo, StateManager, Tenant, UnixMs, Value, ValueKind,
+    Batch, BlockingTenant, CacheFacts, Change, ChangeOp, Class, CommitKind, CursorInfo, DiffChange,
+    DiffEntry, DiffOptions, DiffPage, Durability, EntryPage, Error, ErrorKind, Expected, Expiry,
+    Explain, ExplainOrder, HistoryLimits, HistoryOptions, HistoryPage, IndexBuild, IndexDefinition,
+    IndexInfo, IndexState, Keep, Key, Limits, ListOptions, NamespaceId, NamespaceStatus, Number, Page, Query, QueryFacts,
+    QueryPage, QueryRow, Record, Result, Rule, Savepoint, Scope, ScopeKind, ScopeListOptions,
+    ScopePage, Sequence, SetOptions, Start, StateInfo, StateManager, SwapReport, SweepReport, Tenant,
+    TenantSnapshot, TransactOptions, Transaction, TransactionOptions, TrimOptions, TrimReport,
+    UnixMs, UpkeepStatus, Value, ValueKind, Version, Watch, WatchOptions,
 };
 
 /// Finding, checking and listing plugins.

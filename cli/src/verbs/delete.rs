@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use statekeep::{Result, SetOptions};
+use statekeep::{Expected, Result, Sequence, SetOptions};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -16,6 +16,9 @@ pub struct Delete {
     scope: String,
     /// The key
     key: String,
+    /// Only if this commit wrote the key as it is
+    #[arg(long, value_name = "SEQUENCE")]
+    if_version: Option<u64>,
 }
 
 impl Delete {
@@ -24,11 +27,15 @@ impl Delete {
         let (scope, key) = session::name(&self.scope, &self.key)?;
         let host = session::open(globals, Access::Existing)?;
         let tenant = session::tenant(globals, &host)?;
-        let sequence = tenant
-            .delete(&scope, &key, SetOptions::default())?
-            .ok_or_else(|| {
-                session::not_found(format!("there is no key {:?} in {}", self.key, self.scope))
-            })?;
+        let options = SetOptions::default();
+        let sequence = match self.if_version {
+            Some(version) => {
+                let expected = Expected::Version(Sequence(version));
+                tenant.compare_and_swap(&scope, &key, expected, None, options)?
+            }
+            None => (tenant.delete(&scope, &key, options)?)
+                .ok_or_else(|| session::no_key(&self.scope, &self.key, ""))?,
+        };
         host.close()?;
         if out.json() {
             let deleted = json!({ "scope": self.scope, "key": self.key, "sequence": sequence.0 });

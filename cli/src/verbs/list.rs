@@ -1,17 +1,26 @@
 //! `list`: the keys of a scope, or the scopes of the tenant.
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
-use statekeep::{BlockingTenant, ListOptions, Result, Scope, ScopeListOptions, Value, ValueKind};
+use statekeep::{ListOptions, Result, Scope, ScopeListOptions, TenantSnapshot, Value};
 
 use crate::args::Globals;
+use crate::at::At;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::{self, Access};
 use crate::text;
 
+const EXAMPLES: &str = "\
+Examples:
+  statekeep list
+  statekeep list user:42 --values
+  statekeep list user:42 --prefix note- --at \"2026-03-01 14:03\"";
+
 /// Arguments of `list`.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct List {
     /// Whose keys to list; without it, the scopes that hold a key are listed
     scope: Option<String>,
@@ -30,15 +39,18 @@ pub struct List {
     /// Start after this key, as the previous call ended
     #[arg(long, value_name = "KEY", requires = "scope")]
     after: Option<String>,
+    #[command(flatten)]
+    at: At,
 }
 
 impl List {
     /// One line an entry; with `--json`, one document a line.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
         let scope = self.scope.as_deref().map(str::parse::<Scope>).transpose()?;
+        self.at.check()?;
         let page_max = session::settings(globals)?.config.limits().page_keys_max;
         let host = session::open(globals, Access::Existing)?;
-        let tenant = session::tenant(globals, &host)?;
+        let tenant = self.at.view(&session::tenant(globals, &host)?)?;
         match scope {
             Some(scope) => self.keys(&scope, &tenant, page_max, out)?,
             None => self.scopes(&tenant, page_max, out)?,
@@ -49,7 +61,7 @@ impl List {
     fn keys(
         &self,
         scope: &Scope,
-        tenant: &BlockingTenant,
+        tenant: &TenantSnapshot,
         page_max: u64,
         out: &mut Output,
     ) -> Result<()> {
@@ -81,7 +93,7 @@ impl List {
     fn page(
         &self,
         scope: &Scope,
-        tenant: &BlockingTenant,
+        tenant: &TenantSnapshot,
         options: &ListOptions,
         out: &mut Output,
     ) -> Result<(usize, Option<String>)> {
@@ -103,7 +115,7 @@ impl List {
         Ok((page.keys.len(), page.next))
     }
 
-    fn scopes(&self, tenant: &BlockingTenant, page_max: u64, out: &mut Output) -> Result<()> {
+    fn scopes(&self, tenant: &TenantSnapshot, page_max: u64, out: &mut Output) -> Result<()> {
         let mut left = self.limit.unwrap_or(u64::MAX);
         let mut options = ScopeListOptions::default();
         while left > 0 && !out.closed() {
@@ -126,13 +138,23 @@ impl List {
 
 /// A key and its value on one line.
 fn entry(out: &mut Output, key: &str, value: &Value) -> Result<()> {
-    if out.json() {
-        let facts = json!({ "key": key, "kind": text::kind(value) });
-        return out.line(text::with_value(&facts, value)?);
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        key: &'a str,
+        kind: &'static str,
+        #[serde(flatten)]
+        value: text::ValueMember,
     }
-    let shown = match value.kind() {
-        ValueKind::Json => text::shown_json(&text::line_of_json(value)?),
-        ValueKind::Bytes => format!("base64:{}", text::base64(value.as_bytes())),
-    };
-    out.line(format_args!("{}\t{shown}", text::shown(key)))
+    if out.json() {
+        return out.document(&Entry {
+            key,
+            kind: value.kind().name(),
+            value: text::ValueMember::new(value)?,
+        });
+    }
+    out.line(format_args!(
+        "{}\t{}",
+        text::shown(key),
+        text::value_line(value)?
+    ))
 }

@@ -2,11 +2,24 @@
 
 pub mod backup;
 pub mod config;
+pub mod cursor;
 pub mod delete;
+pub mod diff;
 pub mod get;
+pub mod history;
+pub mod increment;
+pub mod index;
 pub mod list;
+pub mod namespace;
+pub mod patch;
 pub mod plugin;
+pub mod query;
 pub mod set;
+pub mod swap;
+pub mod sweep;
+pub mod trim;
+pub mod upkeep;
+pub mod watch;
 
 use statekeep::Result;
 
@@ -22,6 +35,19 @@ pub fn run(cli: &Cli, out: &mut Output) -> Result<Exit> {
         Verb::Set(verb) => verb.run(globals, out),
         Verb::Delete(verb) => verb.run(globals, out),
         Verb::List(verb) => verb.run(globals, out),
+        Verb::Increment(verb) => verb.run(globals, out),
+        Verb::Patch(verb) => verb.run(globals, out),
+        Verb::History(verb) => verb.run(globals, out),
+        Verb::Diff(verb) => verb.run(globals, out),
+        Verb::Query(verb) => verb.run(globals, out),
+        Verb::Index(verb) => verb.run(globals, out),
+        Verb::Watch(verb) => verb.run(globals, out),
+        Verb::Cursor(verb) => verb.run(globals, out),
+        Verb::Trim(verb) => verb.run(globals, out),
+        Verb::Sweep(verb) => verb.run(globals, out),
+        Verb::Upkeep(verb) => verb.run(globals, out),
+        Verb::Swap(verb) => verb.run(globals, out),
+        Verb::Namespace(verb) => verb.run(globals, out),
         Verb::Backup(verb) => verb.run(globals, out),
         Verb::Plugin(verb) => verb.run(globals, out),
         Verb::Config(verb) => verb.run(globals, out),

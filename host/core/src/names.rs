@@ -34,6 +34,12 @@ pub const TENANT_BYTES_MAX: usize = 256;
 #[serde(transparent)]
 pub struct Sequence(pub u64);
 
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Milliseconds since 1970-01-01 UTC.
 #[derive(
     Copy,

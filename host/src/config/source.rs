@@ -18,7 +18,12 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// What the names of environment variables start with.
 const PREFIX: &str = "STATEKEEP_";
 /// Variables that belong to the command line, not to the schema.
-const OTHER_VARIABLES: &[&str] = &["STATEKEEP_CONFIG", "STATEKEEP_TENANT"];
+const OTHER_VARIABLES: &[&str] = &[
+    "STATEKEEP_CONFIG",
+    "STATEKEEP_TENANT",
+    "STATEKEEP_PRINCIPAL",
+    "STATEKEEP_CORRELATION_ID",
+];
 
 /// Who gave a key its value.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::{self, Access};
-use crate::text;
+use crate::{text, time};
 
 /// Arguments of `backup list`.
 #[derive(Args)]
@@ -29,7 +29,7 @@ impl List {
             let line = format!(
                 "{}  {}  {:<11}  {:>14}  {:>10}  {}",
                 backup.id,
-                text::time(UnixMs(backup.time_unix_ms)),
+                time::seconds(UnixMs(backup.time_unix_ms)),
                 backup.kind,
                 text::count(backup.records, "record"),
                 text::size(backup.stored_bytes),

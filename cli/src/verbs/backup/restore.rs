@@ -1,15 +1,17 @@
 //! `backup restore`: the state as it was.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use clap::Args;
-use statekeep::{Error, ErrorKind, Manifest, RestoreOptions, Result, UnixMs};
+use statekeep::{RestoreOptions, Result, UnixMs};
 
 use crate::args::Globals;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::session::{self, Access};
-use crate::{text, work};
+use crate::{text, time, work};
+
+const WHAT: &str = "it replaces the state";
 
 /// Arguments of `backup restore`.
 #[derive(Args)]
@@ -24,9 +26,9 @@ pub struct Restore {
 impl Restore {
     /// Replaces the whole state, or leaves it as it is.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
+        // Before anything is opened, let alone made.
         if !self.yes && !io::stdin().is_terminal() {
-            let reason = "it replaces the state; give --yes, since nobody can be asked here";
-            return Err(Error::invalid("restore", reason));
+            output::confirm(false, WHAT, || Ok(String::new()))?;
         }
         // A state that is not there is made only where its backups are.
         let config = session::settings(globals)?.config;
@@ -40,12 +42,15 @@ impl Restore {
         };
         let host = session::open(globals, access)?;
         let id = super::resolve(&host.backups, &self.id)?;
-        if !self.yes {
-            ask(
-                &host.backups.show(id)?,
-                &text::shown(&host.manager.path().display().to_string()),
-            )?;
-        }
+        output::confirm(self.yes, WHAT, || {
+            let manifest = host.backups.show(id)?;
+            Ok(format!(
+                "Replace all of {} by {} as of {}?",
+                text::shown(&host.manager.path().display().to_string()),
+                text::count(manifest.records, "record"),
+                time::seconds(UnixMs(manifest.time_unix_ms)),
+            ))
+        })?;
         let report = work::run(out, "restore", |progress| {
             host.backups
                 .restore(id, &RestoreOptions::default(), progress)
@@ -61,26 +66,5 @@ impl Restore {
             ))?;
         }
         Ok(Exit::Ok)
-    }
-}
-
-fn ask(manifest: &Manifest, path: &str) -> Result<()> {
-    let time = text::time(UnixMs(manifest.time_unix_ms));
-    let records = text::count(manifest.records, "record");
-    let cancelled = || Error::other(ErrorKind::Cancelled, "the state was left as it is");
-    let mut terminal = io::stderr();
-    let question = format!("Replace all of {path} by {records} as of {time}? [y/N] ");
-    terminal
-        .write_all(question.as_bytes())
-        .and_then(|()| terminal.flush())
-        .map_err(|_| cancelled())?;
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|_| cancelled())?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(cancelled()),
     }
 }

@@ -8,7 +8,7 @@ use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::{self, Access};
-use crate::text;
+use crate::{text, time};
 
 /// Arguments of `backup show`.
 #[derive(Args)]
@@ -32,7 +32,7 @@ impl Show {
                 let field = match (field.as_str(), field.as_i64()) {
                     (Some(word), _) => text::shown(word),
                     (_, Some(ms)) if name.ends_with("_unix_ms") => {
-                        format!("{ms} ({})", text::time(UnixMs(ms)))
+                        format!("{ms} ({})", time::seconds(UnixMs(ms)))
                     }
                     _ => field.to_string(),
                 };

@@ -25,7 +25,7 @@ impl Show {
                 let row = json!({ "value": config.get(key.name)?, "source": source });
                 document.insert(key.name.to_owned(), row);
             }
-            out.document(&document.into())?;
+            out.document(&document)?;
         } else {
             out.bytes(config.to_toml_commented().as_bytes())?;
         }
