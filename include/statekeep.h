@@ -1306,8 +1306,8 @@ statekeep_status statekeep_explain_json(const statekeep_manager *manager,
  * while readers and writers go on. `definition` is a JSON object: `name`, `scope` (a pattern such as
  * `agent:*`), `path` (a singular JSON path such as `$.status`), and `tenant` for another tenant than the
  * handle's. The operation ends when the index serves queries; its result is the index as in
- * `statekeep_index_list_json`. Cancelling it drops the index. Closing the state interrupts nothing:
- * the build goes on when it is opened again. `[any-thread]` Since: 0.1
+ * `statekeep_index_list_json`. Cancelling it drops the index. A build that a crash interrupts goes on
+ * when the state is opened again. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_index_create_start(const statekeep_manager *manager,
                                               const char *definition,

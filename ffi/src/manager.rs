@@ -241,7 +241,7 @@ pub unsafe extern "C" fn statekeep_manager_close(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::ptr;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -249,7 +249,8 @@ mod tests {
     use crate::config::{statekeep_config_free, statekeep_config_new, statekeep_config_set};
     use crate::kv::{statekeep_exists, statekeep_set};
 
-    fn open(folder: &std::path::Path) -> *mut Manager {
+    /// Opens a state in memory in a folder.
+    pub(crate) fn open(folder: &std::path::Path) -> *mut Manager {
         let (mut config, mut out) = (ptr::null_mut(), ptr::null_mut());
         let none = ptr::null_mut();
         let path = folder.join("state").to_str().unwrap().to_owned();

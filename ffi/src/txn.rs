@@ -448,3 +448,43 @@ pub unsafe extern "C" fn statekeep_txn_close(txn: *mut Txn) -> Status {
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+    use crate::manager::statekeep_manager_close;
+    use crate::manager::tests::open;
+
+    #[test]
+    fn a_transaction_serves_one_thread_at_a_time_and_a_panic_in_it_poisons_the_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manager, none) = (open(folder.path()), ptr::null_mut());
+        let (mut txn, scope, key) = (ptr::null_mut(), c"global".as_ptr(), c"k".as_ptr());
+        let panic_in = |txn: *mut Txn| {
+            guard!(ptr::null_mut(), zero(), || {
+                let _in_use = handle::get::<Handle>(txn)?;
+                panic!("planted")
+            })
+        };
+        // SAFETY: every pointer is static or that of a local that outlives the call.
+        unsafe {
+            let begin = statekeep_txn_begin;
+            assert!(begin(manager, ptr::null(), 0, &raw mut txn, none).is_ok());
+            let delete = || statekeep_txn_delete(txn, scope, 6, key, 1, none);
+            let in_a_call = handle::get::<Handle>(txn).unwrap();
+            let lock = in_a_call.0.open.lock();
+            assert_eq!(delete(), Status::BUSY);
+            drop(lock);
+            assert_eq!(delete(), Status::OK);
+            drop(in_a_call);
+            assert_eq!(panic_in(txn), Status::PANIC);
+            let commit = || statekeep_txn_commit(txn, ptr::null_mut(), none);
+            assert_eq!(commit(), Status::POISONED);
+            assert_eq!(statekeep_manager_close(manager, none), Status::OK);
+            assert_eq!(delete(), Status::CLOSED);
+            assert_eq!(statekeep_txn_close(txn), Status::OK);
+        }
+    }
+}
