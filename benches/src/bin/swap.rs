@@ -125,7 +125,7 @@ fn scope(item: u64) -> Scope {
 }
 
 fn key(item: u64) -> Key {
-    Key::new(format!("memory/item-{item:010}")).expect("a key")
+    Key::new(&format!("memory/item-{item:010}")).expect("a key")
 }
 
 fn load(tenant: &BlockingTenant, records: u64) {
