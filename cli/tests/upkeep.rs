@@ -209,7 +209,7 @@ fn a_swap_moves_everything_and_can_be_undone() {
     place.ok(&["increment", "agent:a", "n"]);
     let message = place.fails(4, &["namespace", "undo", &ids[1]]);
     assert!(
-        message.contains("lost") && message.contains("--yes"),
+        message.contains("1 commit was made") && message.contains("lost; give --yes"),
         "{message}"
     );
     assert_eq!(place.ok(&["get", "agent:a", "n"]), "4\n");

@@ -52,8 +52,11 @@ impl Undo {
             Err(error) if error.kind() == ErrorKind::Conflict && !to.is_current => error,
             done => return done,
         };
+        // What the engine advises, a number to allow, is not the user's to give.
+        let lost = lost.to_string();
+        let lost = lost.split("; ").next().unwrap_or_default();
         if !io::stdin().is_terminal() {
-            let message = format!("{lost}: give --yes");
+            let message = format!("{lost}; give --yes to go back all the same");
             return Err(Error::other(ErrorKind::Conflict, message));
         }
         output::confirm(false, "", || Ok(format!("{lost}. Go back all the same?")))?;

@@ -217,9 +217,13 @@ fn check_lost(namespace: NamespaceId, lost: u64, most: u64) -> Result<()> {
     if lost <= most {
         return Ok(());
     }
+    let commits = match lost {
+        1 => "commit was",
+        _ => "commits were",
+    };
     let message = format!(
-        "{lost} commits were made that {namespace} does not have and that would be lost; to go back \
-         all the same, allow so many to be lost"
+        "{lost} {commits} made that {namespace} does not have and that would be lost; to go back all \
+         the same, allow so many to be lost"
     );
     Err(Error::other(ErrorKind::Conflict, message))
 }
