@@ -12,7 +12,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use statekeep::{Error, ErrorKind, Progress, Result};
+use statekeep::{Error, ErrorKind, Phase, Progress, Result};
 
 use crate::exit::Exit;
 use crate::output::Output;
@@ -102,14 +102,15 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
         bar.set_length(now.bytes_total.max(now.bytes_in));
         bar.set_position(now.bytes_in);
     }
-    let records = crate::text::count(now.records, "record");
-    bar.set_message(match now.commits_behind {
-        0 => format!("{records} {}", now.phase),
-        behind => format!(
-            "{records} {}, {} behind",
-            now.phase,
-            crate::text::count(behind, "commit")
-        ),
-    });
+    let mut message = crate::text::count(now.records, "record");
+    // Work that has no phases says none.
+    if now.phase != Phase::Waiting.name() {
+        message = format!("{message} {}", now.phase);
+    }
+    if now.commits_behind > 0 {
+        let behind = crate::text::count(now.commits_behind, "commit");
+        message = format!("{message}, {behind} behind");
+    }
+    bar.set_message(message);
     bar.tick();
 }
