@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,11 @@ def test_a_loop_over_changes_can_be_cancelled(tmp_path: Path) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        # Who was waiting on a thread leaves none behind.
+        for thread in threading.enumerate():
+            if thread.name == "statekeep-watch":
+                thread.join(60)
+                assert not thread.is_alive()
 
     run(tmp_path, story)
 

@@ -111,6 +111,10 @@ def test_expiry_and_classes(state: statekeep.State) -> None:
         assert record.expires - record.changed == timedelta(days=1)
     never = state.record("session:1", "never")
     assert never is not None and (never.expires, never.cls) == (None, "critical")
+    state.set("session:1", "ages", 5, ttl=timedelta.max)
+    ages = state.record("session:1", "ages")
+    assert ages is not None and ages.expires is not None and ages.expires.year == 9999
+    state.delete("session:1", "ages")
     assert state.sweep() == 1 and state.sweep() == 0
     with state.batch() as batch:
         batch.set("session:2", "over", 1, expires=past).set("session:2", "there", 1, cls="archive")

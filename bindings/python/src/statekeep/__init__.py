@@ -13,7 +13,7 @@ works on the same state.
 from __future__ import annotations
 
 from ._ffi import ffi as _ffi, lib as _lib
-from ._options import NEVER
+from ._options import NEVER, SetOptions
 from .atomic import ABSENT
 from .backups import Backup, Backups, RestoreReport, VerifyReport
 from .batch import Batch
@@ -105,6 +105,7 @@ __all__ = [
     "Savepoint",
     "Scope",
     "ScopeView",
+    "SetOptions",
     "Snapshot",
     "State",
     "StorageError",

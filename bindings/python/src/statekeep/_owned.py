@@ -24,7 +24,7 @@ class Owned:
     def handle(self) -> Any:
         """The C handle; raises once it is closed."""
         if not self._finalizer.alive:
-            raise errors.Closed(f"the {self._what} is closed; open it again", code="CLOSED", status=-10)
+            raise errors.Closed(f"the {self._what} is closed; open another", code="CLOSED", status=-10)
         return self._pointer
 
     def close(self) -> None:

@@ -94,8 +94,8 @@ class Writer(Reader):
         """Stores a value."""
         raise NotImplementedError
 
-    def delete(self, scope: str, key: str) -> object:
-        """Removes a key."""
+    def delete(self, scope: str, key: str) -> bool:
+        """Removes a key; answers whether it was there."""
         raise NotImplementedError
 
     def _clear(self, scope: str) -> None:

@@ -13,7 +13,9 @@ from ._ffi import invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MS = timedelta(milliseconds=1)
+_US = timedelta(microseconds=1)
 _MS_MAX = (1 << 63) - 1
+_MS_LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // _MS
 
 #: A length of time: a `timedelta`, or a number of seconds.
 Duration = Union[timedelta, int, float]
@@ -25,8 +27,8 @@ def unix_ms(time: datetime) -> int:
 
 
 def moment(ms: int) -> datetime:
-    """The time of a millisecond, in UTC."""
-    return _EPOCH + timedelta(milliseconds=ms)
+    """The time of a millisecond, in UTC; the last that Python knows for one beyond the year 9999."""
+    return _EPOCH + timedelta(milliseconds=min(ms, _MS_LAST))
 
 
 def moment_or_none(ms: int | None) -> datetime | None:
@@ -37,7 +39,7 @@ def moment_or_none(ms: int | None) -> datetime | None:
 def duration_ms(duration: Duration, what: str) -> int:
     """A length of time in whole milliseconds, rounded up."""
     if isinstance(duration, timedelta):
-        ms = -(-duration // _MS)
+        ms = -(-(duration // _US) // 1000)
     elif math.isnan(duration) or math.isinf(duration):
         raise invalid(f"{what} must be a length of time, not {duration}")
     else:

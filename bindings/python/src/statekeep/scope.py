@@ -69,7 +69,7 @@ class Scope(ScopeView, MutableMapping[str, Any]):
         self._writer.set(self._name, key, value)
 
     def __delitem__(self, key: str) -> None:
-        if not (self._writer.exists(self._name, key) and self._writer.delete(self._name, key)):
+        if not self._writer.delete(self._name, key):
             raise self._missing(key)
 
     def clear(self) -> None:

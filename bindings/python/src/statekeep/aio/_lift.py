@@ -147,7 +147,9 @@ class Opened(Lifted[O_co]):
         await self.close()
 
     async def close(self) -> None:
-        """Closes it. May be repeated."""
+        """Closes it, if it was opened. May be repeated."""
+        if self._opening is None:
+            return
         held = await self._held()
         await asyncio.shield(aside(held.close))
 

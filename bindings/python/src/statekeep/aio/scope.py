@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import scope as blocking
+from .._options import SetOptions
 from .._reader import Writer
 from ._lift import Lifted, Stream, lifted
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ScopeView(Lifted[blocking.ScopeView]):
@@ -43,9 +47,9 @@ class ScopeView(Lifted[blocking.ScopeView]):
 class Scope(ScopeView):
     """The keys of one scope."""
 
-    async def set(self, key: str, value: Any, **how: Any) -> Any:
+    async def set(self, key: str, value: Any, **how: Unpack[SetOptions]) -> None:
         """Stores a value; `how` as in `statekeep.State.set`."""
-        return await self._owner._later(_set, self._name, key, value, **how)()
+        await self._owner._later(_set, self._name, key, value, **how)()
 
     async def delete(self, key: str) -> bool:
         """Removes a key; answers whether it was there."""
@@ -56,13 +60,16 @@ class Scope(ScopeView):
         await self._owner._later(_clear, self._name)()
 
 
+# What the owner's own class does, a state or a transaction.
+
+
+def _set(writer: Any, scope: str, key: str, value: Any, **how: Unpack[SetOptions]) -> None:
+    writer.set(scope, key, value, **how)
+
+
 def _delete(writer: Writer, scope: str, key: str) -> bool:
-    return bool(writer.delete(scope, key))
+    return writer.delete(scope, key)
 
 
 def _clear(writer: Writer, scope: str) -> None:
     writer._clear(scope)
-
-
-def _set(writer: Any, scope: str, key: str, value: Any, **how: Any) -> Any:
-    return writer.set(scope, key, value, **how)
