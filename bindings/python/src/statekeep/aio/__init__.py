@@ -6,8 +6,9 @@
             ...
 
 What `open`, `transaction`, `snapshot`, `at`, `tenant` and `watch` give is opened when it is awaited,
-entered or first used, and closed at the end of the `async with` block or by `await x.close()`. What iterates
-in `statekeep` is iterated by `async for`. `info`, and `sequence` and `time` of a snapshot, are methods. One `State` serves any number of tasks, of one event loop.
+entered or first used, and closed at the end of the `async with` block or by `await x.close()`. What
+iterates in `statekeep` is iterated by `async for`. `info`, and `sequence` and `time` of a snapshot, are
+methods. One `State` serves any number of tasks, of one event loop.
 """
 
 from __future__ import annotations
