@@ -84,7 +84,14 @@ pub(crate) unsafe fn text<'a>(
 /// As [`bytes`].
 pub(crate) unsafe fn scope(ptr: *const c_char, len: usize) -> Result<Scope, Failure> {
     // SAFETY: the caller's promise.
-    Ok(unsafe { text(ptr, len, SCOPE_BYTES_MAX, "scope") }?.parse::<Scope>()?)
+    Ok(unsafe { scope_text(ptr, len) }?.parse::<Scope>()?)
+}
+
+/// # Safety
+/// As [`bytes`].
+unsafe fn scope_text<'a>(ptr: *const c_char, len: usize) -> Result<&'a str, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { text(ptr, len, SCOPE_BYTES_MAX, "scope") }
 }
 
 /// A key.
@@ -92,9 +99,30 @@ pub(crate) unsafe fn scope(ptr: *const c_char, len: usize) -> Result<Scope, Fail
 /// # Safety
 /// As [`bytes`].
 pub(crate) unsafe fn key(ptr: *const c_char, len: usize) -> Result<Key, Failure> {
+    // SAFETY: the caller's promise.
+    Ok(Key::new(unsafe { key_text(ptr, len) }?)?)
+}
+
+/// # Safety
+/// As [`bytes`].
+unsafe fn key_text<'a>(ptr: *const c_char, len: usize) -> Result<&'a str, Failure> {
     // One byte more than a key may have, so that the core's own message names the limit.
     // SAFETY: the caller's promise.
-    Ok(Key::new(unsafe { text(ptr, len, TEXT_BYTES_MAX, "key") }?)?)
+    unsafe { text(ptr, len, TEXT_BYTES_MAX, "key") }
+}
+
+/// The texts of a scope and a key, which the core checks.
+///
+/// # Safety
+/// As [`bytes`], for both.
+pub(crate) unsafe fn name_texts<'a>(
+    scope: *const c_char,
+    scope_len: usize,
+    key: *const c_char,
+    key_len: usize,
+) -> Result<(&'a str, &'a str), Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { Ok((scope_text(scope, scope_len)?, key_text(key, key_len)?)) }
 }
 
 /// A value of a kind that is known.

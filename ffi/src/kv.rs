@@ -164,9 +164,14 @@ pub unsafe extern "C" fn statekeep_get(
         let manager = self::manager(manager)?;
         // SAFETY: the header's contract for inputs and outputs.
         unsafe {
-            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
-            give_value(manager.tenant().get(&scope, &key)?, out_kind, out)
+            let (scope, key) = input::name_texts(scope, scope_len, key, key_len)?;
+            let own = |kind, value: &[u8]| (kind, value.to_vec());
+            let found = manager.tenant().get_with(scope, key, own)?;
+            let (kind, value) = found.ok_or_else(Failure::absent)?;
+            put(out_kind, kind_number(kind));
+            give(out, value);
         }
+        Ok(())
     })
 }
 
@@ -193,25 +198,24 @@ pub unsafe extern "C" fn statekeep_get_into(
         }
         let manager = self::manager(manager)?;
         // SAFETY: the header's contract for inputs.
-        let (scope, key) = unsafe { input::name(scope, scope_len, key, key_len) }?;
-        let value = manager
-            .tenant()
-            .get(&scope, &key)?
-            .ok_or_else(Failure::absent)?;
-        let bytes = value.as_bytes();
+        let (scope, key) = unsafe { input::name_texts(scope, scope_len, key, key_len) }?;
+        let copy = |kind, value: &[u8]| {
+            if value.len() <= cap && !value.is_empty() {
+                // SAFETY: the value fits into the caller's memory, which is not the library's; a
+                // NULL buffer has no capacity, so nothing is copied then.
+                unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), buffer, value.len()) };
+            }
+            (kind, value.len())
+        };
+        let found = manager.tenant().get_with(scope, key, copy)?;
+        let (kind, len) = found.ok_or_else(Failure::absent)?;
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out_len, bytes.len()) };
-        if bytes.len() > cap {
+        unsafe { put(out_len, len) };
+        if len > cap {
             return Err(Failure::new(Status::BUFFER_TOO_SMALL, String::new()));
         }
-        // SAFETY: the value fits into the caller's memory, which is not the library's; a NULL
-        // buffer has no capacity, so nothing is copied then.
-        unsafe {
-            if !bytes.is_empty() {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, bytes.len());
-            }
-            put(out_kind, kind_number(value.kind()));
-        }
+        // SAFETY: as above.
+        unsafe { put(out_kind, kind_number(kind)) };
         Ok(())
     })
 }

@@ -10,7 +10,7 @@ use crate::namespace::TenantSlot;
 use crate::read::Reader;
 use crate::{
     Batch, EntryPage, Error, Key, ListOptions, Page, Record, Result, Scope, ScopeListOptions,
-    ScopePage, Sequence, SetOptions, StateManager, Value,
+    ScopePage, Sequence, SetOptions, StateManager, Value, ValueKind,
 };
 
 /// A tenant whose calls block until they are done. It can only reach keys of its tenant.
@@ -49,6 +49,18 @@ impl BlockingTenant {
     /// The value of a key, if it is there.
     pub fn get(&self, scope: &Scope, key: &Key) -> Result<Option<Value>> {
         self.with_reader(|reader| reader.get(scope, key))
+    }
+
+    /// Lends the value of a key to `lend`, if it is there, and answers what that does. Scope and key
+    /// are texts, as [`Scope`] and [`Key`] read them; of a hot key nothing is copied or allocated.
+    /// `lend` must not take long: it may hold up memory of other readers.
+    pub fn get_with<T>(
+        &self,
+        scope: &str,
+        key: &str,
+        lend: impl FnOnce(ValueKind, &[u8]) -> T,
+    ) -> Result<Option<T>> {
+        self.with_reader(|reader| reader.get_with(scope, key, lend))
     }
 
     /// The value of a key with sequence, times and class, if it is there.

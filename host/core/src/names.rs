@@ -187,8 +187,13 @@ impl Scope {
     }
 }
 
-fn check_id(id: &str) -> Result<()> {
+pub(crate) fn check_id(id: &str) -> Result<()> {
     check_text("scope id", id, ID_BYTES_MAX)
+}
+
+/// Checks a key's text as [`Key::new`] does.
+pub(crate) fn check_key(text: &str) -> Result<()> {
+    check_text("key", text, KEY_BYTES_MAX)
 }
 
 fn check_text(what: &'static str, text: &str, bytes_max: usize) -> Result<()> {
@@ -271,7 +276,7 @@ pub struct Key(String);
 impl Key {
     /// Checks and takes a key.
     pub fn new(text: &str) -> Result<Key> {
-        check_text("key", text, KEY_BYTES_MAX)?;
+        check_key(text)?;
         Ok(Key(text.to_owned()))
     }
 

@@ -4,9 +4,12 @@ use std::cell::Cell;
 
 use crate::cache::Lookup;
 use crate::namespace::{Namespace, TenantSlot};
-use crate::record::{RecordView, is_over, own_life, read_value};
-use crate::stored_key::push_data_key;
-use crate::{Class, Clock, Error, Key, Plugins, Result, Scope, Sequence, UnixMs, Value};
+use crate::record::{RecordView, check_record, is_over, own_life, with_value};
+use crate::stored_key::{push_data_key, push_text_key};
+use crate::{
+    Class, Clock, Error, Key, Plugins, Result, Scope, Sequence, TenantNumber, UnixMs, Value,
+    ValueKind,
+};
 
 /// A value with what is known about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +49,8 @@ pub(crate) struct Reader<'a> {
 impl Reader<'_> {
     /// The value of a key.
     pub(crate) fn get(&self, scope: &Scope, key: &Key) -> Result<Option<Value>> {
-        self.with_record(scope, key, |bytes| read_value(bytes, self.plugins))
+        let own = |kind, value: &[u8]| Value::stored(kind, value.to_vec());
+        self.with_record(scope, key, |bytes| with_value(bytes, self.plugins, own))
     }
 
     /// The record of a key.
@@ -54,45 +58,84 @@ impl Reader<'_> {
         self.with_record(scope, key, |bytes| Record::read(bytes, self.plugins))
     }
 
-    /// Finds a record whose time has not come and hands its bytes to `read`.
+    /// Lends the value of a key that is named by texts.
+    pub(crate) fn get_with<T>(
+        &self,
+        scope: &str,
+        key: &str,
+        lend: impl FnOnce(ValueKind, &[u8]) -> T,
+    ) -> Result<Option<T>> {
+        let name = |out: &mut Vec<u8>, number| push_text_key(out, number, scope, key);
+        let read = |bytes: &[u8]| with_value(bytes, self.plugins, lend);
+        // Both are names here: a record was found under them.
+        let named = |error| match (scope.parse(), Key::new(key)) {
+            (Ok(scope), Ok(key)) => in_key(&scope, &key, error),
+            _ => error,
+        };
+        self.find(name, read, named)
+    }
+
+    /// Finds a record whose time has not come and hands its checked bytes to `read`.
     pub(crate) fn with_record<T>(
         &self,
         scope: &Scope,
         key: &Key,
         read: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
-        let Some(number) = self.tenant.number(self.namespace) else {
-            return Ok(None);
+        let name = |out: &mut Vec<u8>, number| {
+            push_data_key(out, number, scope, key);
+            Ok(())
         };
+        self.find(name, read, |error| in_key(scope, key, error))
+    }
+
+    fn find<T>(
+        &self,
+        push_name: impl FnOnce(&mut Vec<u8>, TenantNumber) -> Result<()>,
+        read: impl FnOnce(&[u8]) -> Result<T>,
+        named: impl Fn(Error) -> Error,
+    ) -> Result<Option<T>> {
         let (mut name, mut record) = BUFFERS.take();
         name.clear();
         record.clear();
-        push_data_key(&mut name, number, scope, key);
-        let shown = |record: &[u8]| match is_over(record, || self.clock.now()) {
-            true => Ok(None),
-            false => read(record)
-                .map(Some)
-                .map_err(|error| in_key(scope, key, error)),
-        };
-        let found = match self.namespace.cache.get(&name) {
-            Lookup::Hit(record) => shown(&record),
-            looked_up => match self.namespace.stored(&name, &mut record) {
-                Ok(true) => {
-                    let found = shown(&record);
-                    let class = own_life(&record).0;
-                    if let (Ok(Some(_)), Lookup::Miss(ticket)) = (&found, looked_up)
-                        && !matches!(class, Class::Archive | Class::Ephemeral)
-                    {
-                        self.namespace.cache.fill(ticket, &name, &record);
-                    }
-                    found
-                }
-                Ok(false) => Ok(None),
-                Err(error) => Err(error),
-            },
-        };
+        let number = self.tenant.number(self.namespace);
+        let found =
+            push_name(&mut name, number.unwrap_or(TenantNumber(0))).and_then(|()| match number {
+                Some(_) => self.look_up(&name, &mut record, read, named),
+                None => Ok(None),
+            });
         if record.capacity() <= BUFFER_KEEP_BYTES {
             BUFFERS.set((name, record));
+        }
+        found
+    }
+
+    fn look_up<T>(
+        &self,
+        name: &[u8],
+        record: &mut Vec<u8>,
+        read: impl FnOnce(&[u8]) -> Result<T>,
+        named: impl Fn(Error) -> Error,
+    ) -> Result<Option<T>> {
+        let shown = |record: &[u8]| match is_over(record, || self.clock.now()) {
+            true => Ok(None),
+            false => read(record).map(Some).map_err(&named),
+        };
+        let looked_up = match self.namespace.cache.get(name) {
+            // It was checked when it came into the cache.
+            Lookup::Hit(record) => return shown(&record),
+            looked_up => looked_up,
+        };
+        if !self.namespace.stored(name, record)? {
+            return Ok(None);
+        }
+        check_record(record).map_err(&named)?;
+        let found = shown(record);
+        let class = own_life(record).0;
+        if let (Ok(Some(_)), Lookup::Miss(ticket)) = (&found, looked_up)
+            && !matches!(class, Class::Archive | Class::Ephemeral)
+        {
+            self.namespace.cache.fill(ticket, name, record);
         }
         found
     }

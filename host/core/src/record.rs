@@ -350,19 +350,36 @@ impl<'a> RecordView<'a> {
     }
 }
 
-/// Reads a plain value without building a header; the hot path of `get`.
+/// Reads a plain value without building a header.
 pub(crate) fn read_value(bytes: &[u8], plugins: &dyn Plugins) -> Result<Value> {
-    if check(bytes)? == 0 {
-        let kind = match kind_of(bytes)? {
-            RecordKind::Json => Some(ValueKind::Json),
-            RecordKind::Bytes => Some(ValueKind::Bytes),
-            RecordKind::Tombstone => None,
-        };
-        if let Some(kind) = kind {
-            return Ok(Value::stored(kind, bytes[FIXED_BYTES..].to_vec()));
+    check(bytes)?;
+    with_value(bytes, plugins, |kind, value| {
+        Value::stored(kind, value.to_vec())
+    })
+}
+
+/// Lends the value of a record whose bytes were checked before; the hot path of `get`.
+pub(crate) fn with_value<T>(
+    bytes: &[u8],
+    plugins: &dyn Plugins,
+    lend: impl FnOnce(ValueKind, &[u8]) -> T,
+) -> Result<T> {
+    if let [_, kind, 0, 0, ..] = bytes
+        && let Some(payload) = bytes.get(FIXED_BYTES..)
+    {
+        match kind {
+            1 => return Ok(lend(ValueKind::Json, payload)),
+            2 => return Ok(lend(ValueKind::Bytes, payload)),
+            _ => {}
         }
     }
-    RecordView::read(bytes)?.value(plugins)
+    let value = RecordView::read(bytes)?.value(plugins)?;
+    Ok(lend(value.kind(), value.as_bytes()))
+}
+
+/// Checks a record's bytes: format, checksum and flags.
+pub(crate) fn check_record(bytes: &[u8]) -> Result<()> {
+    check(bytes).map(drop)
 }
 
 /// Checks a record's bytes and answers its sequence and when its key came to be.

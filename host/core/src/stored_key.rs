@@ -9,6 +9,7 @@
 //! byte order is that of the tuple and no scope's range holds another's keys. 00 FF is kept for an
 //! escaped NUL and refused today.
 
+use crate::names::{check_id, check_key};
 use crate::{Error, Key, Result, Scope, ScopeKind, Sequence, TenantNumber};
 
 /// Appends the part of a data key that all keys of a scope share.
@@ -43,6 +44,33 @@ pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn push_data_key(out: &mut Vec<u8>, tenant: TenantNumber, scope: &Scope, key: &Key) {
     push_scope(out, tenant, scope);
     out.extend_from_slice(key.as_str().as_bytes());
+}
+
+/// Appends a data key from the texts of a name, checked as [`Scope`] and [`Key`] check them. Nothing
+/// is allocated but for a step.
+pub(crate) fn push_text_key(
+    out: &mut Vec<u8>,
+    tenant: TenantNumber,
+    scope: &str,
+    key: &str,
+) -> Result<()> {
+    let plain = scope
+        .split_once(':')
+        .and_then(|(word, id)| Some((ScopeKind::from_name(word)?, id)))
+        .filter(|(kind, _)| !matches!(kind, ScopeKind::Global | ScopeKind::Step));
+    match plain {
+        Some((kind, id)) => {
+            check_id(id)?;
+            out.extend_from_slice(&tenant.0.to_be_bytes());
+            out.push(kind as u8);
+            out.extend_from_slice(id.as_bytes());
+            out.push(0);
+        }
+        None => push_scope(out, tenant, &scope.parse()?),
+    }
+    check_key(key)?;
+    out.extend_from_slice(key.as_bytes());
+    Ok(())
 }
 
 /// The stored key of a name.

@@ -119,3 +119,41 @@ fn malformed_keys_are_corrupt_and_shown() {
     assert!(split_history_key(b"k\x0112345678").is_err());
     assert!(split_journal_key(b"1234567").is_err());
 }
+
+#[test]
+fn a_name_by_texts_is_the_name_by_its_parts() {
+    let number = TenantNumber(7);
+    let texts = [
+        "global",
+        "user:42",
+        "agent:a:b",
+        "custom:%_*/ü",
+        "step:w/s",
+        "step:a\\/b/c",
+        "session: ",
+        "",
+        "user",
+        "user:",
+        "nope:1",
+        "global:1",
+        "step:w",
+        "user:a\0b",
+        "User:1",
+    ];
+    let keys = ["k", "a:b/*", "ü", "", "a\0b"];
+    let long = ["x".repeat(512), "x".repeat(513)];
+    for scope in texts {
+        for key in keys.into_iter().chain(long.iter().map(String::as_str)) {
+            let parts = scope
+                .parse::<Scope>()
+                .and_then(|scope| Ok(data_key(number, &scope, &Key::new(key)?)));
+            let mut name = Vec::new();
+            let texts = push_text_key(&mut name, number, scope, key).map(|()| name);
+            match (parts, texts) {
+                (Ok(parts), Ok(texts)) => assert_eq!(parts, texts, "{scope} {key}"),
+                (Err(parts), Err(texts)) => assert_eq!(parts.to_string(), texts.to_string()),
+                (parts, texts) => panic!("{scope} {key}: {parts:?} and {texts:?}"),
+            }
+        }
+    }
+}
