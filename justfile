@@ -58,5 +58,5 @@ deny:
 # Many more rounds of the crash and model tests, and more power cuts of each backend.
 soak ROUNDS="1000" CUTS="2000":
     STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release --workspace -- --include-ignored kill soak
-    STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release -p statekeep-tests --test crash
+    STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release -p statekeep-tests --test crash --test model
     STATEKEEP_SOAK_ROUNDS="{{CUTS}}" cargo test --release -p statekeep-tests --test power_cut

@@ -32,8 +32,9 @@ pub fn check_consistency(manager: &StateManager) -> Result<()> {
         let known = trimmed.get(key).copied().unwrap_or_default().max(floor);
         let kept = |version: &Version| version.1.is_none_or(|end| end > known);
         let stored = versions.get(key).map_or(&[][..], Vec::as_slice);
-        let before = stored.iter().map(|version| version.0);
-        let before = before.filter(|first| *first <= floor).max();
+        let spans =
+            |version: &&Version| version.0 <= floor && version.1.is_none_or(|end| end > floor);
+        let before = stored.iter().find(spans).map(|version| version.0);
         let mut told = expected(changes.get(key).map_or(&[][..], Vec::as_slice), before);
         told.retain(kept);
         let stored: Vec<_> = stored.iter().copied().filter(kept).collect();
@@ -153,7 +154,8 @@ type Changes = BTreeMap<Vec<u8>, Vec<(Sequence, ChangeOp)>>;
 
 fn read_changes(namespace: &Namespace) -> Result<Changes> {
     let mut changes = Changes::new();
-    let (mut last, mut last_time) = (namespace.floor(), UnixMs(i64::MIN));
+    let bottom = namespace.floor();
+    let (mut last, mut last_time) = (bottom, UnixMs(i64::MIN));
     rows(
         &*namespace.backend,
         Space::Journal,
@@ -161,8 +163,12 @@ fn read_changes(namespace: &Namespace) -> Result<Changes> {
         &mut |key, row| {
             let sequence = split_journal_key(key)?;
             let row = read_journal(row)?;
+            // Left by a trim that was broken off; the next one goes on.
+            if sequence < bottom {
+                return Ok(());
+            }
             // The floor's own row stays for its time; an undo or restore may leave a gap.
-            let floor = sequence == last && sequence == namespace.floor();
+            let floor = sequence == last && sequence == bottom;
             let follows = match row.kind {
                 CommitKind::Restore => sequence > last,
                 _ => sequence.0 == last.0 + 1,

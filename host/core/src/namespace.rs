@@ -250,6 +250,11 @@ impl Namespace {
         floor
     }
 
+    /// Takes a raise back that the state did not take. Nothing below it has been removed.
+    pub(crate) fn lower_floor(&self, floor: Sequence) {
+        self.floor.store(floor.0, Ordering::Release);
+    }
+
     /// How far the floor may be raised at this moment.
     pub(crate) fn allowed_floor(&self, wanted: Sequence) -> Sequence {
         self.needs.lock().allowed(wanted, self.head().0)

@@ -107,12 +107,16 @@ impl Fault {
         self.0.lock().meanwhile = Some(Arc::new(work));
     }
 
-    /// Takes the fault back; answers whether it came to anything.
-    pub fn disarm(&self) -> bool {
+    /// Takes the fault back.
+    pub fn disarm(&self) {
         let mut orders = self.0.lock();
         orders.armed = None;
         orders.meanwhile = None;
-        orders.has_struck
+    }
+
+    /// Whether it came to anything.
+    pub fn has_struck(&self) -> bool {
+        self.0.lock().has_struck
     }
 
     fn strikes(&self, call: Call) -> Option<Mode> {
@@ -183,7 +187,9 @@ impl Backend for Flaky {
                 }
                 return self.inner.commit(ops, durability);
             }
-            Some(Mode::Refused | Mode::RefusedTwice) => return Err(CommitError::Refused(planted())),
+            Some(Mode::Refused | Mode::RefusedTwice) => {
+                return Err(CommitError::Refused(planted()));
+            }
             Some(Mode::UnknownAll) => ops,
             Some(Mode::UnknownTorn) => &ops[..ops.len() / 2],
             Some(_) => &[],
@@ -197,7 +203,10 @@ impl Backend for Flaky {
     fn scan(&self, space: Space, range: KeyRange<'_>) -> Result<Box<dyn Cursor + '_>> {
         self.fault.fail(Call::Scan)?;
         let inner = self.inner.scan(space, range)?;
-        Ok(Box::new(FlakyCursor { fault: &self.fault, inner }))
+        Ok(Box::new(FlakyCursor {
+            fault: &self.fault,
+            inner,
+        }))
     }
 
     fn flush(&self) -> Result<()> {

@@ -43,7 +43,10 @@ impl State {
         options.flush_interval_ms = 3_600_000;
         options.upkeep_interval_ms = 0;
         options.archive_codec = "store".to_owned();
-        options.keep = Keep { age_ms: None, commits: Some(4) };
+        options.keep = Keep {
+            age_ms: None,
+            commits: Some(4),
+        };
         let plugins = FlakyPlugins {
             fault: self.fault.clone(),
             inner: TestPlugins::shared(self.disk.vfs()),
@@ -63,28 +66,51 @@ fn strike(mode: Mode, nth: u64) -> bool {
     let what = format!("{mode:?} at call {nth}");
     let state = State::new();
     let mut work = Work::new(state.open().unwrap(), state.clock.clone(), Rows::new());
+    work.is_torn = mode == Mode::UnknownTorn;
+    work.is_stored = mode == Mode::Delay;
     state.fault.arm(mode, nth);
     let tenant = work.manager.default_tenant().blocking();
     state.fault.meanwhile(move || drop(read(&tenant).unwrap()));
     work.run(1);
-    let has_struck = state.fault.disarm();
-    let errors: Vec<String> = work.errors.iter().map(|(at, e)| format!("{at}: {e}")).collect();
-    let poisoned = work.manager.info().unwrap().poisoned;
-    assert_eq!(poisoned.is_some(), has_struck && mode.poisons(), "{what}: {errors:#?}");
-    match mode {
-        // A group that is refused is tried again, commit by commit.
-        Mode::Refused => assert!(work.errors.len() <= 1, "{what}: {errors:#?}"),
-        Mode::RefusedTwice => assert!(!has_struck || work.errors.len() <= 2, "{what}: {errors:#?}"),
-        Mode::Delay => assert!(errors.is_empty(), "{what}: {errors:#?}"),
-        _ => assert_eq!(!errors.is_empty(), has_struck, "{what}: {errors:#?}"),
-    }
-    for (at, error) in work.errors.iter().skip(1).filter(|_| mode.poisons()) {
-        assert_eq!(error.kind(), ErrorKind::Poisoned, "{what}, {at}: {error}");
-    }
+    state.fault.disarm();
+    let errors: Vec<String> = (work.errors.iter())
+        .map(|(at, error)| format!("{at}: {error}"))
+        .collect();
     // Reads go on, whatever has happened.
     work.read().unwrap();
     let closed = work.manager.close().map_err(|error| error.kind());
-    assert_eq!(closed, if poisoned.is_some() { Err(ErrorKind::Poisoned) } else { Ok(()) }, "{what}");
+    let has_struck = state.fault.has_struck();
+    let stops = has_struck && mode.poisons();
+    let expected = if stops {
+        Err(ErrorKind::Poisoned)
+    } else {
+        Ok(())
+    };
+    assert_eq!(closed, expected, "{what}: {errors:#?}");
+    let most = match mode {
+        // A group that is refused is tried again, commit by commit.
+        Mode::RefusedTwice => 2,
+        Mode::Delay => 0,
+        _ => 1,
+    };
+    // What removes the rows of dropped indexes is nobody's call: it logs its errors.
+    let told = has_struck && matches!(mode, Mode::Get | Mode::Flush);
+    assert!(
+        !told || !errors.is_empty(),
+        "{what}: the error was swallowed"
+    );
+    assert!(
+        stops || errors.len() <= if has_struck { most } else { 0 },
+        "{what}: {errors:#?}"
+    );
+    for (at, error) in work.errors.iter().skip(1).filter(|_| stops) {
+        // A swap reads first, and what it reads may be what the unknown commit has left.
+        let read_on = *at == "swap" && error.kind() == ErrorKind::Conflict;
+        assert!(
+            read_on || error.kind() == ErrorKind::Poisoned,
+            "{what}, {at}: {error}"
+        );
+    }
     let (rows, unknown) = (work.rows, work.unknown);
     let opened = state.open().and_then(|manager| {
         check_consistency(&manager)?;
@@ -101,16 +127,27 @@ fn strike(mode: Mode, nth: u64) -> bool {
     };
     let held = read(&manager.default_tenant().blocking()).unwrap();
     let known = held == stored(rows.clone()) || Some(&held) == unknown.map(stored).as_ref();
-    assert!(known, "{what}: it holds {held:?} and {rows:?} was acknowledged\n{errors:#?}");
+    assert!(
+        known,
+        "{what}: it holds {held:?} and {rows:?} was acknowledged\n{errors:#?}"
+    );
     // It works as if nothing had happened.
     let mut work = Work::new(manager, state.clock.clone(), held);
     work.run(2);
-    assert!(work.errors.is_empty(), "{what}, opened again: {:?}", work.errors);
+    assert!(
+        work.errors.is_empty(),
+        "{what}, opened again: {:?}",
+        work.errors
+    );
     check_consistency(&work.manager).unwrap();
     work.manager.close().unwrap();
     let manager = state.open().unwrap();
     check_consistency(&manager).unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_eq!(read(&manager.default_tenant().blocking()).unwrap(), stored(work.rows), "{what}");
+    assert_eq!(
+        read(&manager.default_tenant().blocking()).unwrap(),
+        stored(work.rows),
+        "{what}"
+    );
     has_struck
 }
 
@@ -118,7 +155,7 @@ fn strike(mode: Mode, nth: u64) -> bool {
 fn no_failing_call_loses_what_was_acknowledged() {
     for mode in Mode::ALL {
         let struck = (1..CALLS_MAX).find(|nth| !strike(mode, *nth)).unwrap() - 1;
-        assert!(struck > 2, "{mode:?}: {struck} calls were made");
+        assert!(struck > 0, "{mode:?}: no call of the kind is made");
         println!("{mode:?}: each of {struck} calls failed once");
     }
 }

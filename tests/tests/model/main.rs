@@ -4,9 +4,12 @@
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of cases of each backend. A failing case is shrunk, and
 //! the same numbers come again in the next run.
 
+mod changes;
 mod model;
+mod read;
 mod run;
 mod steps;
+mod transactions;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use run::Run;
 use steps::Step;
 
 /// Cases of a backend.
-const CASES: u32 = 24;
+const CASES: u32 = 60;
 /// Most steps of a case.
 const STEPS: usize = 80;
 
@@ -54,7 +57,10 @@ fn is_what_the_model_says(backend: &str) {
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(reason, steps)) => {
-            let steps: Vec<String> = steps.iter().map(|step: &Step| format!("{step:?}")).collect();
+            let steps: Vec<String> = steps
+                .iter()
+                .map(|step: &Step| format!("{step:?}"))
+                .collect();
             let (all, tried) = (steps.join("\n"), tried.get());
             panic!("{backend}, {tried} cases with shrinking: {reason}\nby the steps\n{all}");
         }

@@ -69,7 +69,12 @@ pub fn value(number: u8) -> Value {
 
 /// How a value is set, as users say it.
 pub fn options(name: Name, put: Put) -> SetOptions {
-    let classes = [Class::Standard, Class::Critical, Class::Bulk, Class::Archive];
+    let classes = [
+        Class::Standard,
+        Class::Critical,
+        Class::Bulk,
+        Class::Archive,
+    ];
     let class = match (put.2, name.1) {
         (Some(0), MEMORY) | (None, MEMORY) => Some(Class::Ephemeral),
         (number, _) => number.map(|number| classes[usize::from(number)]),
@@ -112,7 +117,11 @@ impl Model {
             Some(Expiry::Never) => None,
             None => ruled.then_some(self.now + TTL_MS),
         };
-        let class = if ruled { Class::Archive } else { Class::Standard };
+        let class = if ruled {
+            Class::Archive
+        } else {
+            Class::Standard
+        };
         Record {
             value,
             sequence: Sequence(0),
@@ -127,20 +136,29 @@ impl Model {
     pub fn kept(&self, name: Name, value: Value) -> Record {
         let fresh = self.record_of(name, value, SetOptions::default());
         match self.get(name) {
-            Some(old) => Record { class: old.class, expires: old.expires, ..fresh },
+            Some(old) => Record {
+                class: old.class,
+                expires: old.expires,
+                ..fresh
+            },
             None => fresh,
         }
     }
 
     /// What is there for readers now.
     pub fn get(&self, name: Name) -> Option<&Record> {
-        self.rows.get(&name).filter(|record| !is_over(record, self.now))
+        self.rows
+            .get(&name)
+            .filter(|record| !is_over(record, self.now))
     }
 
     /// The live records of a scope.
     pub fn scope(&self, tenant: usize, scope: usize) -> Rows {
         let inside = |name: &Name| (name.0, name.1) == (tenant, scope);
-        let live = self.rows.iter().filter(|(name, record)| inside(name) && !is_over(record, self.now));
+        let live = self
+            .rows
+            .iter()
+            .filter(|(name, record)| inside(name) && !is_over(record, self.now));
         live.map(|(name, record)| (*name, record.clone())).collect()
     }
 
@@ -163,7 +181,11 @@ impl Model {
         for (name, record) in wanted {
             let old = self.rows.get(&name);
             let live = old.filter(|old| !is_over(old, self.now));
-            let ends = if kind == CommitKind::Expire { old } else { live };
+            let ends = if kind == CommitKind::Expire {
+                old
+            } else {
+                live
+            };
             if record.is_none() && ends.is_none() {
                 continue;
             }
@@ -189,7 +211,11 @@ impl Model {
         if made.is_empty() {
             return None;
         }
-        self.commits.push(Commit { time: self.now, kind, changes: made });
+        self.commits.push(Commit {
+            time: self.now,
+            kind,
+            changes: made,
+        });
         Some(sequence)
     }
 
@@ -211,7 +237,11 @@ impl Model {
 
     /// The last commit at or before a time, unless it is forgotten.
     pub fn sequence_at(&self, time: i64) -> Option<u64> {
-        let sequence = self.commits.iter().filter(|commit| commit.time <= time).count() as u64;
+        let sequence = self
+            .commits
+            .iter()
+            .filter(|commit| commit.time <= time)
+            .count() as u64;
         (self.floor == 0 || self.time(self.floor) <= time).then_some(sequence)
     }
 
@@ -220,7 +250,9 @@ impl Model {
         let mut spans: Vec<Span> = Vec::new();
         for (at, commit) in self.commits.iter().enumerate() {
             let change = commit.changes.iter().find(|(other, _, _)| *other == name);
-            let Some((_, op, record)) = change else { continue };
+            let Some((_, op, record)) = change else {
+                continue;
+            };
             if *op != ChangeOp::DeleteEphemeral
                 && let Some(last) = spans.last_mut().filter(|span| span.until.is_none())
             {
@@ -228,17 +260,17 @@ impl Model {
             }
             if *op == ChangeOp::Put {
                 let record = record.clone().unwrap();
-                spans.push(Span { record, until: None });
+                spans.push(Span {
+                    record,
+                    until: None,
+                });
             }
         }
-        let known = self.floor.max(self.forgotten.get(&name).copied().unwrap_or(0));
+        let known = self
+            .floor
+            .max(self.forgotten.get(&name).copied().unwrap_or(0));
         spans.retain(|span| span.until.is_none_or(|until| until > known));
         spans
-    }
-
-    /// Whether the past of a key at a commit was dropped.
-    pub fn is_forgotten(&self, name: Name, sequence: u64) -> bool {
-        self.forgotten.get(&name).is_some_and(|until| *until > self.floor && *until > sequence)
     }
 
     /// Forgets what nobody needs; `needed` are the commits of snapshots that are held.
@@ -249,7 +281,11 @@ impl Model {
         let wanted = by_age.max(self.head().saturating_sub(KEEP_COMMITS));
         self.floor = self.floor.max(wanted.min(free));
         for name in (0..2).flat_map(|t| (0..KEYS.len()).map(move |k| (t, LIMITED, k))) {
-            let ends: Vec<u64> = self.spans(name).iter().filter_map(|span| span.until).collect();
+            let ends: Vec<u64> = self
+                .spans(name)
+                .iter()
+                .filter_map(|span| span.until)
+                .collect();
             let gone = ends.len().saturating_sub(1);
             if let Some(last) = ends[..gone].iter().rfind(|end| **end <= free) {
                 self.forgotten.insert(name, *last);
@@ -264,8 +300,10 @@ impl Model {
             .map(|(name, record)| (*name, record.clone()))
             .collect();
         // Those in memory go first; stored ones in the order in which they expired.
-        let (memory, mut stored): (Vec<_>, Vec<_>) =
-            over.iter().cloned().partition(|(_, record)| record.class == Class::Ephemeral);
+        let (memory, mut stored): (Vec<_>, Vec<_>) = over
+            .iter()
+            .cloned()
+            .partition(|(_, record)| record.class == Class::Ephemeral);
         stored.sort_by_key(|(name, record)| (record.expires, *name));
         for names in [memory, stored] {
             for tenant in 0..2 {
@@ -279,13 +317,16 @@ impl Model {
 
     /// What only this process knew is gone.
     pub fn reopened(&mut self) {
-        self.rows.retain(|_, record| record.class != Class::Ephemeral);
+        self.rows
+            .retain(|_, record| record.class != Class::Ephemeral);
     }
 
     /// The changes that the cursor's reader has not acknowledged: commit, place in it, and whether
     /// it is the last one.
     pub fn unread(&self) -> Vec<(u64, usize, bool)> {
-        let Some((after, passed)) = self.cursor else { return Vec::new() };
+        let Some((after, passed)) = self.cursor else {
+            return Vec::new();
+        };
         let later = (after + 1..=self.head()).flat_map(|sequence| {
             let count = self.commits[sequence as usize - 1].changes.len();
             (0..count).map(move |index| (sequence, index, index + 1 == count))
@@ -296,14 +337,22 @@ impl Model {
 
 impl Txn {
     pub fn new(model: &Model, tenant: usize) -> Txn {
-        Txn { tenant, sequence: model.head(), began: model.now, ..Txn::default() }
+        Txn {
+            tenant,
+            sequence: model.head(),
+            began: model.now,
+            ..Txn::default()
+        }
     }
 
     /// What a scope holds for the transaction, its own changes included.
     pub fn scope(&self, model: &Model, scope: usize) -> Rows {
         let mut rows = model.at(self.sequence, self.began);
         for (name, record) in &self.writes {
-            match record.as_ref().filter(|record| !is_over(record, self.began)) {
+            match record
+                .as_ref()
+                .filter(|record| !is_over(record, self.began))
+            {
                 Some(record) => rows.insert(*name, record.clone()),
                 None => rows.remove(name),
             };
@@ -316,7 +365,8 @@ impl Txn {
     pub fn read(&mut self, model: &Model, name: Name) {
         if !self.writes.contains_key(&name) {
             let rows = model.at(self.sequence, self.began);
-            self.keys.insert(name, rows.get(&name).map(|record| record.sequence));
+            self.keys
+                .insert(name, rows.get(&name).map(|record| record.sequence));
         }
     }
 

@@ -27,9 +27,13 @@ pub type Put = (u8, Option<u8>, Option<u8>);
 pub enum Expect {
     Absent,
     /// As it is, or as written by one commit earlier.
-    Version { stale: bool },
+    Version {
+        stale: bool,
+    },
     /// As it is, or another value.
-    Value { other: bool },
+    Value {
+        other: bool,
+    },
 }
 
 /// When a snapshot is taken.
@@ -51,7 +55,12 @@ pub enum Step {
     MergePatch(Name, Option<u8>),
     JsonPatch(Name, u8, u8),
     Clear(usize, usize),
-    Copy { tenant: usize, from: usize, to: usize, moves: bool },
+    Copy {
+        tenant: usize,
+        from: usize,
+        to: usize,
+        moves: bool,
+    },
     Begin(usize),
     Get(usize, usize),
     List(usize),
@@ -62,7 +71,12 @@ pub enum Step {
     Rollback,
     Hold(usize, usize, When),
     Release(usize),
-    Page { tenant: usize, scope: usize, glob: usize, limit: usize },
+    Page {
+        tenant: usize,
+        scope: usize,
+        glob: usize,
+        limit: usize,
+    },
     History(Name, usize),
     Diff(usize, usize, u8, u8),
     Wait(u8),
@@ -71,9 +85,14 @@ pub enum Step {
     CreateIndex(usize),
     DropIndex(usize),
     Query(usize, i8),
-    Watch { take: usize, acknowledge: bool },
+    Watch {
+        take: usize,
+        acknowledge: bool,
+    },
     ForgetCursor,
     Flush,
+    /// Onto another backend, and back the next time.
+    SwapBackend,
     Reopen,
 }
 
@@ -82,7 +101,11 @@ fn name() -> impl Strategy<Value = Name> {
 }
 
 fn put() -> impl Strategy<Value = Put> {
-    (0..40u8, prop::option::weighted(0.3, 1..60u8), prop::option::weighted(0.3, 0..4u8))
+    (
+        0..40u8,
+        prop::option::weighted(0.3, 1..60u8),
+        prop::option::weighted(0.3, 0..4u8),
+    )
 }
 
 /// A step.
@@ -139,6 +162,7 @@ pub fn step() -> BoxedStrategy<Step> {
             .prop_map(|(take, acknowledge)| Step::Watch { take, acknowledge }),
         1 => Just(Step::ForgetCursor),
         1 => Just(Step::Flush),
+        1 => Just(Step::SwapBackend),
         2 => Just(Step::Reopen),
         2 => (0..2usize, 0..4usize, 0..4usize, 1..4usize)
             .prop_map(|(tenant, scope, glob, limit)| Step::Page { tenant, scope, glob, limit }),

@@ -56,6 +56,10 @@ impl IndexSet {
                 let reason = format!("there is no tenant `{}`", stored.tenant);
                 Error::corrupt(format!("index `{name}`"), reason)
             })?;
+            if stored.id >= meta.indexes.next {
+                let reason = format!("its id {} has not been given yet", stored.id);
+                return Err(Error::corrupt(format!("index `{name}`"), reason));
+            }
             Index::new(name, number, stored).map(Arc::new)
         };
         let all = meta.indexes.all.iter().map(index).collect::<Result<_>>()?;

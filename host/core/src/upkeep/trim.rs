@@ -6,6 +6,7 @@
 //! journal row stays, so that its time is known.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{BATCH_BYTES, BATCH_ROWS, Upkeep};
 use crate::commit::{OwnOp, TurnRows, Work};
@@ -14,7 +15,7 @@ use crate::meta::{FLOOR, floor_row};
 use crate::namespace::Namespace;
 use crate::snapshot::last_until;
 use crate::stored_key::{journal_key, push_history_key, split_journal_key};
-use crate::{Durability, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
+use crate::{Durability, Error, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
 
 /// How to trim.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Upkeep {
             return Ok(report);
         }
         if !options.dry_run && report.floor > report.floor_before {
-            report.floor = self.raise(wanted)?;
+            report.floor = self.raise(&namespace, wanted)?;
         }
         let mut batch = Batch {
             upkeep: self,
@@ -149,10 +150,16 @@ impl Upkeep {
         Ok(wanted)
     }
 
-    /// Raises the floor as far as it may be, in memory and in the state.
-    fn raise(&self, wanted: Sequence) -> Result<Sequence> {
+    /// Raises the floor as far as it may be, in memory and in the state. In memory it is first, so
+    /// that nobody pins what is going; it is taken back when the state does not take it.
+    fn raise(&self, namespace: &Arc<Namespace>, wanted: Sequence) -> Result<Sequence> {
+        let (before, trimmed) = (namespace.floor(), namespace.clone());
         let work = Work::Turn(Box::new(move |turn| {
-            let floor = turn.namespace.raise_floor(wanted);
+            if !Arc::ptr_eq(turn.namespace, &trimmed) {
+                let message = "another namespace took the place of the one to be trimmed";
+                return Err(Error::other(ErrorKind::Cancelled, message));
+            }
+            let floor = trimmed.raise_floor(wanted);
             Ok(TurnRows {
                 ops: vec![OwnOp::Put(Space::Meta, FLOOR.to_vec(), floor_row(floor))],
                 durability: Durability::Relaxed,
@@ -160,7 +167,13 @@ impl Upkeep {
                 ..TurnRows::default()
             })
         }));
-        Ok(Sequence(self.committer.run_blocking(work)?.count))
+        match self.committer.run_blocking(work) {
+            Ok(done) => Ok(Sequence(done.count)),
+            Err(error) => {
+                namespace.lower_floor(before);
+                Err(error)
+            }
+        }
     }
 }
 
