@@ -22,7 +22,7 @@ use run::Run;
 use steps::Step;
 
 /// Cases of a backend.
-const CASES: u32 = 60;
+const CASES: u32 = 200;
 /// Most steps of a case.
 const STEPS: usize = 80;
 

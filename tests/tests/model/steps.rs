@@ -137,7 +137,7 @@ pub fn step() -> BoxedStrategy<Step> {
     let transactions = prop_oneof![
         3 => (0..2usize).prop_map(Step::Begin),
         3 => (0..3usize, 0..4usize).prop_map(|(s, k)| Step::Get(s, k)),
-        1 => (0..3usize).prop_map(Step::List),
+        3 => (0..3usize).prop_map(Step::List),
         3 => (0..3usize, 0..4usize, prop::option::weighted(0.75, put()))
             .prop_map(|(s, k, p)| Step::Write(s, k, p)),
         1 => Just(Step::Savepoint),
