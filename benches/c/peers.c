@@ -239,6 +239,7 @@ static void compare(const char *self, const char *directory) {
     }
     printf("\n");
     table("get, hot", hot_get);
+    statekeep_cache();
     table("get, any", any_get);
     table("scan", scan);
     table("put, durable", durable_put);

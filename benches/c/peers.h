@@ -29,6 +29,9 @@ struct store {
 
 extern const struct store store_statekeep, store_lmdb, store_rocksdb, store_sqlite;
 
+/* Prints what a record in Statekeep's cache takes. */
+void statekeep_cache(void);
+
 size_t key_of(uint64_t n, char key[KEY_MAX]);
 const char *value_of(uint64_t n);
 size_t length_of(uint64_t n);

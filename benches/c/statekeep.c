@@ -84,6 +84,26 @@ static size_t scan(size_t most) {
     return seen;
 }
 
+/* A number of the state's facts about its cache. */
+static double cache_fact(const char *json, const char *name) {
+    const char *cache = strstr(json, "\"cache\"");
+    const char *at = cache ? strstr(cache, name) : NULL;
+    CHECK(at, "the state says nothing about %s", name);
+    return strtod(at + strlen(name), NULL);
+}
+
+void statekeep_cache(void) {
+    statekeep_error *error = NULL;
+    struct statekeep_buf json = {0};
+    char text[8192] = {0};
+    check(statekeep_manager_info_json(manager, &json, &error), error);
+    memcpy(text, json.ptr, json.len < sizeof text ? json.len : sizeof text - 1);
+    statekeep_buf_free(&json);
+    double entries = cache_fact(text, "\"entries\":"), bytes = cache_fact(text, "\"bytes\":");
+    printf("%-14s %10.0f B a record of 100 B and its key, of %.0f records\n", "cached",
+           entries > 0 ? bytes / entries : 0, entries);
+}
+
 static void close_store(void) {
     statekeep_error *error = NULL;
     check(statekeep_manager_close(manager, &error), error);
