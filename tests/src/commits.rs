@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use statekeep::{Batch, Durability, Result, Sequence, SetOptions, StateManager, Value};
+use statekeep::{
+    Batch, Class, Durability, Expiry, IndexDefinition, Result, Sequence, SetOptions, StateManager,
+    TransactionOptions, Value,
+};
 use statekeep_oracle::Oracle;
 
 use crate::states::{self, Name, Random, Rows, key, scope};
@@ -42,8 +45,9 @@ impl Work {
                 0 => 40_000,
                 _ => random.below(900) as usize,
             };
-            let text = format!("{seed:x}/{thread}/{number}/{part}/");
-            format!("{text}{}", ".".repeat(padding))
+            // A document, so that an index has rows to keep in step.
+            let text = format!("{seed:x}/{thread}/{number}/{part}/{}", ".".repeat(padding));
+            format!("{{\"number\":{number},\"text\":\"{text}\"}}")
         };
         match random.below(12) {
             0..5 => Work::Single(name(&mut random), Some(value(&mut random, 0))),
@@ -89,12 +93,23 @@ impl Work {
         match self {
             Work::Single((tenant, s, k), value) => {
                 let tenant = manager.tenant(tenant)?.blocking();
+                let (s, k) = (scope(s), key(k));
                 match value {
-                    Some(value) => {
-                        let value = Value::bytes(value.as_str());
-                        tenant.set(&scope(s), &key(k), value, options).map(Some)
+                    // Some as a transaction that has read the key: nobody else writes it.
+                    Some(value) if value.len() % 3 == 0 => {
+                        let mut txn = tenant.begin(&TransactionOptions { durability })?;
+                        txn.get(&s, &k)?;
+                        txn.set(&s, &k, document(value)?, kept(value))?;
+                        txn.commit().map(Some)
                     }
-                    None => tenant.delete(&scope(s), &key(k), options),
+                    Some(value) => {
+                        let options = SetOptions {
+                            durability,
+                            ..kept(value)
+                        };
+                        tenant.set(&s, &k, document(value)?, options).map(Some)
+                    }
+                    None => tenant.delete(&s, &k, options),
                 }
             }
             Work::Batch(changes) => {
@@ -104,7 +119,7 @@ impl Work {
                 }
                 for ((_, s, k), value) in changes {
                     match value {
-                        Some(value) => batch.set(&scope(s), &key(k), Value::bytes(value.as_str())),
+                        Some(value) => batch.set(&scope(s), &key(k), document(value)?),
                         None => batch.delete(&scope(s), &key(k)),
                     };
                 }
@@ -117,6 +132,35 @@ impl Work {
             }
         }
     }
+}
+
+fn document(text: &str) -> Result<Value> {
+    Value::json(text)
+}
+
+/// Some values have a class, and some an end that no test lives to see, which has rows of its own.
+fn kept(value: &str) -> SetOptions {
+    SetOptions {
+        class: (value.len() % 7 == 0).then_some(Class::Archive),
+        expires: (value.len() % 5 == 0).then_some(Expiry::After(86_400_000)),
+        ..SetOptions::default()
+    }
+}
+
+/// Declares indexes over the documents of both tenants; what is there already is filled in while the
+/// commits go on. Declaring them again is harmless.
+pub fn declare_indexes(manager: &Arc<StateManager>) -> Result<()> {
+    for tenant in ["", "acme"] {
+        for path in ["$.number", "$.text"] {
+            drop(manager.create_index(IndexDefinition {
+                name: format!("{tenant}.{}", &path[2..]),
+                tenant: tenant.to_owned(),
+                scope: "user:*".to_owned(),
+                path: path.to_owned(),
+            })?);
+        }
+    }
+    Ok(())
 }
 
 /// Per thread, the sequences of its acknowledged commits; 0 where it was not told.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use statekeep::{BackupId, Config, CreateOptions, Host, Progress, RestoreOptions};
-use statekeep_tests::commits::{THREADS, Work};
+use statekeep_tests::commits::{THREADS, Work, declare_indexes};
 
 /// Name of the variable that holds the orders of a child, as JSON.
 pub const ORDERS: &str = "STATEKEEP_CRASH_CHILD";
@@ -37,6 +37,7 @@ pub fn run() {
 }
 
 fn write(host: &Arc<Host>, seed: u64) {
+    done(declare_indexes(&host.manager));
     thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {

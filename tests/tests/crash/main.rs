@@ -113,7 +113,12 @@ impl Subject {
     fn new(backend: &str) -> Subject {
         let folder = fixtures::folder();
         let plugins = folder.path().join("plugins");
-        let config = states::config_with_plugin(&folder.path().join("state"), backend, &plugins);
+        let mut config =
+            states::config_with_plugin(&folder.path().join("state"), backend, &plugins);
+        // The past is trimmed and what expired removed while the writers write.
+        for (name, value) in [("keep.commits", "100"), ("upkeep_interval_ms", "20")] {
+            config.set(name, value).unwrap();
+        }
         Subject { folder, config }
     }
 
