@@ -96,7 +96,7 @@ impl Work {
                 let (s, k) = (scope(s), key(k));
                 match value {
                     // Some as a transaction that has read the key: nobody else writes it.
-                    Some(value) if value.len() % 3 == 0 => {
+                    Some(value) if value.len().is_multiple_of(3) => {
                         let mut txn = tenant.begin(&TransactionOptions { durability })?;
                         txn.get(&s, &k)?;
                         txn.set(&s, &k, document(value)?, kept(value))?;
@@ -141,8 +141,8 @@ fn document(text: &str) -> Result<Value> {
 /// Some values have a class, and some an end that no test lives to see, which has rows of its own.
 fn kept(value: &str) -> SetOptions {
     SetOptions {
-        class: (value.len() % 7 == 0).then_some(Class::Archive),
-        expires: (value.len() % 5 == 0).then_some(Expiry::After(86_400_000)),
+        class: (value.len().is_multiple_of(7)).then_some(Class::Archive),
+        expires: (value.len().is_multiple_of(5)).then_some(Expiry::After(86_400_000)),
         ..SetOptions::default()
     }
 }

@@ -88,8 +88,8 @@ impl Client<'_> {
         self.done
     }
 
-    fn note(&mut self, began: u64, ops: Vec<Op>, outcome: Result<(), Error>) {
-        if let Err(error) = &outcome {
+    fn note(&mut self, began: u64, ops: Vec<Op>, outcome: &Result<(), Error>) {
+        if let Err(error) = outcome {
             assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         }
         let ended = self.tick();
@@ -113,7 +113,7 @@ impl Client<'_> {
             txn.forget_reads();
         }
         let outcome = txn.commit().map(drop);
-        self.note(began, ops, outcome);
+        self.note(began, ops, &outcome);
     }
 
     fn transact(&mut self) {
@@ -130,7 +130,7 @@ impl Client<'_> {
             ops.clear();
             self.steps(txn, &mut ops)
         });
-        self.note(began, ops, outcome);
+        self.note(began, ops, &outcome);
     }
 
     /// Some steps of a transaction; those that are taken back are not told.
@@ -211,7 +211,7 @@ impl Client<'_> {
                 (vec![append, Op::Read(k, list_of(Some(after)))], Ok(()))
             }
         };
-        self.note(began, ops, outcome);
+        self.note(began, ops, &outcome);
     }
 }
 

@@ -62,7 +62,10 @@ fn a_swap_is_undone_once_the_commits_that_it_costs_are_confirmed() {
     // The undo of the undo costs the one commit since; what was before it is all there.
     let other = kept(&manager)[0];
     let error = manager.undo(other, 0).unwrap_err();
-    assert!(error.to_string().starts_with("1 commit was made"), "{error}");
+    assert!(
+        error.to_string().starts_with("1 commit was made"),
+        "{error}"
+    );
     assert_eq!(manager.undo(other, 1).unwrap(), Sequence(7));
     assert_eq!(tenant.read("global", "a").as_deref(), Some("3"));
     assert_eq!(tenant.read("global", "b").as_deref(), Some("4"));
