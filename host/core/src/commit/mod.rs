@@ -69,6 +69,12 @@ struct Queue {
     flush_at: Option<Instant>,
 }
 
+impl Queue {
+    fn flush_is_due(&self) -> bool {
+        self.flush_at.is_some_and(|at| at <= Instant::now())
+    }
+}
+
 impl Committer {
     /// Starts the committer of a namespace.
     pub(crate) fn start(
@@ -146,8 +152,9 @@ impl Committer {
         // After a group of several the thread gathers the next one, whose members come at once.
         if !queue.busy && queue.waiting.is_empty() && queue.taken <= 1 {
             queue.busy = true;
+            let due = queue.flush_is_due();
             drop(queue);
-            self.work(&mut VecDeque::from([request]));
+            self.work(&mut VecDeque::from([request]), due);
         } else {
             self.enqueue(queue, request)?;
         }
@@ -215,21 +222,27 @@ impl Committer {
         Error::Poisoned { reason }
     }
 
-    /// Does requests as the holder of the role, and gives the role up.
-    fn work(&self, requests: &mut VecDeque<Request>) {
+    /// Does requests as the holder of the role, flushes when that is due, so that writers who never
+    /// rest do not put it off, and gives the role up.
+    fn work(&self, requests: &mut VecDeque<Request>, flush: bool) {
         let dirty = self.with_core(|core| {
             core.work(self, requests);
+            if flush {
+                // A failure poisons the state.
+                let _ = core.flush(self);
+            }
             core.dirty && self.poison.get().is_none()
         });
         let mut queue = self.queue.lock();
         queue.busy = false;
-        let arm = dirty && queue.flush_at.is_none();
+        let arm = dirty && (flush || queue.flush_at.is_none());
         if arm {
             queue.flush_at = Instant::now().checked_add(self.flush_interval);
         } else if !dirty {
             queue.flush_at = None;
         }
-        let more = arm || queue.closed || !queue.waiting.is_empty();
+        // The thread may have seen the time of a flush pass while the role was taken.
+        let more = arm || queue.closed || !queue.waiting.is_empty() || queue.flush_is_due();
         drop(queue);
         if more {
             self.wake.notify_one();
@@ -268,8 +281,9 @@ impl Committer {
                     queue.taken = queue.waiting.len();
                     queue.bytes = 0;
                     let mut requests = std::mem::take(&mut queue.waiting);
+                    let due = queue.flush_is_due();
                     drop(queue);
-                    self.work(&mut requests);
+                    self.work(&mut requests, due);
                     return true;
                 }
                 if queue.closed {
@@ -277,26 +291,16 @@ impl Committer {
                 }
             }
             match queue.flush_at {
-                Some(at) if !queue.busy && at <= Instant::now() => {
+                Some(at) if at > Instant::now() => drop(self.wake.wait_until(&mut queue, at)),
+                Some(_) if !queue.busy => {
                     queue.busy = true;
-                    queue.flush_at = None;
                     drop(queue);
-                    self.flush_now();
+                    self.work(&mut VecDeque::new(), true);
                     return true;
                 }
-                Some(at) if !queue.busy => drop(self.wake.wait_until(&mut queue, at)),
                 _ => self.wake.wait(&mut queue),
             }
         }
-    }
-
-    /// A flush on the timer; a failure poisons the state.
-    fn flush_now(&self) {
-        self.with_core(|core| {
-            let _ = core.flush(self);
-            false
-        });
-        self.work(&mut VecDeque::new());
     }
 
     fn run_thread(&self) {

@@ -184,6 +184,33 @@ fn a_trim_stops_at_the_cursor_that_is_furthest_back() {
     assert_eq!((report.floor, report.held_by.len()), (Sequence(4), 0));
 }
 
+/// A cursor over keys that nobody writes held the whole past, however often it was acknowledged.
+#[test]
+fn a_cursor_that_nothing_matches_goes_on_when_it_is_acknowledged() {
+    let disk = SimDisk::new();
+    let mut options = options(disk.vfs());
+    options.keep.commits = Some(1);
+    options.upkeep_interval_ms = 0;
+    let manager = open_with(options).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    let rare = WatchOptions {
+        from: Start::Cursor("rare".to_owned()),
+        key: Some("rare".to_owned()),
+        ..WatchOptions::default()
+    };
+    let watch = manager.watch(&rare).unwrap();
+    for value in ["1", "2", "3"] {
+        tenant.put("global", "k", value);
+    }
+    assert_eq!(look(&watch), None);
+    watch.acknowledge().unwrap();
+    assert_eq!(manager.cursors().unwrap()[0].sequence, Sequence(3));
+    let report = manager.trim(&TrimOptions::default()).unwrap();
+    assert_eq!((report.floor, report.held_by.len()), (Sequence(2), 0));
+    tenant.put("global", "rare", "4");
+    assert_eq!(sequences(&watch), [4]);
+}
+
 #[test]
 fn names_and_numbers_of_cursors_are_limited() {
     let disk = SimDisk::new();

@@ -247,6 +247,29 @@ fn relaxed_commits_are_flushed_by_the_timer_and_at_close() {
     assert_eq!(gate.orders.lock().flushes, before + 2);
 }
 
+/// The time of a flush came while a commit was under way, and nobody looked for it any more.
+#[test]
+fn a_flush_whose_time_comes_during_a_commit_follows_it() {
+    let (gate, manager) = gated(|options| {
+        options.durability = Durability::Relaxed;
+        options.flush_interval_ms = 20;
+    });
+    let tenant = manager.default_tenant().blocking();
+    let began = std::time::Instant::now();
+    tenant.put("global", "k", "v");
+    gate.order(|orders| orders.held = true);
+    std::thread::scope(|threads| {
+        threads.spawn(|| tenant.put("global", "k", "w"));
+        gate.wait(|orders| orders.waiting == 1);
+        while began.elapsed() < std::time::Duration::from_millis(60) {
+            std::thread::yield_now();
+        }
+        let before = gate.orders.lock().flushes;
+        gate.order(|orders| orders.held = false);
+        gate.wait(|orders| orders.flushes > before);
+    });
+}
+
 #[test]
 fn a_group_is_as_durable_as_its_most_careful_commit() {
     let (gate, manager) = gated(|options| options.durability = Durability::Relaxed);

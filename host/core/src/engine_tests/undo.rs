@@ -159,3 +159,77 @@ fn what_is_not_in_use_can_be_released_and_nothing_else() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert_eq!(tenant.read("global", "a").as_deref(), Some("1"));
 }
+
+fn trimming(
+    plugins: Arc<dyn crate::Plugins>,
+    vfs: Arc<dyn Vfs>,
+) -> (Arc<StateManager>, Arc<TestClock>) {
+    let clock = clock();
+    let mut options = options(vfs);
+    options.clock = clock.clone();
+    options.keep = crate::Keep {
+        age_ms: None,
+        commits: Some(2),
+    };
+    options.upkeep_interval_ms = 0;
+    (StateManager::open(options, plugins).unwrap(), clock)
+}
+
+/// A trim went on with the rows that it had found in the namespace before, and took the history of
+/// the one that had been gone back to, whose floor said that it was there.
+#[test]
+fn a_trim_under_way_leaves_the_namespace_alone_that_was_gone_back_to() {
+    let disk = SimDisk::new();
+    let (hook, plugins) = super::hooked::HookPlugins::over(disk.vfs());
+    let (manager, _) = trimming(plugins, disk.vfs());
+    let tenant = manager.default_tenant().blocking();
+    for value in ["1", "2", "3", "4", "5"] {
+        tenant.put("global", "a", value);
+    }
+    let replaced = swap(&manager, "log2").unwrap().replaced;
+    tenant.put("global", "a", "6");
+    let (weak, mut undone) = (Arc::downgrade(&manager), false);
+    hook.set(move |space| {
+        if space == crate::Space::History && !std::mem::replace(&mut undone, true) {
+            weak.upgrade().unwrap().undo(replaced, 1).unwrap();
+        }
+    });
+    let error = manager.trim(&crate::TrimOptions::default()).unwrap_err();
+    hook.clear();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(manager.info().unwrap().floor, Sequence(0));
+    for (sequence, value) in [(1, "1"), (3, "3"), (7, "5")] {
+        let view = tenant.at(Sequence(sequence)).unwrap();
+        let found = view.get(&scope("global"), &key("a")).unwrap();
+        assert_eq!(text(found).as_deref(), Some(value));
+    }
+    check_consistency(&manager).unwrap();
+}
+
+/// The floor came to lie in the gap before an undo, where no row tells its time: a time long past
+/// was then answered with the state before the gap.
+#[test]
+fn times_before_a_gap_are_told_right_once_it_is_trimmed() {
+    let disk = SimDisk::new();
+    let (manager, clock) = trimming(TestPlugins::shared(disk.vfs()), disk.vfs());
+    let tenant = manager.default_tenant().blocking();
+    for (time, value) in [(2_000, "1"), (3_000, "2"), (4_000, "3")] {
+        clock.set(time);
+        tenant.put("global", "a", value);
+    }
+    let replaced = swap(&manager, "log2").unwrap().replaced;
+    for value in ["4", "5", "6", "7"] {
+        tenant.put("global", "a", value);
+    }
+    clock.set(9_000);
+    assert_eq!(manager.undo(replaced, 4).unwrap(), Sequence(8));
+    for time in [4_000, 5_000, 8_999] {
+        assert_eq!(manager.sequence_at(UnixMs(time)).unwrap(), Sequence(3));
+    }
+    let report = manager.trim(&crate::TrimOptions::default()).unwrap();
+    assert_eq!(report.floor, Sequence(3));
+    assert_eq!(manager.sequence_at(UnixMs(5_000)).unwrap(), Sequence(3));
+    let error = manager.sequence_at(UnixMs(2_500)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+    check_consistency(&manager).unwrap();
+}

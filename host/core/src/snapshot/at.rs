@@ -68,7 +68,7 @@ impl StateManager {
 }
 
 /// The first journal row of a range, or the last one.
-fn row_in(
+pub(crate) fn row_in(
     namespace: &Namespace,
     lo: Sequence,
     hi: Sequence,
@@ -124,5 +124,7 @@ pub(crate) fn last_until(namespace: &Namespace, time: UnixMs) -> Result<Sequence
             _ => below = middle,
         }
     }
-    Ok(below)
+    // `below` may lie in the gap that an undo leaves.
+    let row = row_in(namespace, floor, below, true)?;
+    Ok(row.map_or(floor, |(sequence, _)| sequence))
 }

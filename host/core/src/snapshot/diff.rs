@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::Snapshot;
 use crate::index::{expiry_range, split_expiry_key};
 use crate::journal::read_journal;
+use crate::row_batch::each_row;
 use crate::stored_key::{prefix_end, scope_prefix, split_journal_key};
 use crate::{
     BlockingTenant, CommitKind, Error, Key, KeyRange, Record, Result, Scope, Sequence, Space,
@@ -74,9 +75,13 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn add(&mut self, key: &[u8]) {
+    fn wants(&self, key: &[u8]) -> bool {
         let outside = key < self.lo.as_slice() || self.hi.as_deref().is_some_and(|hi| key >= hi);
-        if outside || self.keys.contains(key) {
+        !outside && !self.keys.contains(key)
+    }
+
+    fn add(&mut self, key: &[u8]) {
+        if !self.wants(key) {
             return;
         }
         self.keys.insert(key.to_vec());
@@ -185,55 +190,44 @@ fn range(number: TenantNumber, options: &DiffOptions) -> Result<(Vec<u8>, Option
 /// Finds the keys that may differ between two snapshots.
 fn find(first: &Snapshot, second: &Snapshot, candidates: &mut Candidates) -> Result<()> {
     let backend = &*second.namespace.backend;
+    if let (Some(from), Some(to)) = (first.expired_at, second.expired_at) {
+        let (lo, hi) = expiry_range(from, to);
+        let range = KeyRange {
+            lo: &lo,
+            hi: Some(&hi),
+            reverse: false,
+        };
+        let mut cursor = backend.scan(Space::Index, range)?;
+        each_row(
+            |most, visit| cursor.next_batch(most, visit),
+            |key, _| {
+                candidates.add(split_expiry_key(key)?.1);
+                Ok(())
+            },
+        )?;
+        // Who has lost such a row before is in the journal from here on.
+        second.settle();
+    }
     let lo = crate::stored_key::journal_key(Sequence(first.sequence.0 + 1));
     let range = KeyRange {
         lo: &lo,
         hi: None,
         reverse: false,
     };
-    scan(backend, Space::Journal, range, &mut |key, row| {
-        let sequence = split_journal_key(key)?;
-        let row = read_journal(row)?;
-        // What expired between the two may have been removed after the second.
-        if sequence <= second.sequence || row.kind == CommitKind::Expire {
-            row.changes.iter().for_each(|(_, key)| candidates.add(key));
-        }
-        Ok(())
-    })?;
-    let (Some(from), Some(to)) = (first.expired_at, second.expired_at) else {
-        return Ok(());
-    };
-    let (lo, hi) = expiry_range(from, to);
-    let range = KeyRange {
-        lo: &lo,
-        hi: Some(&hi),
-        reverse: false,
-    };
-    scan(backend, Space::Index, range, &mut |key, _| {
-        candidates.add(split_expiry_key(key)?.1);
-        Ok(())
-    })
-}
-
-type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
-
-fn scan(
-    backend: &dyn crate::Backend,
-    space: Space,
-    range: KeyRange<'_>,
-    visit: &mut Visitor<'_>,
-) -> Result<()> {
-    let mut cursor = backend.scan(space, range)?;
-    loop {
-        let mut outcome = Ok(());
-        let read = cursor.next_batch(256, &mut |key, row| {
-            if outcome.is_ok() {
-                outcome = visit(key, row);
+    let mut cursor = backend.scan(Space::Journal, range)?;
+    each_row(
+        |most, visit| cursor.next_batch(most, visit),
+        |key, row| {
+            let sequence = split_journal_key(key)?;
+            let row = read_journal(row)?;
+            let counts = sequence <= second.sequence || row.kind == CommitKind::Expire;
+            for (_, key) in row.changes {
+                // What expired between the two may have been written anew after the second.
+                if candidates.wants(key) && (counts || second.had_ended(key)?) {
+                    candidates.add(key);
+                }
             }
-        })?;
-        outcome?;
-        if read == 0 {
-            return Ok(());
-        }
-    }
+            Ok(())
+        },
+    )
 }

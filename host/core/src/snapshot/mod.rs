@@ -12,7 +12,7 @@ mod view;
 
 use std::sync::Arc;
 
-pub(crate) use at::last_until;
+pub(crate) use at::{last_until, row_in};
 pub use diff::{DiffChange, DiffEntry, DiffOptions, DiffPage};
 pub use history::{HistoryOptions, HistoryPage, Version};
 pub use scan::SnapshotScan;
@@ -140,6 +140,16 @@ impl Snapshot {
         // The commit that changed the key may not be there with all of its rows yet.
         self.committer.settle();
         Ok(self.past(data_key)?.filter(|record| self.shows(record)))
+    }
+
+    /// Whether a key that was changed since had a record whose time had come; of a version that a
+    /// rule has trimmed that is not known.
+    fn had_ended(&self, data_key: &[u8]) -> Result<bool> {
+        match self.past(data_key) {
+            Ok(record) => Ok(record.is_some_and(|record| !self.shows(&record))),
+            Err(Error::Compacted { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the time of a record has not come.

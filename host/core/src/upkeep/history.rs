@@ -27,6 +27,7 @@ struct Row {
 #[derive(Default)]
 struct Versions {
     data_key: Vec<u8>,
+    limits: Option<HistoryLimits>,
     rows: Vec<Row>,
     marker: Option<Sequence>,
 }
@@ -100,14 +101,23 @@ impl Pass<'_> {
     ) -> Result<()> {
         if data_key != versions.data_key {
             self.end(versions, batch)?;
+            let (tenant, scope, key) = split_key(&data_key)?;
+            let name = match self.names.get(&tenant) {
+                Some(name) => name.clone(),
+                // One that came after the pass began, or the default tenant.
+                None => self.namespace.tenant_name(tenant)?,
+            };
             *versions = Versions {
+                limits: self.upkeep.rules.facts(&name, &scope, &key).history,
                 data_key,
                 ..Versions::default()
             };
         }
         match row {
             Err(marker) => versions.marker = Some(marker),
-            Ok(row) => versions.rows.push(row),
+            // A key without a rule may have any number of them.
+            Ok(row) if versions.limits.is_some() => versions.rows.push(row),
+            Ok(_) => {}
         }
         Ok(())
     }
@@ -117,9 +127,7 @@ impl Pass<'_> {
         if versions.rows.is_empty() {
             return Ok(());
         }
-        let (tenant, scope, key) = split_key(&versions.data_key)?;
-        let name = self.names.get(&tenant).map_or("", String::as_str);
-        let Some(limits) = self.upkeep.rules.facts(name, &scope, &key).history else {
+        let Some(limits) = versions.limits else {
             return Ok(());
         };
         let gone = self.gone(&versions.rows, &limits)?;

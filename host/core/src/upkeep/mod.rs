@@ -18,7 +18,8 @@ use parking_lot::{Condvar, Mutex};
 pub use sweep::SweepReport;
 pub use trim::{TrimOptions, TrimReport};
 
-use crate::commit::{Committer, OwnOp, TurnRows, Work};
+use crate::commit::{Committer, OwnOp, Turn, TurnRows, Work};
+use crate::namespace::Namespace;
 use crate::rules::Rules;
 use crate::{Durability, Error, ErrorKind, Keep, Result, StateManager, UnixMs};
 
@@ -154,8 +155,12 @@ impl Upkeep {
         outcome
     }
 
-    /// Writes rows of the host's own, relaxed: a crash takes back whole batches from the end.
-    fn write(&self, ops: Vec<OwnOp>) -> Result<()> {
+    /// Writes rows of the host's own, relaxed: a crash takes back whole batches from the end. They
+    /// were found in a namespace and belong into that one alone.
+    ///
+    /// # Errors
+    /// `Conflict` once another namespace is in use.
+    fn write(&self, of: &Arc<Namespace>, ops: Vec<OwnOp>) -> Result<()> {
         if ops.is_empty() {
             return Ok(());
         }
@@ -165,7 +170,11 @@ impl Upkeep {
             durability: Durability::Relaxed,
             ..TurnRows::default()
         };
-        let work = Work::Turn(Box::new(move |_| Ok(rows)));
+        let of = of.clone();
+        let work = Work::Turn(Box::new(move |turn| {
+            check_in_use(turn, &of)?;
+            Ok(rows)
+        }));
         self.committer.run_blocking(work).map(drop)
     }
 
@@ -177,6 +186,15 @@ impl Upkeep {
             let _ = handle.join();
         }
     }
+}
+
+/// Checks that a namespace is still the one in use.
+fn check_in_use(turn: &Turn<'_>, namespace: &Arc<Namespace>) -> Result<()> {
+    if Arc::ptr_eq(turn.namespace, namespace) {
+        return Ok(());
+    }
+    let message = "the state was restored, swapped or undone meanwhile; the next run trims it";
+    Err(Error::other(ErrorKind::Conflict, message))
 }
 
 impl StateManager {

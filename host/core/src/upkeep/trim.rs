@@ -8,14 +8,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{BATCH_BYTES, BATCH_ROWS, Upkeep};
+use super::{BATCH_BYTES, BATCH_ROWS, Upkeep, check_in_use};
 use crate::commit::{OwnOp, TurnRows, Work};
 use crate::journal::{read_history_end, read_journal};
 use crate::meta::{FLOOR, floor_row};
 use crate::namespace::Namespace;
-use crate::snapshot::last_until;
+use crate::snapshot::{last_until, row_in};
 use crate::stored_key::{journal_key, push_history_key, split_journal_key};
-use crate::{Durability, Error, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
+use crate::{Durability, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
 
 /// How to trim.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,7 @@ const DONE_BYTES_MAX: usize = 8 << 20;
 /// Rows to be removed, handed on in batches.
 pub(super) struct Batch<'a> {
     upkeep: &'a Upkeep,
+    namespace: &'a Arc<Namespace>,
     ops: Vec<OwnOp>,
     bytes: usize,
     pub(super) report: TrimReport,
@@ -85,7 +86,7 @@ impl Batch<'_> {
         let ops = std::mem::take(&mut self.ops);
         match self.report.dry_run {
             true => self.upkeep.go_on(),
-            false => self.upkeep.write(ops),
+            false => self.upkeep.write(self.namespace, ops),
         }
     }
 }
@@ -107,7 +108,7 @@ impl Upkeep {
         let mut report = TrimReport {
             dry_run: options.dry_run,
             floor_before: namespace.floor(),
-            floor: namespace.floor().max(namespace.allowed_floor(wanted)),
+            floor: (namespace.floor()).max(last_row(&namespace, namespace.allowed_floor(wanted))?),
             held_by: namespace.held_below(wanted),
             ..TrimReport::default()
         };
@@ -118,10 +119,11 @@ impl Upkeep {
             return Ok(report);
         }
         if !options.dry_run && report.floor > report.floor_before {
-            report.floor = self.raise(&namespace, wanted)?;
+            report.floor = self.raise(&namespace, report.floor)?;
         }
         let mut batch = Batch {
             upkeep: self,
+            namespace: &namespace,
             ops: Vec::new(),
             bytes: 0,
             report,
@@ -155,10 +157,9 @@ impl Upkeep {
     fn raise(&self, namespace: &Arc<Namespace>, wanted: Sequence) -> Result<Sequence> {
         let (before, trimmed) = (namespace.floor(), namespace.clone());
         let work = Work::Turn(Box::new(move |turn| {
-            if !Arc::ptr_eq(turn.namespace, &trimmed) {
-                let message = "another namespace took the place of the one to be trimmed";
-                return Err(Error::other(ErrorKind::Cancelled, message));
-            }
+            check_in_use(turn, &trimmed)?;
+            // Who pinned an earlier one meanwhile may have done so in a gap.
+            let wanted = last_row(&trimmed, trimmed.allowed_floor(wanted))?;
             let floor = trimmed.raise_floor(wanted);
             Ok(TurnRows {
                 ops: vec![OwnOp::Put(Space::Meta, FLOOR.to_vec(), floor_row(floor))],
@@ -175,6 +176,13 @@ impl Upkeep {
             }
         }
     }
+}
+
+/// The last commit at or before a sequence, which may lie in the gap that an undo leaves: the floor's
+/// own row tells its time.
+fn last_row(namespace: &Namespace, until: Sequence) -> Result<Sequence> {
+    let row = row_in(namespace, namespace.floor(), until, true)?;
+    Ok(row.map_or(namespace.floor(), |(sequence, _)| sequence))
 }
 
 /// The last commit that is at least so many milliseconds old; 0 when there is none.

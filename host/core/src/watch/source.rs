@@ -48,7 +48,7 @@ pub(super) enum Step {
 pub(super) struct Source {
     /// Up to where the journal has been read.
     position: Position,
-    /// Up to where changes have been taken.
+    /// Up to where changes have been taken, while some are at hand.
     handed: Position,
     commit: Option<Commit>,
     /// The next change, and the position once it is taken.
@@ -92,8 +92,12 @@ impl Source {
         source
     }
 
+    /// Everything up to here has been handed out or does not match.
     pub(super) fn handed(&self) -> Position {
-        self.handed
+        match self.ready.is_none() && self.commit.is_none() {
+            true => self.position,
+            false => self.handed,
+        }
     }
 
     /// Takes the change that is ready.
