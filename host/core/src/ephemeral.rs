@@ -3,7 +3,7 @@
 //! A key is here or in the backend's `data`, never in both. The committer writes, readers look here
 //! first. The changes themselves are in the journal; values, history and backups do not have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -23,6 +23,8 @@ pub(crate) struct Ephemeral {
     bytes: AtomicU64,
     /// Odd while a commit that touches these rows is on its way, until it is the head.
     version: AtomicU64,
+    /// The keys that this commit touches.
+    touched: RwLock<HashSet<Vec<u8>>>,
 }
 
 /// Bytes that a record takes in memory.
@@ -36,6 +38,7 @@ pub(crate) struct InFlight<'a>(&'a Ephemeral);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.version.fetch_add(1, Ordering::AcqRel);
+        self.0.touched.write().clear();
     }
 }
 
@@ -56,9 +59,10 @@ impl Ephemeral {
         self.rows.read().get(key).cloned()
     }
 
-    /// A commit that puts or removes records begins; it ends when this is dropped: when it is the
-    /// head, or has failed.
-    pub(crate) fn begin(&self) -> InFlight<'_> {
+    /// A commit that puts or removes these records begins; it ends when this is dropped: when it is
+    /// the head, or has failed.
+    pub(crate) fn begin<'a, 'k>(&'a self, keys: impl Iterator<Item = &'k [u8]>) -> InFlight<'a> {
+        self.touched.write().extend(keys.map(<[u8]>::to_vec));
         self.version.fetch_add(1, Ordering::AcqRel);
         InFlight(self)
     }
@@ -68,17 +72,17 @@ impl Ephemeral {
         self.version.load(Ordering::Acquire)
     }
 
-    /// The version once no commit is on its way. A reader that found a key neither here nor in the
-    /// backend looks again when it has changed: a key that moves between the two is for a moment in
-    /// neither.
-    pub(crate) fn settled_version(&self) -> u64 {
-        loop {
-            let version = self.version();
-            if version.is_multiple_of(2) {
-                return version;
+    /// Whether a reader that found a key neither here nor in the backend since `version` must look
+    /// again: a key that moves between the two is for a moment in neither. Waits for the end of a
+    /// commit that touches the key.
+    pub(crate) fn may_have_moved(&self, key: &[u8], version: u64) -> bool {
+        while self.version() == version {
+            if version.is_multiple_of(2) || !self.touched.read().contains(key) {
+                return false;
             }
             std::thread::yield_now();
         }
+        true
     }
 
     /// Puts or removes the records of the commit that began, in order.

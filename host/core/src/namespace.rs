@@ -187,7 +187,7 @@ impl Namespace {
     /// Appends the record of a key, from memory or from the backend, also one whose time has come.
     pub(crate) fn stored(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
         loop {
-            let version = self.ephemeral.settled_version();
+            let version = self.ephemeral.version();
             if let Some(record) = self.ephemeral.get(key) {
                 out.extend_from_slice(&record);
                 return Ok(true);
@@ -195,7 +195,7 @@ impl Namespace {
             if self.backend.get(Space::Data, key, out)? {
                 return Ok(true);
             }
-            if self.ephemeral.settled_version() == version {
+            if !self.ephemeral.may_have_moved(key, version) {
                 return Ok(false);
             }
         }

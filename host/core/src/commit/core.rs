@@ -181,7 +181,8 @@ impl Core {
             most.commit_bytes_max,
         )?;
         let ephemeral = &self.namespace.ephemeral;
-        let in_flight = (!memory.is_empty()).then(|| ephemeral.begin());
+        let in_memory = memory.iter().map(|(key, _)| key.as_slice());
+        let in_flight = (!memory.is_empty()).then(|| ephemeral.begin(in_memory));
         let written = Written::new(&self.namespace.cache, &ops);
         let committed = self.namespace.backend.commit(&ops, plan.durability);
         written.end(&self.namespace.cache, committed.is_ok());
