@@ -208,7 +208,7 @@ impl Encoder<'_> {
         )?;
         let facts = self.rules.facts(self.tenant.name(), scope, key);
         let class = options.class.or(facts.class).unwrap_or_default();
-        let now = || self.clock.now();
+        let now = || self.namespace.now(self.clock);
         let expires = match options.expires {
             None => facts.ttl_ms.map(|ttl| after(now(), ttl)),
             Some(Expiry::Never) => None,

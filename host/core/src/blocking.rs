@@ -214,7 +214,7 @@ impl BlockingTenant {
         let namespace = self.manager.committer.namespace_arc()?;
         let limits = self.manager.committer.limits();
         list(&Lister {
-            rows: Rows::Live(&namespace, self.manager.committer.clock.now()),
+            rows: Rows::Live(&namespace, namespace.now(&*self.manager.committer.clock)),
             limits,
             tenant: self.slot.number(&namespace),
         })

@@ -23,8 +23,8 @@ use crate::stored_key::split_journal_key;
 use crate::swap::{Lineage, SwapFeed};
 use crate::watch::CursorRow;
 use crate::{
-    Backend, Capabilities, Cursor, Error, KeyRange, Plugins, Result, Sequence, Space, TenantNumber,
-    UnixMs,
+    Backend, Capabilities, Clock, Cursor, Error, KeyRange, Plugins, Result, Sequence, Space,
+    TenantNumber, UnixMs,
 };
 
 pub(crate) struct Namespace {
@@ -177,6 +177,12 @@ impl Namespace {
             .collect();
         all.sort();
         all
+    }
+
+    /// The time at which expiry is judged: a clock that steps back brings nothing back that commits
+    /// have seen expire.
+    pub(crate) fn now(&self, clock: &dyn Clock) -> UnixMs {
+        clock.now().max(self.head().1)
     }
 
     /// The oldest sequence whose snapshot can be read.

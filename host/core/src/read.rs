@@ -117,7 +117,7 @@ impl Reader<'_> {
         read: impl FnOnce(&[u8]) -> Result<T>,
         named: impl Fn(Error) -> Error,
     ) -> Result<Option<T>> {
-        let shown = |record: &[u8]| match is_over(record, || self.clock.now()) {
+        let shown = |record: &[u8]| match is_over(record, || self.namespace.now(self.clock)) {
             true => Ok(None),
             false => read(record).map(Some).map_err(&named),
         };

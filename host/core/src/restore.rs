@@ -14,8 +14,8 @@ use crate::journal::HISTORY_HEAD_BYTES;
 use crate::record::RecordView;
 use crate::state_dir::{PendingNamespace, StateDir};
 use crate::{
-    Backend, Durability, Error, ErrorKind, RecordKind, Result, Sequence, Space, StateManager,
-    TenantNumber, check_tenant, split_key,
+    Backend, Class, Durability, Error, ErrorKind, RecordKind, Result, Sequence, Space,
+    StateManager, TenantNumber, check_tenant, split_key,
 };
 
 /// Where restored records come from.
@@ -94,6 +94,9 @@ impl NamespaceBuilder {
         };
         if view.header.kind == RecordKind::Tombstone {
             return refuse("it is a tombstone".to_owned());
+        }
+        if view.header.class == Class::Ephemeral {
+            return refuse("it is of class `ephemeral`, which is in no backup".to_owned());
         }
         if !self.tenants.contains(&tenant) {
             return refuse(format!("the source names no tenant {}", tenant.0));

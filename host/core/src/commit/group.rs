@@ -74,6 +74,8 @@ pub(crate) struct Rows {
     /// Index rows of the change at hand, and whether they are to be there.
     index: Vec<(Vec<u8>, bool)>,
     pub(crate) memory: Vec<MemoryChange>,
+    /// A record of class `critical` is among them.
+    critical: bool,
     lookup: Vec<u8>,
 }
 
@@ -185,6 +187,9 @@ impl Rows {
                 head: sequence,
             }));
         }
+        if self.critical {
+            plan.durability = Durability::Sync;
+        }
         for (commit, change) in latest.into_iter().flat_map(HashMap::into_values) {
             self.rows.push(data_row(commit, change, records[commit]));
         }
@@ -197,6 +202,7 @@ impl Rows {
     fn clear(&mut self) {
         self.rows.clear();
         self.memory.clear();
+        self.critical = false;
         self.arena.clear();
         if self.arena.capacity() > ARENA_KEEP_BYTES {
             self.arena = Vec::new();
@@ -288,7 +294,9 @@ impl Rows {
                     time,
                 );
             }
-            let to_memory = (record.as_deref()).is_some_and(|r| own_life(r).0 == Class::Ephemeral);
+            let class = record.as_deref().map(|record| own_life(record).0);
+            let to_memory = class == Some(Class::Ephemeral);
+            self.critical |= class == Some(Class::Critical);
             if let Some(old) = old.filter(|_| was_stored) {
                 let before = &self.arena[old_start..];
                 let index = &mut self.index;

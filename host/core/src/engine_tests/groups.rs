@@ -283,6 +283,34 @@ fn a_group_is_as_durable_as_its_most_careful_commit() {
     assert_eq!(asked[1..], [Durability::Relaxed, Durability::Sync]);
 }
 
+/// A batch, a transaction and a copy on a relaxed state once wrote critical values relaxed.
+#[test]
+fn a_critical_value_is_synced_whatever_the_commit_asks_for() {
+    let (gate, manager) = gated(|options| options.durability = Durability::Relaxed);
+    let tenant = manager.default_tenant().blocking();
+    let critical = SetOptions {
+        class: Some(crate::Class::Critical),
+        ..SetOptions::with_durability(Durability::Relaxed)
+    };
+    let (s, k) = (scope("agent:1"), key("k"));
+    let mut batch = crate::Batch::new();
+    batch.set(&s, &key("plain"), Value::bytes("v"));
+    batch.set_with(&s, &k, Value::bytes("v"), critical);
+    batch.durability(Durability::Relaxed);
+    tenant.commit(batch).unwrap();
+    tenant.copy_scope(&s, &scope("agent:2")).unwrap();
+    let relaxed = crate::TransactionOptions {
+        durability: Some(Durability::Relaxed),
+    };
+    let mut txn = tenant.begin(&relaxed).unwrap();
+    txn.set(&s, &k, Value::bytes("w"), critical).unwrap();
+    txn.commit().unwrap();
+    tenant.put("agent:3", "plain", "v");
+    let asked: Vec<_> = gate.orders.lock().commits.iter().map(|(_, d)| *d).collect();
+    let synced = [Durability::Sync; 3];
+    assert_eq!(asked[1..], [&synced[..], &[Durability::Relaxed]].concat());
+}
+
 #[test]
 fn a_panic_in_the_backend_is_an_error_and_stops_writing() {
     let (gate, manager) = gated(|_| {});

@@ -50,6 +50,32 @@ fn a_key_whose_time_has_come_is_absent_everywhere_and_comes_anew() {
     check_consistency(&manager).unwrap();
 }
 
+/// Reads once went by the clock and commits by the later of clock and last commit: after a step back
+/// a key was there to be read and absent to be changed.
+#[test]
+fn a_clock_that_steps_back_brings_nothing_back() {
+    let disk = SimDisk::new();
+    let clock = clock();
+    let mut options = options(disk.vfs());
+    options.clock = clock.clone();
+    let manager = open_with(options).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    let (s, k) = (scope("session:1"), key("token"));
+    clock.set(5_000);
+    let ttl = with(None, Some(Expiry::After(100)));
+    tenant.set(&s, &k, Value::bytes("v"), ttl).unwrap();
+    clock.set(6_000);
+    tenant.put("session:1", "other", "v");
+    clock.set(2_000);
+    assert_eq!(tenant.read("session:1", "token"), None);
+    assert_eq!(keys(&tenant, "session:1"), ["other"]);
+    let new = Value::bytes("w");
+    let set = tenant.set_if_absent(&s, &k, new, ttl).unwrap();
+    assert!(set.is_some());
+    let record = tenant.get_record(&s, &k).unwrap().unwrap();
+    assert_eq!(record.expires, Some(UnixMs(6_100)));
+}
+
 #[test]
 fn memory_only_values_are_read_listed_and_gone_after_a_reopen() {
     let disk = SimDisk::new();

@@ -43,7 +43,7 @@ pub struct UpkeepStatus {
     pub last_sweep: Option<SweepReport>,
     /// What the last trim did.
     pub last_trim: Option<TrimReport>,
-    /// Why the last run failed, until one succeeds.
+    /// Why the last sweep or trim failed, until it succeeds.
     pub last_error: Option<String>,
 }
 
@@ -104,10 +104,9 @@ impl Upkeep {
                 continue;
             }
             parking_lot::MutexGuard::unlocked(&mut closed, || {
-                // The outcome is kept in the status.
-                let _ = self
-                    .sweep()
-                    .and_then(|_| self.trim(&TrimOptions::default()));
+                // The outcomes are kept in the status, and neither keeps the other from its turn.
+                let _ = self.sweep();
+                let _ = self.trim(&TrimOptions::default());
             });
         }
     }
@@ -143,13 +142,14 @@ impl Upkeep {
         status.last_run = Some(self.committer.clock.now());
         match &outcome {
             Ok(report) => {
-                status.last_error = None;
+                let own = |error: &String| error.starts_with(name);
+                status.last_error.take_if(|error| own(error));
                 keep(&mut status, report.clone());
             }
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed) => {}
             Err(error) => {
                 tracing::warn!(work = name, %error, "the upkeep failed and will be tried again");
-                status.last_error = Some(error.to_string());
+                status.last_error = Some(format!("{name}: {error}"));
             }
         }
         outcome
