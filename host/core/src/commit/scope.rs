@@ -7,10 +7,12 @@
 use super::Committer;
 use super::core::Core;
 use super::request::{Changes, Done, ScopeCommand, ScopeWork};
+use crate::batch::check;
+use crate::ephemeral::ephemeral_bytes;
 use crate::journal::CommitKind;
-use crate::record::is_over;
+use crate::record::{is_over, own_life};
 use crate::stored_key::{prefix_end, scope_prefix};
-use crate::{Error, KeyRange, Result, Scope, TenantNumber};
+use crate::{Class, Error, KeyRange, Result, Scope, TenantNumber};
 
 /// Rows of a scope, or only its keys.
 struct ScopeRows {
@@ -50,6 +52,7 @@ impl Core {
             reads: None,
         };
         if let Some(target) = target {
+            self.check_memory(committer, &rows)?;
             let cut = scope_prefix(tenant, source).len();
             let prefix = scope_prefix(tenant, target);
             for (key, record) in rows.keys.iter().zip(rows.records) {
@@ -66,6 +69,25 @@ impl Core {
         // Without changes this still waits for what was seen to be durable.
         let done = self.commit_one(committer, changes)?;
         Ok(Done { count, ..done })
+    }
+
+    /// Copies of records in memory only need room there.
+    fn check_memory(&self, committer: &Committer, rows: &ScopeRows) -> Result<()> {
+        let in_memory = |record: &[u8]| own_life(record).0 == Class::Ephemeral;
+        let pairs = rows.keys.iter().zip(&rows.records);
+        let copies = pairs.filter(|(_, record)| in_memory(record));
+        let bytes: u64 = copies
+            .map(|(key, record)| ephemeral_bytes(key, record))
+            .sum();
+        if bytes == 0 {
+            return Ok(());
+        }
+        check(
+            "values in memory only",
+            self.namespace.ephemeral.bytes() + bytes,
+            "limits.ephemeral_bytes_max",
+            committer.limits().ephemeral_bytes_max,
+        )
     }
 
     fn scope_rows(

@@ -143,3 +143,32 @@ fn rules_give_class_and_life_time_and_the_caller_has_the_last_word() {
     tenant.set(&s, &key("k"), Value::bytes("v"), own).unwrap();
     assert_eq!(facts("session:1"), (Class::Critical, None));
 }
+
+/// A copy of values in memory once took no heed of their limit.
+#[test]
+fn copies_of_memory_only_values_keep_to_their_limit() {
+    let disk = SimDisk::new();
+    let mut options = options(disk.vfs());
+    options.limits.ephemeral_bytes_max = 4_000;
+    let manager = open_with(options).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    let memory = with(Some(Class::Ephemeral), None);
+    let (s, k, v) = (scope("agent:1"), key("k"), Value::bytes("x".repeat(2_500)));
+    tenant.set(&s, &k, v, memory).unwrap();
+    let error = tenant.copy_scope(&s, &scope("agent:2")).unwrap_err();
+    assert!(
+        error.to_string().contains("limits.ephemeral_bytes_max"),
+        "{error}"
+    );
+    let told = tenant
+        .history(&s, &k, &crate::HistoryOptions::default())
+        .unwrap();
+    assert_eq!(told.versions, [], "no version of it was ever stored");
+    tenant.put("agent:1", "k", "stored");
+    let v = Value::bytes("y");
+    tenant.set(&s, &k, v, memory).unwrap();
+    let told = tenant
+        .history(&s, &k, &crate::HistoryOptions::default())
+        .unwrap();
+    assert_eq!(told.versions[0].op, ChangeOp::PutEphemeral);
+}

@@ -86,7 +86,7 @@ impl BlockingTenant {
         let mut take = |page: &mut HistoryPage, span: Span| -> Result<bool> {
             let gone = span.until.filter(|until| newer != Some(*until));
             if let Some(at) = gone
-                && !page.push(namespace, at, newer, None, options.before, limit)?
+                && !page.push(namespace, &name, (at, newer), None, options.before, limit)?
             {
                 return Ok(false);
             }
@@ -94,8 +94,8 @@ impl BlockingTenant {
             let (first, until) = (span.first, span.until);
             page.push(
                 namespace,
-                first,
-                until,
+                &name,
+                (first, until),
                 Some(span.record),
                 options.before,
                 limit,
@@ -164,8 +164,8 @@ impl HistoryPage {
     fn push(
         &mut self,
         namespace: &Namespace,
-        sequence: Sequence,
-        until: Option<Sequence>,
+        name: &[u8],
+        (sequence, until): (Sequence, Option<Sequence>),
         record: Option<Record>,
         before: Option<Sequence>,
         limit: usize,
@@ -196,6 +196,9 @@ impl HistoryPage {
             .get(Space::Journal, &journal_key(sequence), &mut row)?
         {
             let row = read_journal(&row)?;
+            if let Some((op, _)) = row.changes.iter().find(|(_, key)| *key == name) {
+                version.op = *op;
+            }
             version.time = Some(row.time);
             version.kind = Some(row.kind);
             version.principal = row.principal.to_owned();
