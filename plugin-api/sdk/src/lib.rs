@@ -63,6 +63,7 @@ pub mod one_keyspace;
 mod plugin;
 mod retention;
 pub mod room;
+pub mod store_lock;
 
 pub use backend::{
     Backend, Capabilities, Commit, Cursor, Durability, Op, Outcome, Precondition, ScanRange, Sink,

@@ -21,8 +21,8 @@ use heed::types::Bytes;
 use heed::{AnyTls, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
 use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
-    Backend, Capabilities, Commit, Config, Durability, Error, Host, Op, Outcome, Plugin, Result,
-    ScanRange, Sink, Status, export_plugin, one_keyspace, room::Room,
+    Backend, Capabilities, Commit, Config, Durability, Host, Op, Outcome, Plugin, Result,
+    ScanRange, Sink, export_plugin, one_keyspace, room::Room, store_lock::StoreLock,
 };
 
 pub use cursor::Scan;
@@ -42,7 +42,7 @@ pub struct Lmdb {
     /// Asked under LMDB's writer lock.
     room: Mutex<Room>,
     #[expect(dead_code, reason = "held for as long as the store is open")]
-    lock: File,
+    lock: StoreLock,
 }
 
 impl Plugin for Lmdb {
@@ -54,34 +54,22 @@ impl Plugin for Lmdb {
     fn create(_host: Host, config: &Config) -> Result<Lmdb> {
         let options = Options::read(config)?;
         let directory = config.directory()?;
-        let lock = lock(directory)?;
+        // LMDB would let other processes in, and its own locks do not tell two openings by one
+        // process apart.
+        let lock = StoreLock::take(File::open(directory)?)?;
         let env = open(directory, &options)?;
         let mut transaction = env.write_txn().during("open")?;
         let rows = env.create_database(&mut transaction, None).during("open")?;
         transaction.commit().during("open")?;
         // The first commit expects the files' names and sizes on the disk.
         env.force_sync().during("open")?;
-        lock.sync_all()?;
+        lock.file().sync_all()?;
         Ok(Lmdb {
             rows,
             env,
             room: Mutex::new(Room::new(directory, options.free_bytes_min)),
             lock,
         })
-    }
-}
-
-/// Keeps other instances out, those of this process too: LMDB would let other processes in, and its
-/// own locks do not tell two openings by one process apart.
-fn lock(directory: &Path) -> Result<File> {
-    let folder = File::open(directory)?;
-    match folder.try_lock() {
-        Ok(()) => Ok(folder),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::new(
-            Status::BUSY,
-            "another process or instance has the store open; close it first",
-        )),
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

@@ -5,6 +5,8 @@ use std::fs;
 
 use statekeep_plugin_sdk::Cursor as _;
 
+use statekeep_plugin_sdk::Status;
+
 use super::*;
 
 /// Bytes of the map in tests that fill it.

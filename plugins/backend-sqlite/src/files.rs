@@ -5,10 +5,11 @@
 //! lies in memory. SQLite's locks do not hold between two copies of SQLite in one process, so `lock`
 //! is locked as well.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use statekeep_plugin_sdk::store_lock::StoreLock;
 use statekeep_plugin_sdk::{Error, Result, Status};
 
 use crate::fault::During;
@@ -42,16 +43,8 @@ impl Files {
     ///
     /// # Errors
     /// BUSY when the store is open.
-    pub(crate) fn lock(&self) -> Result<File> {
-        let file = File::create(self.directory.join(LOCK))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(Error::new(
-                Status::BUSY,
-                "sqlite open failed: another process or instance has the store open; close it first",
-            )),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        }
+    pub(crate) fn lock(&self) -> Result<StoreLock> {
+        StoreLock::take(File::create(self.directory.join(LOCK))?)
     }
 
     /// The connection that writes; makes the store when there is none.

@@ -15,13 +15,12 @@ mod rows;
 mod sql;
 mod writer;
 
-use std::fs::File;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_plugin_sdk::{
     Backend, Capabilities, Commit, Config, Host, Outcome, Plugin, Result, ScanRange, Sink,
-    export_plugin, room::Room,
+    export_plugin, room::Room, store_lock::StoreLock,
 };
 
 pub use cursor::Rows;
@@ -44,7 +43,7 @@ pub struct Sqlite {
     /// Held for the whole of a commit: preconditions and what they guard are one step.
     writer: Mutex<Writer>,
     #[expect(dead_code, reason = "its drop lets others open the store")]
-    lock: File,
+    lock: StoreLock,
 }
 
 impl Plugin for Sqlite {
