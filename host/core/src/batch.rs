@@ -220,25 +220,17 @@ impl Encoder<'_> {
             (Class::Archive, _) => self.packed(value, expires)?,
             _ => encode_value_with(value, class, expires, None)?,
         };
-        // The record must also fit where it goes when it is superseded.
-        let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
-        let limit = self.namespace.capabilities.value_bytes_max;
         if class == Class::Ephemeral {
             let memory = &self.namespace.ephemeral;
-            let name_bytes = (scope.id().len() + key.as_str().len()) as u64;
+            let bytes = (scope.id().len() + key.as_str().len() + record.len()) as u64;
             check(
                 "values in memory only",
-                memory.bytes() + name_bytes + stored,
+                memory.bytes() + bytes,
                 "limits.ephemeral_bytes_max",
                 self.limits.ephemeral_bytes_max,
             )?;
         } else {
-            check(
-                "stored value",
-                stored,
-                "the backend's value_bytes_max",
-                limit,
-            )?;
+            check_stored(&record, self.namespace.capabilities.value_bytes_max)?;
         }
         let asked = options.durability;
         let durability = match class {
@@ -288,6 +280,17 @@ impl Encoder<'_> {
 /// A time so many milliseconds later.
 fn after(now: UnixMs, ms: u64) -> UnixMs {
     UnixMs(now.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
+}
+
+/// Checks that a record fits into a backend's rows, also into the one it has once it is superseded.
+pub(crate) fn check_stored(record: &[u8], value_bytes_max: u64) -> Result<()> {
+    let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
+    check(
+        "stored value",
+        stored,
+        "the backend's value_bytes_max",
+        value_bytes_max,
+    )
 }
 
 pub(crate) fn check(

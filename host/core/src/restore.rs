@@ -6,11 +6,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::batch::check;
+use crate::batch::check_stored;
 use crate::bulk::Bulk;
 use crate::commit::{Heritage, Restored, SwitchWork, Work};
 use crate::index::expiry_key;
-use crate::journal::HISTORY_HEAD_BYTES;
 use crate::record::RecordView;
 use crate::state_dir::{PendingNamespace, StateDir};
 use crate::{
@@ -106,14 +105,7 @@ impl NamespaceBuilder {
             let last = self.source.sequence.0;
             return refuse(format!("its commit {} is not of 1 to {last}", sequence.0));
         }
-        let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
-        let limit = self.bulk.value_bytes_max();
-        check(
-            "stored value",
-            stored,
-            "the backend's value_bytes_max",
-            limit,
-        )?;
+        check_stored(record, self.bulk.value_bytes_max())?;
 
         let target = &**self.pending.backend();
         self.bulk.put(target, Space::Data, key, record)?;

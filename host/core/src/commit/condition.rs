@@ -8,6 +8,7 @@ use ulid::Ulid;
 use crate::journal::read_journal;
 use crate::namespace::Namespace;
 use crate::record::read_life;
+use crate::row_batch::{Visit, each_row};
 use crate::stored_key::{journal_key, split_key};
 use crate::{Error, KeyRange, Result, Sequence, Space, UnixMs};
 
@@ -102,23 +103,14 @@ impl RangeReads {
             reverse: false,
         };
         let mut cursor = namespace.backend.scan(Space::Journal, range)?;
-        loop {
-            let mut outcome = Ok(());
-            let read = cursor.next_batch(64, &mut |_, row| {
-                if outcome.is_ok() {
-                    outcome = read_journal(row).and_then(|row| {
-                        match row.changes.iter().find(|(_, key)| self.holding(key)) {
-                            Some((_, key)) => Err(self.conflict(key)),
-                            None => Ok(()),
-                        }
-                    });
-                }
-            })?;
-            outcome?;
-            if read == 0 {
-                return Ok(());
+        let next = |rows_max, visit: &mut Visit<'_>| cursor.next_batch(rows_max, visit);
+        each_row(next, |_, row| {
+            let row = read_journal(row)?;
+            match row.changes.iter().find(|(_, key)| self.holding(key)) {
+                Some((_, key)) => Err(self.conflict(key)),
+                None => Ok(()),
             }
-        }
+        })
     }
 
     fn lost(&self, found: &str) -> Error {

@@ -244,3 +244,27 @@ fn a_paused_upkeep_does_nothing_until_it_is_resumed() {
         Sequence(2)
     );
 }
+
+/// A pass over all history looks once at who needs what; who comes meanwhile must not lose it.
+#[test]
+fn who_begins_to_read_the_past_during_a_trim_keeps_it() {
+    let disk = SimDisk::new();
+    let (manager, _) = open_keeping(&disk, keep(None, None), Vec::new());
+    let tenant = manager.default_tenant().blocking();
+    for n in 1..=6 {
+        tenant.put("agent:1", "plan", &n.to_string());
+    }
+    let namespace = manager.committer.namespace_arc().unwrap();
+    let write = |free| {
+        let op = crate::commit::OwnOp::Delete(Space::History, b"nothing\0".to_vec());
+        manager
+            .upkeep
+            .write(&namespace, Some(Sequence(free)), vec![op])
+    };
+    write(5).unwrap();
+    let view = tenant.at(Sequence(4)).unwrap();
+    assert_eq!(write(5).unwrap_err().kind(), ErrorKind::Conflict);
+    write(4).unwrap();
+    drop(view);
+    write(5).unwrap();
+}

@@ -7,11 +7,9 @@
 use std::time::Instant;
 
 use super::Swap;
-use crate::batch::check;
+use crate::batch::check_stored;
 use crate::commit::OwnOp;
-use crate::journal::{
-    ChangeOp, HISTORY_HEAD_BYTES, HistoryRow, push_history_head, read_history, read_journal,
-};
+use crate::journal::{ChangeOp, HistoryRow, push_history_head, read_history, read_journal};
 use crate::meta::{HEAD, push_head};
 use crate::record::read_stamps;
 use crate::row_batch::each_row;
@@ -171,15 +169,7 @@ impl Swap {
         key: &[u8],
         record: &[u8],
     ) -> Result<()> {
-        // It must also fit once it is superseded.
-        let stored = (record.len() + HISTORY_HEAD_BYTES) as u64;
-        let limit = self.bulk.value_bytes_max();
-        check(
-            "stored value",
-            stored,
-            "the backend's value_bytes_max",
-            limit,
-        )?;
+        check_stored(record, self.bulk.value_bytes_max())?;
         self.bulk.put(target, Space::Data, key, record)?;
         for row in self.index_rows(key, record) {
             self.bulk.put(target, Space::Index, &row, &[])?;

@@ -57,6 +57,7 @@ pub(super) fn trim(
         free: namespace.allowed_floor(namespace.head().0),
         ages: HashMap::new(),
     };
+    batch.free = Some(pass.free);
     let mut versions = Versions::default();
     let mut cursor = namespace
         .backend

@@ -21,7 +21,7 @@ pub use trim::{TrimOptions, TrimReport};
 use crate::commit::{Committer, OwnOp, Turn, TurnRows, Work};
 use crate::namespace::Namespace;
 use crate::rules::Rules;
-use crate::{Durability, Error, ErrorKind, Keep, Result, StateManager, UnixMs};
+use crate::{Durability, Error, ErrorKind, Keep, Result, Sequence, StateManager, UnixMs};
 
 /// Rows that one batch writes or removes, and their bytes.
 const BATCH_ROWS: usize = 512;
@@ -159,8 +159,13 @@ impl Upkeep {
     /// were found in a namespace and belong into that one alone.
     ///
     /// # Errors
-    /// `Conflict` once another namespace is in use.
-    fn write(&self, of: &Arc<Namespace>, ops: Vec<OwnOp>) -> Result<()> {
+    /// `Conflict` once another namespace is in use, or somebody needs what ended before `free`.
+    pub(crate) fn write(
+        &self,
+        of: &Arc<Namespace>,
+        free: Option<Sequence>,
+        ops: Vec<OwnOp>,
+    ) -> Result<()> {
         if ops.is_empty() {
             return Ok(());
         }
@@ -173,6 +178,11 @@ impl Upkeep {
         let of = of.clone();
         let work = Work::Turn(Box::new(move |turn| {
             check_in_use(turn, &of)?;
+            if free.is_some_and(|free| of.allowed_floor(free) < free) {
+                let message = "somebody began to read a past that was about to be trimmed; the \
+                               next run looks again";
+                return Err(Error::other(ErrorKind::Conflict, message));
+            }
             Ok(rows)
         }));
         self.committer.run_blocking(work).map(drop)

@@ -47,7 +47,7 @@ impl Upkeep {
             let (mut keys, mut bytes, mut last) = (Vec::new(), 0, None);
             let mut cursor = namespace.backend.scan(Space::Index, range)?;
             let mut outcome = Ok(());
-            while keys.len() < BATCH_ROWS && bytes < BATCH_BYTES {
+            while keys.len() < keys_max(&namespace) && bytes < BATCH_BYTES {
                 let read = cursor.next_batch(64, &mut |row, _| {
                     match split_expiry_key(row) {
                         Ok((_, key)) => keys.push(key.to_vec()),
@@ -76,7 +76,9 @@ impl Upkeep {
             self.go_on()?;
             let namespace = self.committer.namespace_arc()?;
             let all = KeyRange::default();
-            let rows = namespace.ephemeral.range(all, after.as_deref(), BATCH_ROWS);
+            let rows = namespace
+                .ephemeral
+                .range(all, after.as_deref(), keys_max(&namespace));
             let Some((last, _)) = rows.last() else {
                 return Ok(());
             };
@@ -127,4 +129,11 @@ impl Upkeep {
         }
         Ok(())
     }
+}
+
+/// Keys that one commit may remove: each has a history row, its own and an index row, beside the rows
+/// of the commit.
+fn keys_max(namespace: &Namespace) -> usize {
+    let most = namespace.capabilities.commit_ops_max.saturating_sub(2) / 3;
+    usize::try_from(most).map_or(BATCH_ROWS, |most| most.clamp(1, BATCH_ROWS))
 }

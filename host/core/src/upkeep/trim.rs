@@ -53,6 +53,8 @@ pub(super) struct Batch<'a> {
     ops: Vec<OwnOp>,
     bytes: usize,
     pub(super) report: TrimReport,
+    /// Somebody may have begun to need what ended before this since it was looked at.
+    pub(super) free: Option<Sequence>,
 }
 
 impl Batch<'_> {
@@ -75,7 +77,9 @@ impl Batch<'_> {
     }
 
     fn full(&mut self) -> Result<()> {
-        if self.ops.len() < BATCH_ROWS && self.bytes < BATCH_BYTES {
+        let most = &self.namespace.capabilities;
+        let rows = (self.ops.len() as u64) < most.commit_ops_max.min(BATCH_ROWS as u64);
+        if rows && (self.bytes as u64) < most.commit_bytes_max.min(BATCH_BYTES as u64) {
             return Ok(());
         }
         self.end()
@@ -86,7 +90,7 @@ impl Batch<'_> {
         let ops = std::mem::take(&mut self.ops);
         match self.report.dry_run {
             true => self.upkeep.go_on(),
-            false => self.upkeep.write(self.namespace, ops),
+            false => self.upkeep.write(self.namespace, self.free, ops),
         }
     }
 }
@@ -127,6 +131,7 @@ impl Upkeep {
             ops: Vec::new(),
             bytes: 0,
             report,
+            free: None,
         };
         if batch.report.floor.0 > 0 {
             walk(&namespace, &mut batch)?;
