@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Backend, BackendConfig, Codec};
+use crate::{Backend, BackendConfig, Codec, ErrorKind, Plugins};
 
 /// A codec that turns bytes round, and no backends.
 struct Reversing;

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Committer;
-use super::group::{Group, Rows};
+use super::group::Group;
 use super::request::{Ack, Changes, Done, Request, Work};
+use super::rows::Rows;
 use crate::cache::{CommitTicket, RecordCache};
 use crate::meta::HeadRow;
 use crate::namespace::Namespace;

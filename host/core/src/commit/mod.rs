@@ -9,6 +9,7 @@ mod core;
 mod group;
 mod request;
 mod restore;
+mod rows;
 mod scope;
 mod switch;
 mod turn;

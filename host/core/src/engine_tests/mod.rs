@@ -20,6 +20,7 @@ mod spine;
 mod swap_faults;
 mod swap_plugins;
 mod swaps;
+mod transaction_ends;
 mod transactions;
 mod undo;
 mod upkeep;
