@@ -14,7 +14,7 @@ use crate::manifest::{
 };
 use crate::name::{BackupId, ObjectName};
 use crate::repository::Repository;
-use crate::run::Run;
+use crate::run::{Run, RunContent};
 use crate::sealed::{FORMAT_VERSION, seal};
 use crate::segment::BlockCodec;
 use crate::store::{Put, Store};
@@ -44,6 +44,7 @@ pub(crate) struct Source {
     pub(crate) timeline: Timeline,
     pub(crate) sequence: u64,
     pub(crate) time_unix_ms: i64,
+    pub(crate) as_of_unix_ms: i64,
     pub(crate) backend: String,
     pub(crate) tenants: Vec<TenantRow>,
 }
@@ -170,7 +171,12 @@ fn write_objects(
         written: &draft.written,
     };
     let mut written = write_run(&run_task, rows)?;
-    let run = Run::new(id, 0, std::mem::take(&mut written.segments));
+    let run = Run::new(
+        id,
+        0,
+        RunContent::Records,
+        std::mem::take(&mut written.segments),
+    );
     let bytes = seal("run", &run)?;
     draft.put(&run.name(), &bytes)?;
     let row = RunRow {
@@ -247,13 +253,19 @@ fn describe(task: &CreateTask<'_>, made: Made<'_>) -> Manifest {
         sequence_from: 0,
         sequence_to: source.sequence,
         time_unix_ms: source.time_unix_ms,
+        as_of_unix_ms: source.as_of_unix_ms,
         started_unix_ms: made.started_unix_ms,
         backend: source.backend.clone(),
         tool: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
         codec: codec.name.clone(),
         level: codec.level,
         parent: None,
+        chain: 0,
+        full_reason: None,
         runs: vec![made.row],
+        history: Vec::new(),
+        journal: Vec::new(),
+        history_from: None,
         records: made.totals.records,
         raw_bytes: made.run.raw_bytes,
         stored_bytes: made.run.stored_bytes,

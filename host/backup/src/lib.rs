@@ -45,7 +45,7 @@ pub use manifest::{
 pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
 pub use problem::{Problem, ProblemKind};
 pub use restore::{RestoreOptions, RestoreReport};
-pub use run::{Run, SegmentRow, parse_run};
+pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
 pub use segment::*;
 pub use statekeep_core::{Phase, Progress, ProgressSnapshot, StateDigest};

@@ -264,6 +264,7 @@ impl BackupManager {
             },
             sequence: snapshot.sequence().0,
             time_unix_ms: snapshot.time().0,
+            as_of_unix_ms: snapshot.as_of().0,
             backend: self.manager.backend_name(),
             tenants: tenants
                 .map(|(number, name)| TenantRow {

@@ -108,8 +108,10 @@ pub struct Manifest {
     pub sequence_from: u64,
     /// It is the state as of this sequence.
     pub sequence_to: u64,
-    /// The moment that it shows.
+    /// The time of the commit `sequence_to`.
     pub time_unix_ms: i64,
+    /// The moment by which expiry was judged: records whose time had come by then are not in it.
+    pub as_of_unix_ms: i64,
     /// When making it began.
     pub started_unix_ms: i64,
     /// The storage engine that it was read from.
@@ -124,8 +126,23 @@ pub struct Manifest {
     /// The backup that an incremental builds on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<BackupId>,
-    /// Every run that it needs, oldest first; a later run's entries win.
+    /// How many incrementals stand on the full that it needs, itself counted; 0 of a full.
+    #[serde(default)]
+    pub chain: u32,
+    /// Why it is a full although an incremental was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_reason: Option<String>,
+    /// Every run of records that it needs, oldest first; a later run's entries win.
     pub runs: Vec<RunRow>,
+    /// Runs of superseded records, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<RunRow>,
+    /// Runs of journal rows, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journal: Vec<RunRow>,
+    /// With history: any sequence from this one to `sequence_to` can be restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_from: Option<u64>,
     /// Records of the state at `sequence_to`.
     pub records: u64,
     /// Bytes of the entries that this backup wrote, before the codec.
@@ -153,6 +170,13 @@ pub struct Manifest {
     /// The key that segments are encrypted with; this build neither writes nor reads such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+}
+
+impl Manifest {
+    /// Every run that it needs, whatever it holds.
+    pub fn needs(&self) -> impl Iterator<Item = &RunRow> {
+        self.runs.iter().chain(&self.history).chain(&self.journal)
+    }
 }
 
 /// What a commit slot holds.
@@ -191,16 +215,14 @@ pub fn parse_manifest(name: &ObjectName, bytes: &[u8]) -> Result<Option<Manifest
             reason: reason.to_owned(),
         });
     }
-    if manifest.runs.len() > RUNS_MAX {
-        let reason = format!(
-            "it names {} runs, more than {RUNS_MAX}",
-            manifest.runs.len()
-        );
+    let named = manifest.needs().count();
+    if named > RUNS_MAX {
+        let reason = format!("it names {named} runs, more than {RUNS_MAX}");
         return Err(Error::corrupt(text, reason));
     }
     let stray =
         |run: &&RunRow| run.name.folder() != Some(Folder::Runs) || run.name.owner().is_none();
-    if let Some(run) = manifest.runs.iter().find(stray) {
+    if let Some(run) = manifest.needs().find(stray) {
         return Err(Error::corrupt(
             text,
             format!("it names {} as a run", run.name),

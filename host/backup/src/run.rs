@@ -55,6 +55,19 @@ impl SegmentRow {
     }
 }
 
+/// Which rows of the state a run holds.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunContent {
+    /// Rows of `data`, and tombstones.
+    #[default]
+    Records,
+    /// Rows of `history`: superseded records.
+    History,
+    /// Rows of `journal`.
+    Journal,
+}
+
 /// The object `run/BACKUP-N`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -64,6 +77,8 @@ pub struct Run {
     pub backup: BackupId,
     /// Its number within that backup.
     pub number: u32,
+    /// Which rows it holds.
+    pub content: RunContent,
     /// Its segments, in the order of their keys.
     pub segments: Vec<SegmentRow>,
     /// Entries of all segments.
@@ -77,11 +92,17 @@ pub struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(backup: BackupId, number: u32, segments: Vec<SegmentRow>) -> Run {
+    pub(crate) fn new(
+        backup: BackupId,
+        number: u32,
+        content: RunContent,
+        segments: Vec<SegmentRow>,
+    ) -> Run {
         let mut run = Run {
             format: FORMAT_VERSION,
             backup,
             number,
+            content,
             segments,
             entries: 0,
             tombstones: 0,

@@ -167,6 +167,7 @@ pub(crate) fn backup(
         },
         sequence: 1_000_000,
         time_unix_ms: 5,
+        as_of_unix_ms: i64::MIN,
         backend: "memory".to_owned(),
         tenants: vec![TenantRow {
             number: 1,

@@ -85,6 +85,11 @@ impl Snapshot {
         self.time
     }
 
+    /// The moment by which expiry is judged; `UnixMs(i64::MIN)` shows all records.
+    pub fn as_of(&self) -> UnixMs {
+        self.expired_at.unwrap_or(UnixMs(i64::MIN))
+    }
+
     /// Whose data it holds. Tenants that came after it may be listed; they have no keys in it.
     pub fn facts(&self) -> StateFacts {
         StateFacts {
