@@ -11,11 +11,15 @@ use super::Committer;
 use super::group::Group;
 use super::request::{Ack, Changes, Done, Request, Work};
 use super::rows::Rows;
+use crate::batch::check;
 use crate::cache::{CommitTicket, RecordCache};
 use crate::meta::HeadRow;
 use crate::namespace::Namespace;
 use crate::record::own_life;
-use crate::{Class, CommitError, Durability, Error, ErrorKind, Result, RowOp, Space, TenantNumber};
+use crate::{
+    Capabilities, Class, CommitError, Durability, Error, ErrorKind, Result, RowOp, Space,
+    TenantNumber,
+};
 
 /// A group stops growing beyond these.
 const GROUP_CHANGES: usize = 2_048;
@@ -76,7 +80,7 @@ impl Core {
         match work {
             Work::Commit(changes) => self.commit_one(committer, changes),
             Work::Scope(scope) => self.scope_command(committer, &scope),
-            Work::Turn(work) => self.turn(committer, work),
+            Work::Turn { work, .. } => self.turn(committer, work),
             Work::Switch(switch) => self.switch(committer, *switch),
             Work::Flush => {
                 self.flush(committer)?;
@@ -169,18 +173,7 @@ impl Core {
         let memory = std::mem::take(&mut self.rows.memory);
         let (ops, bytes) = self.rows.ops(group);
         let most = &self.namespace.capabilities;
-        check_size(
-            "operations in a commit",
-            ops.len() as u64,
-            "the backend's commit_ops_max",
-            most.commit_ops_max,
-        )?;
-        check_size(
-            "bytes in a commit",
-            bytes,
-            "the backend's commit_bytes_max",
-            most.commit_bytes_max,
-        )?;
+        check_size(most, ops.len(), bytes).map_err(CommitError::Refused)?;
         let ephemeral = &self.namespace.ephemeral;
         let in_memory = memory.iter().map(|(key, _)| key.as_slice());
         let in_flight = (!memory.is_empty()).then(|| ephemeral.begin(in_memory));
@@ -254,21 +247,20 @@ fn send_all(acks: Vec<Ack>, outcomes: Vec<Result<Done>>) {
     }
 }
 
-fn check_size(
-    what: &'static str,
-    actual: u64,
-    limit_name: &'static str,
-    limit: u64,
-) -> Result<(), CommitError> {
-    if actual <= limit {
-        return Ok(());
-    }
-    Err(CommitError::Refused(Error::TooLarge {
-        what,
-        actual,
-        limit_name,
-        limit,
-    }))
+/// Checks that a backend takes a commit of so many rows and bytes.
+pub(super) fn check_size(most: &Capabilities, ops: usize, bytes: usize) -> Result<()> {
+    check(
+        "operations in a commit",
+        ops as u64,
+        "the backend's commit_ops_max",
+        most.commit_ops_max,
+    )?;
+    check(
+        "bytes in a commit",
+        bytes as u64,
+        "the backend's commit_bytes_max",
+        most.commit_bytes_max,
+    )
 }
 
 pub(crate) fn indeterminate(error: &Error) -> Error {

@@ -29,11 +29,14 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Bytes of all keys and records.
+    /// Bytes of all keys, records and ranges.
     pub(crate) fn bytes(&self) -> usize {
         let keys: usize = self.keys.iter().map(Vec::len).sum();
         let conditions: usize = self.conditions.iter().map(|c| c.key.len()).sum();
-        keys + conditions + self.records.iter().flatten().map(Vec::len).sum::<usize>()
+        let ranges = self.reads.iter().flat_map(|reads| &reads.ranges);
+        let ranges: usize = ranges.map(|(lo, hi)| lo.len() + hi.len()).sum();
+        let records: usize = self.records.iter().flatten().map(Vec::len).sum();
+        keys + conditions + ranges + records
     }
 }
 
@@ -55,8 +58,13 @@ pub(crate) enum Work {
     Commit(Changes),
     Scope(ScopeWork),
     Flush,
-    /// Rows of the host's own, written at their turn without a commit of the journal.
-    Turn(Box<TurnWork>),
+    /// Rows of the host's own, written at their turn without a commit of the journal; made by
+    /// [`Work::turn`].
+    Turn {
+        /// What the work holds while it waits.
+        bytes: usize,
+        work: Box<TurnWork>,
+    },
     /// Another namespace takes the place of the one in use.
     Switch(Box<SwitchWork>),
 }
@@ -164,7 +172,8 @@ impl Request {
     pub(crate) fn bytes(&self) -> usize {
         match &self.work {
             Work::Commit(changes) => changes.bytes(),
-            _ => 0,
+            Work::Turn { bytes, .. } => *bytes,
+            Work::Scope(_) | Work::Flush | Work::Switch(_) => 0,
         }
     }
 }

@@ -250,8 +250,8 @@ impl Rows {
     }
 
     /// The rows as operations of one backend commit, with the bytes of all keys and values.
-    pub(crate) fn ops<'a>(&'a self, group: &'a Group) -> (Vec<RowOp<'a>>, u64) {
-        let mut bytes = 0u64;
+    pub(crate) fn ops<'a>(&'a self, group: &'a Group) -> (Vec<RowOp<'a>>, usize) {
+        let mut bytes = 0;
         let mut find = |place: &'a Bytes| -> &'a [u8] {
             let found = match place {
                 Bytes::Arena(range) => &self.arena[range.clone()],
@@ -261,7 +261,7 @@ impl Rows {
                     .unwrap_or_default(),
                 Bytes::Name(name) => name,
             };
-            bytes += found.len() as u64;
+            bytes += found.len();
             found
         };
         let op = |row: &'a Row| {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::Committer;
-use super::core::{Core, indeterminate};
-use super::request::Done;
+use super::core::{Core, check_size, indeterminate};
+use super::request::{Done, Work};
 use crate::meta::{TENANT_NEXT, push_number, tenant_key};
 use crate::namespace::Namespace;
 use crate::{
@@ -48,6 +48,19 @@ pub(crate) type After = dyn FnOnce(&Namespace) + Send;
 
 pub(crate) type TurnWork = dyn FnOnce(&Turn<'_>) -> Result<TurnRows> + Send;
 
+impl Work {
+    /// Work at its turn, which holds so many bytes of rows while it waits.
+    pub(crate) fn turn(
+        bytes: usize,
+        work: impl FnOnce(&Turn<'_>) -> Result<TurnRows> + Send + 'static,
+    ) -> Work {
+        Work::Turn {
+            bytes,
+            work: Box::new(work),
+        }
+    }
+}
+
 impl Core {
     /// The state between two commits.
     pub(crate) fn now(&self, committer: &Committer) -> Turn<'_> {
@@ -70,6 +83,11 @@ impl Core {
             None => None,
         };
         if !rows.ops.is_empty() {
+            check_size(
+                &self.namespace.capabilities,
+                rows.ops.len(),
+                rows.ops.iter().map(OwnOp::bytes).sum(),
+            )?;
             self.namespace.swap_feed.admit(&rows.ops)?;
             let ops: Vec<_> = rows.ops.iter().map(OwnOp::row).collect();
             match self.namespace.backend.commit(&ops, rows.durability) {
@@ -121,6 +139,14 @@ fn number_tenant(
 }
 
 impl OwnOp {
+    /// Bytes of its key and value.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            OwnOp::Put(_, key, value) => key.len() + value.len(),
+            OwnOp::Delete(_, key) => key.len(),
+        }
+    }
+
     fn row(&self) -> RowOp<'_> {
         match self {
             OwnOp::Put(space, key, value) => RowOp::Put {

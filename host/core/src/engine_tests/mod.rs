@@ -11,6 +11,7 @@ mod history;
 mod hooked;
 mod index_builds;
 mod indexes;
+mod limits;
 mod model;
 mod past;
 mod query_model;

@@ -209,10 +209,7 @@ fn a_value_that_is_not_kept_is_said_to_be_gone() {
             ..TurnRows::default()
         })
     };
-    manager
-        .committer
-        .run_blocking(Work::Turn(Box::new(trim)))
-        .unwrap();
+    manager.committer.run_blocking(Work::turn(0, trim)).unwrap();
 
     let watch = tenant.watch(&since(0)).unwrap();
     let seen: Vec<_> = rest(&watch)

@@ -130,12 +130,13 @@ impl StateManager {
         Path::parse(&definition.path)?;
         let made = Arc::new(Mutex::new(None));
         let answer = made.clone();
+        let bytes = definition.scope.len() + definition.path.len();
         let work = move |turn: &Turn<'_>| {
             let (index, rows) = declare(turn, &definition)?;
             *answer.lock() = Some(index);
             Ok(rows)
         };
-        let _: Done = self.committer.run_blocking(Work::Turn(Box::new(work)))?;
+        let _: Done = self.committer.run_blocking(Work::turn(bytes, work))?;
         let index = made.lock().take().ok_or(Error::Closed)?;
         self.index_worker.start(&self.committer)?;
         Ok(IndexBuild {
@@ -234,6 +235,8 @@ fn drop_where(manager: &StateManager, name: &str, id: Option<u32>) -> Result<()>
             ..TurnRows::default()
         })
     };
-    let _: Done = manager.committer.run_blocking(Work::Turn(Box::new(work)))?;
+    let _: Done = manager
+        .committer
+        .run_blocking(Work::turn(name.len(), work))?;
     manager.index_worker.start(&manager.committer)
 }

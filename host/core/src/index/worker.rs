@@ -182,6 +182,8 @@ fn build_step(
         ..before
     };
     let (namespace, index) = (namespace.clone(), index.clone());
+    let bytes = read.rows.iter().map(|(row, key, _)| row.len() + key.len());
+    let bytes = bytes.sum();
     let work = move |turn: &Turn<'_>| {
         // Another namespace has its own index of the name; a dropped one must get no more rows.
         if !Arc::ptr_eq(turn.namespace, &namespace) || !turn.namespace.index.has(index.id) {
@@ -214,7 +216,7 @@ fn build_step(
             ..TurnRows::default()
         })
     };
-    committer.run_blocking(Work::Turn(Box::new(work))).map(drop)
+    committer.run_blocking(Work::turn(bytes, work)).map(drop)
 }
 
 fn read_step(namespace: &Namespace, index: &Index, before: &Progress) -> Result<Read> {
@@ -319,6 +321,7 @@ fn remove_step(committer: &Arc<Committer>, namespace: &Arc<Namespace>) -> Result
     }
     drop(cursor);
     let namespace = namespace.clone();
+    let bytes = ops.iter().map(OwnOp::bytes).sum();
     let work = move |turn: &Turn<'_>| {
         if !Arc::ptr_eq(turn.namespace, &namespace) {
             return Ok(TurnRows::default());
@@ -329,7 +332,7 @@ fn remove_step(committer: &Arc<Committer>, namespace: &Arc<Namespace>) -> Result
             ..TurnRows::default()
         })
     };
-    committer.run_blocking(Work::Turn(Box::new(work)))?;
+    committer.run_blocking(Work::turn(bytes, work))?;
     Ok(true)
 }
 

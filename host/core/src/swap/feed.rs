@@ -23,13 +23,6 @@ struct Feed {
     bytes: usize,
 }
 
-fn bytes_of(op: &OwnOp) -> usize {
-    match op {
-        OwnOp::Put(_, key, value) => key.len() + value.len(),
-        OwnOp::Delete(_, key) => key.len(),
-    }
-}
-
 fn space_of(op: &OwnOp) -> Space {
     match op {
         OwnOp::Put(space, ..) | OwnOp::Delete(space, _) => *space,
@@ -76,7 +69,7 @@ impl SwapFeed {
                         "the backend is being swapped, and nothing is trimmed until that has ended",
                     ));
                 }
-                Space::Index => bytes += bytes_of(op),
+                Space::Index => bytes += op.bytes(),
                 Space::Data | Space::Meta => {}
             }
         }
@@ -95,7 +88,7 @@ impl SwapFeed {
             return;
         };
         for op in ops.into_iter().filter(|op| space_of(op) == Space::Index) {
-            feed.bytes += bytes_of(&op);
+            feed.bytes += op.bytes();
             feed.ops.push_back((head, op));
         }
     }
@@ -109,7 +102,7 @@ impl SwapFeed {
             return None;
         }
         let (_, op) = feed.ops.pop_front()?;
-        feed.bytes -= bytes_of(&op);
+        feed.bytes -= op.bytes();
         Some(op)
     }
 }

@@ -202,7 +202,7 @@ fn begin(committer: &Arc<Committer>) -> Result<(Arc<Source>, Snapshot)> {
             Ok(TurnRows::default())
         }
     };
-    committer.run_blocking(Work::Turn(Box::new(work)))?;
+    committer.run_blocking(Work::turn(0, work))?;
     let begun = begun.lock().take();
     begun.ok_or(Error::Closed)
 }
@@ -301,7 +301,7 @@ impl Published {
                     swap.lock().follow(&*target, turn.head, At::Turn, end)?;
                     Ok(TurnRows::default())
                 };
-                source.committer.run_blocking(Work::Turn(Box::new(hold)))?;
+                source.committer.run_blocking(Work::turn(0, hold))?;
             }
             slow_rounds += usize::from(behind() >= before);
         }

@@ -170,13 +170,14 @@ impl Upkeep {
             return Ok(());
         }
         self.go_on()?;
+        let bytes = ops.iter().map(OwnOp::bytes).sum();
         let rows = TurnRows {
             ops,
             durability: Durability::Relaxed,
             ..TurnRows::default()
         };
         let of = of.clone();
-        let work = Work::Turn(Box::new(move |turn| {
+        let work = Work::turn(bytes, move |turn| {
             check_in_use(turn, &of)?;
             if free.is_some_and(|free| of.allowed_floor(free) < free) {
                 let message = "somebody began to read a past that was about to be trimmed; the \
@@ -184,7 +185,7 @@ impl Upkeep {
                 return Err(Error::other(ErrorKind::Conflict, message));
             }
             Ok(rows)
-        }));
+        });
         self.committer.run_blocking(work).map(drop)
     }
 

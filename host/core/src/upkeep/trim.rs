@@ -161,7 +161,7 @@ impl Upkeep {
     /// that nobody pins what is going; it is taken back when the state does not take it.
     fn raise(&self, namespace: &Arc<Namespace>, wanted: Sequence) -> Result<Sequence> {
         let (before, trimmed) = (namespace.floor(), namespace.clone());
-        let work = Work::Turn(Box::new(move |turn| {
+        let work = Work::turn(0, move |turn| {
             check_in_use(turn, &trimmed)?;
             // Who pinned an earlier one meanwhile may have done so in a gap.
             let wanted = last_row(&trimmed, trimmed.allowed_floor(wanted))?;
@@ -172,7 +172,7 @@ impl Upkeep {
                 count: floor.0,
                 ..TurnRows::default()
             })
-        }));
+        });
         match self.committer.run_blocking(work) {
             Ok(done) => Ok(Sequence(done.count)),
             Err(error) => {

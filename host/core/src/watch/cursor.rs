@@ -149,7 +149,7 @@ fn turn(
     committer: &Committer,
     work: impl FnOnce(&Turn<'_>) -> Result<TurnRows> + Send + 'static,
 ) -> Result<Done> {
-    committer.run_blocking(Work::Turn(Box::new(work)))
+    committer.run_blocking(Work::turn(CURSOR_NAME_BYTES_MAX, work))
 }
 
 /// Creates a cursor at the head, durably, unless it is there; answers whether it was created.
@@ -180,7 +180,7 @@ pub(super) fn create_cursor(committer: &Committer, name: &str) -> Result<bool> {
 /// behind the stored one changes nothing.
 pub(super) fn store_position(name: &str, position: Position) -> Work {
     let name = name.to_owned();
-    Work::Turn(Box::new(move |turn| {
+    Work::turn(name.len(), move |turn| {
         let Some(old) = turn.namespace.cursor(&name) else {
             let message = format!("the cursor `{name}` is not in this state any more");
             return Err(Error::other(ErrorKind::NotFound, message));
@@ -197,7 +197,7 @@ pub(super) fn store_position(name: &str, position: Position) -> Work {
             ..old
         };
         Ok(rows_of(name, row))
-    }))
+    })
 }
 
 fn rows_of(name: String, row: CursorRow) -> TurnRows {
