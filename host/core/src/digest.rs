@@ -40,6 +40,17 @@ impl StateDigest {
         }
     }
 
+    /// Takes the sum of some of the records out again.
+    pub fn remove(&mut self, other: &StateDigest) {
+        let mut borrow = false;
+        for (limb, term) in self.0.iter_mut().zip(other.0) {
+            let (rest, first) = limb.overflowing_sub(term);
+            let (rest, second) = rest.overflowing_sub(u64::from(borrow));
+            *limb = rest;
+            borrow = first || second;
+        }
+    }
+
     /// Its bytes, as manifests hold them.
     pub fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
@@ -81,6 +92,18 @@ mod tests {
         assert_ne!(digest(&[("ab", "c")]), digest(&[("a", "bc")]));
         assert_ne!(digest(&[("a", "1")]), digest(&[("a", "1"), ("a", "1")]));
         assert_eq!(digest(&[]), [0; 32]);
+    }
+
+    #[test]
+    fn what_was_added_can_be_taken_out() {
+        let (mut sum, mut one) = (StateDigest::default(), StateDigest::default());
+        one.add(b"a", b"1");
+        sum.remove(&one);
+        sum.add(b"b", b"2");
+        sum.merge(&one);
+        let mut other = StateDigest::default();
+        other.add(b"b", b"2");
+        assert_eq!(sum, other);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod names;
 mod namespace;
 mod needs;
 mod options;
+mod past_rows;
 mod progress;
 #[cfg(any(test, feature = "sim"))]
 pub use statekeep_oracle as oracle;
@@ -69,6 +70,7 @@ pub use list::{EntryPage, ListOptions, Page, ScopeListOptions, ScopePage};
 pub use manager::{StateInfo, StateManager};
 pub use names::*;
 pub use options::*;
+pub use past_rows::{HistoryFacts, JournalFacts, inspect_history, inspect_journal};
 pub use progress::{Phase, Progress, ProgressSnapshot};
 pub use query::{
     Explain, ExplainOrder, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, QUERY_FILTER_BYTES_MAX,

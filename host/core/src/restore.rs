@@ -13,9 +13,12 @@ use crate::index::expiry_key;
 use crate::record::RecordView;
 use crate::state_dir::{PendingNamespace, StateDir};
 use crate::{
-    Backend, Class, Durability, Error, ErrorKind, RecordKind, Result, Sequence, Space,
-    StateManager, TenantNumber, check_tenant, split_key,
+    Backend, Class, Durability, Error, ErrorKind, KeyRange, RecordKind, Result, Sequence, Space,
+    StateDigest, StateManager, TenantNumber, check_tenant, split_key,
 };
+
+/// Rows that are asked of a backend at once when a namespace is read back.
+const REHEARSE_ROWS: usize = 256;
 
 /// Where restored records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +118,22 @@ impl NamespaceBuilder {
         }
         self.records += 1;
         Ok(())
+    }
+
+    /// Reads back what the backend of the new namespace holds, and answers the number and the digest
+    /// of its records. The namespace is removed, whatever the answer; nobody ever saw it.
+    pub fn rehearse(mut self) -> Result<(u64, StateDigest)> {
+        let target = &**self.pending.backend();
+        self.bulk.flush(target, Durability::Relaxed)?;
+        target.flush()?;
+        let (mut records, mut digest) = (0, StateDigest::default());
+        let mut rows = target.scan(Space::Data, KeyRange::default())?;
+        let mut add = |key: &[u8], record: &[u8]| {
+            digest.add(key, record);
+            records += 1;
+        };
+        while rows.next_batch(REHEARSE_ROWS, &mut add)? > 0 {}
+        Ok((records, digest))
     }
 
     /// Makes the namespace durable, puts it in the place of the one in use between two commits, and
