@@ -1,14 +1,17 @@
 //! Random steps of every kind, on every backend, against a model of maps and lists: what is written
-//! and read, transactions, the past, expiry, trimming, indexes, watching and opening again.
+//! and read, transactions, the past, expiry, trimming, indexes, watching, swaps of the backend, undos,
+//! backups and their restore, and opening again.
 //!
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of cases of each backend. A failing case is shrunk, and
 //! the same numbers come again in the next run.
 
 mod changes;
 mod model;
+mod namespace;
 mod read;
 mod run;
 mod steps;
+mod switches;
 mod transactions;
 
 use std::cell::Cell;
@@ -22,7 +25,7 @@ use run::Run;
 use steps::Step;
 
 /// Cases of a backend.
-const CASES: u32 = 200;
+const CASES: u32 = 160;
 /// Most steps of a case.
 const STEPS: usize = 80;
 
@@ -52,6 +55,7 @@ fn is_what_the_model_says(backend: &str) {
         steps.iter().for_each(|step| run.step(step));
         run.end();
         std::fs::remove_dir_all(&path).unwrap();
+        let _ = std::fs::remove_dir_all(path.with_extension("backups"));
         Ok(())
     });
     match outcome {

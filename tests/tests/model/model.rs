@@ -1,11 +1,12 @@
 //! What a state is: commits in order and a map, with no thought of how anything is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 use statekeep::engine::{ChangeOp, CommitKind, Expiry};
-use statekeep::{Class, Record, Sequence, SetOptions, UnixMs, Value};
+use statekeep::{BackupId, Class, NamespaceId, Record, Sequence, SetOptions, UnixMs, Value};
 
+use crate::namespace::{Commit, Namespace};
 use crate::steps::{KEYS, LIMITED, MEMORY, Name, Put};
 
 /// Values of the second scope live so long.
@@ -17,44 +18,27 @@ pub const KEEP_AGE_MS: i64 = 900;
 /// Names with their records.
 pub type Rows = BTreeMap<Name, Record>;
 
-pub struct Commit {
-    pub time: i64,
-    pub kind: CommitKind,
-    pub changes: Vec<(Name, ChangeOp, Option<Record>)>,
-}
-
-/// A stored version: its record, and the commit that ended it.
-pub struct Span {
-    pub record: Record,
-    pub until: Option<u64>,
-}
-
-/// A transaction in progress.
-#[derive(Default)]
-pub struct Txn {
-    pub tenant: usize,
+/// A backup: its records, and the commit at which it was taken.
+pub struct Backup {
+    pub id: BackupId,
+    pub rows: Rows,
     pub sequence: u64,
-    /// When it began; keys whose time had come by then are not there for it.
-    pub began: i64,
-    pub writes: BTreeMap<Name, Option<Record>>,
-    pub keys: BTreeMap<Name, Option<Sequence>>,
-    pub scopes: BTreeSet<usize>,
 }
 
-#[derive(Default)]
 pub struct Model {
     pub now: i64,
-    pub created: i64,
-    pub commits: Vec<Commit>,
+    /// The namespace in use, and those that were replaced.
+    pub namespace: Namespace,
+    pub kept: Vec<Namespace>,
+    pub backups: Vec<Backup>,
     /// Everything that is there, also what is in memory only and what has expired unswept.
     pub rows: Rows,
-    pub floor: u64,
-    /// Versions of a key that ended at this commit or before were dropped by the rule.
-    pub forgotten: BTreeMap<Name, u64>,
     /// The cursor: after this commit, and so many changes of the next.
     pub cursor: Option<(u64, u64)>,
-    /// Which tenants' documents have an index.
-    pub indexes: [bool; 2],
+    /// When the whole state was replaced, of which the cursor's reader has not heard.
+    pub replaced: Option<i64>,
+    /// The last number of a timeline or of needs.
+    numbers: u64,
 }
 
 /// The value of a number: documents, numbers, bytes, and long documents that can be packed.
@@ -86,21 +70,27 @@ pub fn options(name: Name, put: Put) -> SetOptions {
     }
 }
 
-fn is_over(record: &Record, now: i64) -> bool {
+pub fn is_over(record: &Record, now: i64) -> bool {
     record.expires.is_some_and(|expires| expires.0 <= now)
 }
 
 impl Model {
-    pub fn head(&self) -> u64 {
-        self.commits.len() as u64
+    /// A state that was just created.
+    pub fn new(id: NamespaceId, now: i64) -> Model {
+        Model {
+            now,
+            namespace: Namespace::new(id, now),
+            kept: Vec::new(),
+            backups: Vec::new(),
+            rows: Rows::new(),
+            cursor: None,
+            replaced: None,
+            numbers: 0,
+        }
     }
 
-    /// The time of a commit; of none, when the state was created.
-    pub fn time(&self, sequence: u64) -> i64 {
-        match sequence {
-            0 => self.created,
-            sequence => self.commits[sequence as usize - 1].time,
-        }
+    pub fn head(&self) -> u64 {
+        self.namespace.head()
     }
 
     /// A record as a set makes it, not committed yet.
@@ -211,84 +201,32 @@ impl Model {
         if made.is_empty() {
             return None;
         }
-        self.commits.push(Commit {
+        let commit = Commit {
             time: self.now,
             kind,
             changes: made,
-        });
+        };
+        self.namespace.commits.insert(sequence, commit);
         Some(sequence)
-    }
-
-    /// What was stored right after a commit, of which keys whose time had come are not there.
-    pub fn at(&self, sequence: u64, expired_at: i64) -> Rows {
-        let mut rows = Rows::new();
-        for commit in &self.commits[..sequence as usize] {
-            for (name, op, record) in &commit.changes {
-                match (op, record) {
-                    (ChangeOp::Put, Some(record)) => drop(rows.insert(*name, record.clone())),
-                    (ChangeOp::DeleteEphemeral, _) => {}
-                    _ => drop(rows.remove(name)),
-                }
-            }
-        }
-        rows.retain(|_, record| !is_over(record, expired_at));
-        rows
-    }
-
-    /// The last commit at or before a time, unless it is forgotten.
-    pub fn sequence_at(&self, time: i64) -> Option<u64> {
-        let sequence = self
-            .commits
-            .iter()
-            .filter(|commit| commit.time <= time)
-            .count() as u64;
-        (self.floor == 0 || self.time(self.floor) <= time).then_some(sequence)
-    }
-
-    /// The stored versions of a key that are kept, oldest first.
-    pub fn spans(&self, name: Name) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
-        for (at, commit) in self.commits.iter().enumerate() {
-            let change = commit.changes.iter().find(|(other, _, _)| *other == name);
-            let Some((_, op, record)) = change else {
-                continue;
-            };
-            if *op != ChangeOp::DeleteEphemeral
-                && let Some(last) = spans.last_mut().filter(|span| span.until.is_none())
-            {
-                last.until = Some(at as u64 + 1);
-            }
-            if *op == ChangeOp::Put {
-                let record = record.clone().unwrap();
-                spans.push(Span {
-                    record,
-                    until: None,
-                });
-            }
-        }
-        let known = self
-            .floor
-            .max(self.forgotten.get(&name).copied().unwrap_or(0));
-        spans.retain(|span| span.until.is_none_or(|until| until > known));
-        spans
     }
 
     /// Forgets what nobody needs; `needed` are the commits of snapshots that are held.
     pub fn trim(&mut self, needed: impl Iterator<Item = u64>) {
         let cursor = self.cursor.map(|(sequence, _)| sequence);
         let free = needed.chain(cursor).fold(self.head(), u64::min);
-        let by_age = self.sequence_at(self.now - KEEP_AGE_MS).unwrap_or(0);
-        let wanted = by_age.max(self.head().saturating_sub(KEEP_COMMITS));
-        self.floor = self.floor.max(wanted.min(free));
+        let past = &mut self.namespace;
+        let by_age = past.sequence_at(self.now - KEEP_AGE_MS).unwrap_or(0);
+        let wanted = by_age.max(past.head().saturating_sub(KEEP_COMMITS));
+        past.floor = past.floor.max(past.last(wanted.min(free)));
         for name in (0..2).flat_map(|t| (0..KEYS.len()).map(move |k| (t, LIMITED, k))) {
-            let ends: Vec<u64> = self
+            let ends: Vec<u64> = past
                 .spans(name)
                 .iter()
                 .filter_map(|span| span.until)
                 .collect();
             let gone = ends.len().saturating_sub(1);
             if let Some(last) = ends[..gone].iter().rfind(|end| **end <= free) {
-                self.forgotten.insert(name, *last);
+                past.forgotten.insert(name, *last);
             }
         }
     }
@@ -315,8 +253,40 @@ impl Model {
         over.len() as u64
     }
 
+    /// What a namespace holds, in use or kept.
+    pub fn past(&self, id: NamespaceId) -> &Namespace {
+        let all = self.kept.iter().chain([&self.namespace]);
+        all.into_iter().find(|one| one.id == id).unwrap()
+    }
+
+    /// A number that was not given yet.
+    pub fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Another namespace takes the place of the one in use, on a timeline of its own.
+    pub fn replace(&mut self, mut namespace: Namespace) -> u64 {
+        let sequence = self.head().max(namespace.head()) + 1;
+        namespace.timeline = self.number();
+        let commit = Commit {
+            time: self.now,
+            kind: CommitKind::Restore,
+            changes: Vec::new(),
+        };
+        namespace.commits.insert(sequence, commit);
+        self.rows = namespace.at(sequence, i64::MIN);
+        if self.cursor.is_some() {
+            (self.cursor, self.replaced) = (Some((sequence, 0)), Some(self.now));
+        }
+        let replaced = std::mem::replace(&mut self.namespace, namespace);
+        self.kept.push(replaced);
+        sequence
+    }
+
     /// What only this process knew is gone.
     pub fn reopened(&mut self) {
+        self.namespace.needs = self.number();
         self.rows
             .retain(|_, record| record.class != Class::Ephemeral);
     }
@@ -327,67 +297,12 @@ impl Model {
         let Some((after, passed)) = self.cursor else {
             return Vec::new();
         };
-        let later = (after + 1..=self.head()).flat_map(|sequence| {
-            let count = self.commits[sequence as usize - 1].changes.len();
-            (0..count).map(move |index| (sequence, index, index + 1 == count))
+        let later = self.namespace.commits.range(after + 1..);
+        let later = later.flat_map(|(sequence, commit)| {
+            let count = commit.changes.len();
+            (0..count).map(move |index| (*sequence, index, index + 1 == count))
         });
         later.skip(passed as usize).collect()
-    }
-}
-
-impl Txn {
-    pub fn new(model: &Model, tenant: usize) -> Txn {
-        Txn {
-            tenant,
-            sequence: model.head(),
-            began: model.now,
-            ..Txn::default()
-        }
-    }
-
-    /// What a scope holds for the transaction, its own changes included.
-    pub fn scope(&self, model: &Model, scope: usize) -> Rows {
-        let mut rows = model.at(self.sequence, self.began);
-        for (name, record) in &self.writes {
-            match record
-                .as_ref()
-                .filter(|record| !is_over(record, self.began))
-            {
-                Some(record) => rows.insert(*name, record.clone()),
-                None => rows.remove(name),
-            };
-        }
-        rows.retain(|name, _| (name.0, name.1) == (self.tenant, scope));
-        rows
-    }
-
-    /// Takes note of a read.
-    pub fn read(&mut self, model: &Model, name: Name) {
-        if !self.writes.contains_key(&name) {
-            let rows = model.at(self.sequence, self.began);
-            self.keys
-                .insert(name, rows.get(&name).map(|record| record.sequence));
-        }
-    }
-
-    /// Takes note of a read of a whole scope: also of keys that may expire before the end.
-    pub fn read_scope(&mut self, model: &Model, scope: usize) {
-        self.scopes.insert(scope);
-        for (name, record) in model.at(self.sequence, self.began) {
-            let inside = (name.0, name.1) == (self.tenant, scope) && record.expires.is_some();
-            if inside && !self.writes.contains_key(&name) {
-                self.keys.insert(name, Some(record.sequence));
-            }
-        }
-    }
-
-    /// Whether what was read has changed.
-    pub fn conflicts(&self, model: &Model) -> bool {
-        let version = |name: &Name| model.get(*name).map(|record| record.sequence);
-        let since = &model.commits[self.sequence as usize..];
-        let mut changed = since.iter().flat_map(|commit| &commit.changes);
-        self.keys.iter().any(|(name, read)| version(name) != *read)
-            || changed.any(|(name, _, _)| name.0 == self.tenant && self.scopes.contains(&name.1))
     }
 }
 

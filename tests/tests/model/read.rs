@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use statekeep::engine::{
-    ChangeOp, DiffChange, DiffOptions, HistoryOptions, Query, Start, WatchOptions,
+    ChangeOp, CommitKind, DiffChange, DiffOptions, HistoryOptions, Query, Start, WatchOptions,
 };
 use statekeep::{ErrorKind, ListOptions, Record, Result, ScopeListOptions, Sequence, Value};
 use statekeep_tests::states::scope;
@@ -71,9 +71,9 @@ impl Run {
         let (scope, key) = parts(name);
         let mut expected = Vec::new();
         let mut newer = None;
-        for span in self.model.spans(name).into_iter().rev() {
+        for span in self.model.namespace.spans(name).into_iter().rev() {
             if let Some(until) = span.until.filter(|until| newer != Some(*until)) {
-                expected.push((until, newer, self.model.time(until), None));
+                expected.push((until, newer, self.model.namespace.time(until), None));
             }
             let first = span.record.sequence.0;
             newer = Some(first);
@@ -88,16 +88,15 @@ impl Run {
             let page = self.tenant(name.0).history(&scope, &key, &options).unwrap();
             assert!(page.versions.len() <= limit);
             for version in page.versions {
-                let op = if version.record.is_some() {
-                    ChangeOp::Put
-                } else {
-                    ChangeOp::Delete
-                };
-                assert_eq!(version.op, op);
                 let at = version.sequence.0;
-                if at > self.model.floor {
-                    assert_eq!(version.kind, Some(self.model.commits[at as usize - 1].kind));
+                if at > self.model.namespace.floor {
+                    let commit = &self.model.namespace.commits[&at];
+                    assert_eq!(version.kind, Some(commit.kind));
+                    let mut changes = commit.changes.iter();
+                    let change = changes.find(|(other, _, _)| *other == name);
+                    assert_eq!(Some(version.op), change.map(|(_, op, _)| *op));
                 }
+                assert_eq!(version.record.is_some(), version.op == ChangeOp::Put);
                 let until = version.until.map(|until| until.0);
                 found.push((at, until, version.time.unwrap().0, version.record));
             }
@@ -110,7 +109,7 @@ impl Run {
     }
 
     pub fn diff(&self, tenant: usize, s: usize, back: u8, length: u8) {
-        let model = &self.model;
+        let (model, now) = (&self.model.namespace, self.model.now);
         let first = model.head().saturating_sub(u64::from(back));
         let last = (first + u64::from(length)).min(model.head());
         let options = DiffOptions {
@@ -125,14 +124,7 @@ impl Run {
         }
         let at = |sequence: u64| {
             let is_head = sequence == model.head();
-            model.at(
-                sequence,
-                if is_head {
-                    model.now
-                } else {
-                    model.time(sequence)
-                },
-            )
+            model.at(sequence, if is_head { now } else { model.time(sequence) })
         };
         let (before, after) = (at(first), at(last));
         let mut expected = Vec::new();
@@ -162,7 +154,10 @@ impl Run {
         let query = Query::from_json(&text.to_string()).unwrap();
         let page = self.tenant(tenant).query(&query).unwrap();
         let used = page.facts.index.is_some();
-        assert_eq!(used, self.model.indexes[tenant], "whether an index served");
+        assert_eq!(
+            used, self.model.namespace.indexes[tenant],
+            "whether an index served"
+        );
         let mut expected = Vec::new();
         for name in names().filter(|name| name.0 == tenant) {
             let Some(record) = self.model.get(name) else {
@@ -194,9 +189,18 @@ impl Run {
         let cursor = *self.model.cursor.get_or_insert((self.model.head(), 0));
         let unread = self.model.unread();
         let mut handed = cursor;
+        let replaced = self.model.replaced.filter(|_| take > 0);
+        if let Some(time) = replaced {
+            let change = watch.next_timeout(Duration::ZERO).unwrap().unwrap();
+            assert_eq!((change.sequence.0, change.time.0), (cursor.0, time));
+            let told = (change.kind, change.scope, change.key, change.op);
+            assert_eq!(told, (CommitKind::Restore, None, None, None));
+        }
+        let hears = self.model.replaced.is_none() || replaced.is_some();
+        let take = take - usize::from(replaced.is_some());
         for (sequence, index, last) in unread.iter().copied().take(take) {
             let change = watch.next_timeout(Duration::ZERO).unwrap().unwrap();
-            let commit = &self.model.commits[sequence as usize - 1];
+            let commit = &self.model.namespace.commits[&sequence];
             let (name, op, record) = &commit.changes[index];
             let (scope, key) = parts(*name);
             assert_eq!((change.sequence.0, change.last_of_commit), (sequence, last));
@@ -227,7 +231,7 @@ impl Run {
                 (sequence - 1, index as u64 + 1)
             };
         }
-        if unread.len() <= take {
+        if hears && unread.len() <= take {
             assert_eq!(
                 watch.next_timeout(Duration::ZERO).unwrap(),
                 None,
@@ -237,6 +241,7 @@ impl Run {
         if acknowledge {
             watch.acknowledge().unwrap();
             self.model.cursor = Some(handed);
+            self.model.replaced = self.model.replaced.filter(|_| !hears);
         }
     }
 
@@ -245,7 +250,7 @@ impl Run {
         let info = self.manager().info().unwrap();
         assert_eq!(
             (info.head.0, info.floor.0),
-            (self.model.head(), self.model.floor)
+            (self.model.head(), self.model.namespace.floor)
         );
         assert_eq!(info.poisoned, None);
         let cursors = self.manager().cursors().unwrap();
@@ -277,7 +282,7 @@ impl Run {
     }
 
     pub fn compare_held(&self, held: &Held) {
-        let all = &self.model.forgotten;
+        let all = &self.model.past(held.namespace).forgotten;
         let forgotten = |name: Name| all.get(&name).is_some_and(|until| *until > held.sequence);
         for name in names().filter(|name| name.0 == held.tenant) {
             let (scope, key) = parts(name);

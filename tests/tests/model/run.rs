@@ -5,20 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use serde_json::json;
 use statekeep::engine::{
-    Clock, CommitKind, HistoryLimits, IndexDefinition, Keep, OpenOptions, Plugins, Progress, Rule,
-    Savepoint, TenantSnapshot, Transaction, TransactionOptions, TrimOptions,
+    Clock, CommitKind, HistoryLimits, IndexDefinition, Keep, OpenOptions, Plugins, Rule, Savepoint,
+    TenantSnapshot, Transaction, TransactionOptions, TrimOptions,
 };
 use statekeep::{
-    BlockingTenant, Class, Durability, ErrorKind, Key, Record, Result, Scope, Sequence, SetOptions,
-    StateManager, UnixMs, Value,
+    BackupConfig, BackupManager, BlockingTenant, Class, Durability, ErrorKind, Key, NamespaceId,
+    Record, Result, Scope, Sequence, SetOptions, StateManager, UnixMs, Value,
 };
 use statekeep_core::check::check_consistency;
 use statekeep_tests::states::{key, scope};
 
-use crate::model::{KEEP_AGE_MS, KEEP_COMMITS, Model, Rows, TTL_MS, Txn, value};
+use crate::model::{KEEP_AGE_MS, KEEP_COMMITS, Model, Rows, TTL_MS, value};
 use crate::steps::{KEYS, LIMITED, Name, SCOPES, Step, TENANTS, When};
+use crate::transactions::Txn;
 
 /// The cursor's name.
 pub const CURSOR: &str = "reader";
@@ -35,6 +35,9 @@ impl Clock for TestClock {
 /// A snapshot that is held, and what it shows.
 pub struct Held {
     pub tenant: usize,
+    /// The namespace that it reads, and whose past it holds.
+    pub namespace: NamespaceId,
+    pub needs: u64,
     pub view: TenantSnapshot,
     pub sequence: u64,
     pub rows: Rows,
@@ -47,12 +50,13 @@ pub struct Run {
     plugins: Arc<dyn Plugins>,
     /// Missing only while the state is opened again.
     manager: Option<Arc<StateManager>>,
+    pub backups: Option<BackupManager>,
     pub txn: Option<(Transaction, Txn)>,
     pub savepoints: Vec<(Savepoint, BTreeMap<Name, Option<Record>>)>,
     pub held: [Option<Held>; 2],
     /// The backend of the case, and the one to swap to; missing where rows do not outlive the
     /// process.
-    backends: Option<[String; 2]>,
+    pub backends: Option<[String; 2]>,
 }
 
 pub fn names() -> impl Iterator<Item = Name> {
@@ -104,11 +108,8 @@ impl Run {
         ];
         let manager = StateManager::open(options.clone(), plugins.clone()).unwrap();
         // Numbers of tenants are given in the order of their first commits.
-        let mut model = Model {
-            now: 1_000,
-            created: 1_000,
-            ..Model::default()
-        };
+        let current = &manager.namespaces().unwrap()[0];
+        let mut model = Model::new(current.namespace, 1_000);
         for (t, tenant) in TENANTS.iter().enumerate() {
             let name = (t, 0, 0);
             let (s, k) = parts(name);
@@ -117,8 +118,9 @@ impl Run {
             let record = model.record(name, (0, None, None));
             model.commit(CommitKind::Commit, [(name, Some(record))]);
         }
-        Run {
+        let mut run = Run {
             model,
+            backups: None,
             clock,
             options,
             plugins,
@@ -130,7 +132,19 @@ impl Run {
                 let other = if backend == "redb" { "sqlite" } else { "redb" };
                 [backend.to_owned(), other.to_owned()]
             }),
-        }
+        };
+        run.open_backups();
+        run
+    }
+
+    fn open_backups(&mut self) {
+        let config = BackupConfig {
+            dir: self.options.path.with_extension("backups"),
+            codec: "none".to_owned(),
+            level: None,
+            threads: 1,
+        };
+        self.backups = Some(BackupManager::open(self.manager().clone(), config).unwrap());
     }
 
     pub fn manager(&self) -> &Arc<StateManager> {
@@ -206,7 +220,7 @@ impl Run {
             Step::Trim => self.trim(),
             Step::CreateIndex(tenant) => self.create_index(*tenant),
             Step::DropIndex(tenant) => {
-                let there = std::mem::take(&mut self.model.indexes[*tenant]);
+                let there = std::mem::take(&mut self.model.namespace.indexes[*tenant]);
                 let dropped = self.manager().drop_index(&Run::index_name(*tenant));
                 assert_eq!(kind(dropped), (!there).then_some(ErrorKind::NotFound));
             }
@@ -215,23 +229,28 @@ impl Run {
             Step::ForgetCursor => {
                 let there = self.manager().delete_cursor(CURSOR).unwrap();
                 assert_eq!(there, self.model.cursor.take().is_some());
+                self.model.replaced = None;
             }
             Step::Flush => self.manager().flush().unwrap(),
             Step::SwapBackend => self.swap_backend(),
+            Step::Undo(number) => self.undo(*number),
+            Step::ReleaseNamespace(number) => self.release_namespace(*number),
+            Step::BackUp => self.back_up(),
+            Step::Restore(number) => self.restore(*number),
             Step::Reopen => self.reopen(),
         }
         self.compare();
     }
 
     fn hold(&mut self, slot: usize, tenant: usize, when: When) {
-        let (handle, model) = (self.tenant(tenant), &self.model);
+        let (handle, model, now) = (self.tenant(tenant), &self.model.namespace, self.model.now);
         let head = model.head();
         let (found, wanted) = match when {
-            When::Head => (handle.snapshot(), Some((head, model.now))),
+            When::Head => (handle.snapshot(), Some((head, now))),
             When::Back(back) => {
                 let sequence = head.saturating_sub(u64::from(back));
                 let time = if sequence == head {
-                    model.now
+                    now
                 } else {
                     model.time(sequence)
                 };
@@ -242,7 +261,7 @@ impl Run {
                 )
             }
             When::Ago(ago) => {
-                let time = model.now - i64::from(ago);
+                let time = now - i64::from(ago);
                 let sequence = model.sequence_at(time).map(|sequence| (sequence, time));
                 (handle.at_time(UnixMs(time)), sequence)
             }
@@ -256,6 +275,8 @@ impl Run {
         rows.retain(|name, _| name.0 == tenant);
         self.held[slot] = Some(Held {
             tenant,
+            namespace: model.id,
+            needs: model.needs,
             view,
             sequence,
             rows,
@@ -264,14 +285,16 @@ impl Run {
 
     fn trim(&mut self) {
         let report = self.manager().trim(&TrimOptions::default()).unwrap();
-        let held = self.held.iter().flatten().map(|held| held.sequence);
-        let txn = self.txn.as_ref().map(|(_, own)| own.sequence);
-        let before = self.model.floor;
-        self.model
-            .trim(held.chain(txn).collect::<Vec<_>>().into_iter());
+        let held = self.held.iter().flatten();
+        let held = held.map(|held| (held.needs, held.sequence));
+        let txn = self.txn.as_ref().map(|(_, own)| (own.needs, own.sequence));
+        let past = &self.model.namespace;
+        let (before, needs) = (past.floor, past.needs);
+        let needed = held.chain(txn).filter(|(group, _)| *group == needs);
+        self.model.trim(needed.map(|(_, sequence)| sequence));
         assert_eq!(
             (report.floor_before.0, report.floor.0),
-            (before, self.model.floor)
+            (before, self.model.namespace.floor)
         );
     }
 
@@ -279,7 +302,7 @@ impl Run {
         format!("n-{tenant}")
     }
 
-    fn create_index(&mut self, tenant: usize) {
+    pub fn create_index(&mut self, tenant: usize) {
         let build = self.manager().create_index(IndexDefinition {
             name: Run::index_name(tenant),
             tenant: TENANTS[tenant].to_owned(),
@@ -287,7 +310,7 @@ impl Run {
             path: "$.n".to_owned(),
         });
         build.unwrap().wait().unwrap();
-        self.model.indexes[tenant] = true;
+        self.model.namespace.indexes[tenant] = true;
     }
 
     fn reopen(&mut self) {
@@ -296,6 +319,7 @@ impl Run {
         }
         self.held = [None, None];
         self.txn = None;
+        self.backups = None;
         let manager = self.manager.take().unwrap();
         manager.close().unwrap();
         drop(manager);
@@ -304,23 +328,8 @@ impl Run {
         self.manager =
             Some(StateManager::open(self.options.clone(), self.plugins.clone()).unwrap());
         self.model.reopened();
-        for kept in self.manager().namespaces().unwrap() {
-            if !kept.is_current {
-                self.manager().release_namespace(kept.namespace).unwrap();
-            }
-        }
-    }
-
-    fn swap_backend(&mut self) {
-        let Some([from, to]) = &mut self.backends else {
-            return;
-        };
-        let manager = self.manager.as_ref().unwrap();
-        let report = manager
-            .swap_backend(to, &json!({}), &Progress::new())
-            .unwrap();
-        assert_eq!((&report.from, &report.to), (&*from, &*to));
-        std::mem::swap(from, to);
+        self.open_backups();
+        self.compare_namespaces();
     }
 
     /// Ends the case: all rows must tell one story, also when the state is opened once more.

@@ -93,6 +93,13 @@ pub enum Step {
     Flush,
     /// Onto another backend, and back the next time.
     SwapBackend,
+    /// Back to one of the namespaces that were replaced.
+    Undo(u8),
+    /// One of the namespaces that were replaced is removed.
+    ReleaseNamespace(u8),
+    BackUp,
+    /// Restores one of the backups; without any, one of now.
+    Restore(u8),
     Reopen,
 }
 
@@ -163,6 +170,10 @@ pub fn step() -> BoxedStrategy<Step> {
         1 => Just(Step::ForgetCursor),
         1 => Just(Step::Flush),
         1 => Just(Step::SwapBackend),
+        2 => any::<u8>().prop_map(Step::Undo),
+        1 => any::<u8>().prop_map(Step::ReleaseNamespace),
+        1 => Just(Step::BackUp),
+        1 => any::<u8>().prop_map(Step::Restore),
         2 => Just(Step::Reopen),
         2 => (0..2usize, 0..4usize, 0..4usize, 1..4usize)
             .prop_map(|(tenant, scope, glob, limit)| Step::Page { tenant, scope, glob, limit }),
