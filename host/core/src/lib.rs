@@ -40,6 +40,7 @@ mod record;
 mod restore;
 mod row_batch;
 mod rules;
+mod selection;
 mod snapshot;
 mod state_dir;
 mod stored_key;
@@ -79,10 +80,11 @@ pub use query::{
 };
 pub use read::Record;
 pub use record::{
-    Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
+    Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record, unpack_record,
 };
 pub use restore::{NamespaceBuilder, RestoreSource};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
+pub use selection::{SelectedKeys, Selection};
 pub use snapshot::{
     DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot,
     SnapshotScan, StateFacts, TenantSnapshot, Version,

@@ -21,8 +21,8 @@ use crate::tenant::Tenant;
 use crate::upkeep::Upkeep;
 use crate::vfs::Vfs;
 use crate::{
-    Backend, CommitError, Durability, Error, OpenOptions, Plugins, Result, Sequence, UnixMs,
-    check_tenant,
+    Backend, CommitError, Durability, Error, Limits, OpenOptions, Plugins, Result, Sequence,
+    UnixMs, check_tenant,
 };
 
 /// One open state.
@@ -244,6 +244,11 @@ impl StateManager {
     /// Where backends and codecs come from.
     pub fn plugins(&self) -> &Arc<dyn Plugins> {
         &self.plugins
+    }
+
+    /// The limits that it was opened with.
+    pub fn limits(&self) -> &Limits {
+        self.committer.limits()
     }
 
     /// The file layer.

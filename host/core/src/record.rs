@@ -14,7 +14,7 @@
 
 mod read;
 
-pub use self::read::inspect_record;
+pub use self::read::{inspect_record, unpack_record};
 pub(crate) use self::read::{
     RecordView, check_record, is_over, own_life, read_life, read_stamps, read_value, with_value,
 };

@@ -19,6 +19,8 @@ use crate::{
 
 /// Rows that are asked of a backend at once when a namespace is read back.
 const REHEARSE_ROWS: usize = 256;
+/// Highest sequence of a source. A state goes on behind it, and no clock lets it come to the end.
+const SEQUENCE_MAX: Sequence = Sequence(1 << 62);
 
 /// Where restored records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,10 @@ impl StateManager {
     pub fn begin_restore(self: &Arc<Self>, source: RestoreSource) -> Result<NamespaceBuilder> {
         self.committer.check_poison()?;
         let dir = self.committer.namespace_arc()?.dir.clone();
+        if source.sequence > SEQUENCE_MAX {
+            let reason = format!("{} is beyond any that a state comes to", source.sequence.0);
+            return Err(Error::invalid("sequence of a restore source", reason));
+        }
         let mut tenants = HashSet::from([TenantNumber(0)]);
         let mut names = HashSet::new();
         for (number, name) in &source.tenants {
@@ -79,6 +85,31 @@ impl StateManager {
 }
 
 impl NamespaceBuilder {
+    /// The number of a tenant, which gets the next one if the source does not name it. The empty name
+    /// is the default tenant.
+    pub fn tenant(&mut self, name: &str) -> Result<TenantNumber> {
+        if name.is_empty() {
+            return Ok(TenantNumber(0));
+        }
+        if let Some((number, _)) = self.source.tenants.iter().find(|(_, known)| known == name) {
+            return Ok(*number);
+        }
+        check_tenant(name)?;
+        let last = self
+            .tenants
+            .iter()
+            .map(|tenant| tenant.0)
+            .max()
+            .unwrap_or(0);
+        let number = TenantNumber(last.checked_add(1).ok_or_else(|| {
+            let message = "all tenant numbers of this state are used up";
+            Error::other(ErrorKind::TooLarge, message)
+        })?);
+        self.tenants.insert(number);
+        self.source.tenants.push((number, name.to_owned()));
+        Ok(number)
+    }
+
     /// Adds a record under its stored key. Keys come best in order, each once.
     ///
     /// # Errors

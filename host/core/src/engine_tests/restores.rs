@@ -98,3 +98,19 @@ fn what_is_no_record_of_the_source_is_refused_and_an_unfinished_restore_leaves_n
     twice.tenants.push((TenantNumber(5), "other".to_owned()));
     assert!(manager.begin_restore(twice).is_err());
 }
+
+#[test]
+fn a_restore_gives_numbers_to_tenants_that_its_source_does_not_name() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    let beyond = manager.begin_restore(source(u64::MAX)).err().unwrap();
+    assert_eq!(beyond.kind(), ErrorKind::InvalidArgument);
+    let mut builder = manager.begin_restore(source(3)).unwrap();
+    let numbers = ["", "acme", "globex", "globex"].map(|name| builder.tenant(name).unwrap().0);
+    assert_eq!(numbers, [0, 5, 6, 6]);
+    let name = data_key(TenantNumber(6), &scope("global"), &key("k"));
+    builder.put(&name, &record("v", 1)).unwrap();
+    builder.finish().unwrap();
+    let globex = manager.tenant("globex").unwrap().blocking();
+    assert_eq!(globex.read("global", "k").as_deref(), Some("v"));
+}

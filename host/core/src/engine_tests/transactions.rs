@@ -323,3 +323,33 @@ fn a_tenant_without_a_number_has_ranges_too() {
     txn.commit().unwrap();
     assert_eq!(tenant.read("user:1", "first").as_deref(), Some("v"));
 }
+
+#[test]
+fn a_selection_is_read_whole_and_held_against_keys_that_come_into_it() {
+    let (_manager, tenant, _clock) = new_state();
+    for name in ["plan", "note:1", "note:2"] {
+        tenant.put("agent:1", name, name);
+    }
+    tenant.put("user:1", "note:3", "not of an agent");
+    let notes = crate::Selection::new(None, Some("agent:*"), Some("note:*")).unwrap();
+    let names = |transaction: &mut Transaction| {
+        let mut names = Vec::new();
+        let mut visit = |scope, key, record: crate::Record| {
+            names.push(format!("{scope} {key} {}", record.sequence));
+            Ok(())
+        };
+        transaction.select(&notes, &mut visit).unwrap();
+        names
+    };
+    let (mut first, mut second) = (begin(&tenant), begin(&tenant));
+    first.remove("agent:1", "note:1");
+    assert_eq!(names(&mut first), ["agent:1 note:2 3"]);
+    assert_eq!(names(&mut second), ["agent:1 note:1 2", "agent:1 note:2 3"]);
+    first.commit().unwrap();
+    second.put("agent:1", "note:4", "x");
+    refused(second);
+
+    let other = crate::Selection::new(Some("acme"), None, None).unwrap();
+    let error = begin(&tenant).select(&other, &mut |_, _, _| Ok(()));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+}

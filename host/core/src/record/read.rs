@@ -215,6 +215,28 @@ pub(crate) fn is_over(bytes: &[u8], now: impl FnOnce() -> UnixMs) -> bool {
     own_life(bytes).1.is_some_and(|expires| expires <= now())
 }
 
+/// Reads and checks a record and unpacks its value, which no codec may make longer than
+/// `value_bytes_max`. A tombstone has no value and is `Corrupt` here.
+pub fn unpack_record(
+    bytes: &[u8],
+    plugins: &dyn Plugins,
+    value_bytes_max: u64,
+) -> Result<(RecordHeader, Value)> {
+    let view = RecordView::read(bytes)?;
+    if let Some(codec) = &view.header.codec
+        && codec.raw_len > value_bytes_max
+    {
+        return Err(Error::TooLarge {
+            what: "value of a packed record",
+            actual: codec.raw_len,
+            limit_name: "value_bytes_max",
+            limit: value_bytes_max,
+        });
+    }
+    let value = view.value(plugins)?;
+    Ok((view.header, value))
+}
+
 /// Reads and checks the envelope of a record.
 pub fn inspect_record(bytes: &[u8]) -> Result<RecordHeader> {
     Ok(RecordView::read(bytes)?.header)

@@ -14,10 +14,11 @@ use crate::list::{Lister, Rows};
 use crate::merged::MergedCursor;
 use crate::read::in_key;
 use crate::record::{own_life, read_life, read_stamps, read_value};
-use crate::stored_key::data_key;
+use crate::row_batch::each_row;
+use crate::stored_key::{data_key, split_key};
 use crate::{
     Class, Cursor, EntryPage, Error, Key, KeyRange, ListOptions, Page, Record, Result, Scope,
-    Sequence, Snapshot, TenantNumber, Value,
+    Selection, Sequence, Snapshot, TenantNumber, Value,
 };
 
 /// First key that belongs, and first key that does not.
@@ -156,7 +157,57 @@ impl Transaction {
         began % 2 == 1 || memory.version() != began
     }
 
+    /// Hands the records of the tenant that a selection means to `visit`, in the order of their
+    /// keys. What was handed out counts as read, and so do the gaps between.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a selection of another tenant; those of `visit`.
+    pub fn select(
+        &mut self,
+        selection: &Selection,
+        visit: &mut dyn FnMut(Scope, Key, Record) -> Result<()>,
+    ) -> Result<()> {
+        let tenant = self.tenant.name().to_owned();
+        if selection.tenant().is_some_and(|other| other != tenant) {
+            let reason = format!("it is of another tenant than `{tenant}`");
+            return Err(Error::invalid("selection", reason));
+        }
+        let number = self.number();
+        let own = Selection::new(Some(&tenant), selection.scope(), selection.key())?;
+        let Some(keys) = own.keys(&[(number, tenant)]) else {
+            return Ok(());
+        };
+        let plugins = self.tenant.manager.plugins().clone();
+        self.read_rows(|rows| {
+            let mut cursor = rows.scan(keys.range())?;
+            each_row(
+                |most, visit| cursor.next_batch(most, visit),
+                |data_key, record| {
+                    if !rows.shows(record) || !keys.has(data_key)? {
+                        return Ok(());
+                    }
+                    let (_, scope, key) = split_key(data_key)?;
+                    let record = Record::read(record, &*plugins)
+                        .map_err(|error| in_key(&scope, &key, error))?;
+                    visit(scope, key, record)
+                },
+            )
+        })
+    }
+
     fn read_range<T>(&mut self, list: impl FnOnce(&Lister<'_>) -> Result<T>) -> Result<T> {
+        let limits = self.tenant.manager.committer.limits().clone();
+        let tenant = Some(self.number());
+        self.read_rows(|own| {
+            list(&Lister {
+                rows: Rows::Own(own),
+                limits: &limits,
+                tenant,
+            })
+        })
+    }
+
+    fn read_rows<T>(&mut self, read: impl FnOnce(&OwnRows<'_>) -> Result<T>) -> Result<T> {
         self.check_age()?;
         let own = OwnRows {
             snapshot: self.view.snapshot(),
@@ -164,11 +215,7 @@ impl Transaction {
             writes: &self.writes,
             seen: Mutex::default(),
         };
-        let page = list(&Lister {
-            rows: Rows::Own(&own),
-            limits: self.tenant.manager.committer.limits(),
-            tenant: Some(self.number()),
-        });
+        let page = read(&own);
         let seen = own.seen.into_inner();
         self.unsure |= self.memory_changed();
         // A page that could not be read may have told something too.
