@@ -164,6 +164,7 @@ fn write_objects(
     let run_task = RunTask {
         store: draft.store,
         id,
+        content: RunContent::Records,
         codec: task.codec.codec.clone(),
         threads: task.threads,
         progress: task.progress,

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use statekeep_core::{
-    Error, KEY_BYTES_MAX, RecordKind, Result, Scope, StateDigest, TenantNumber, inspect_record,
-    split_key,
+    Error, KEY_BYTES_MAX, RecordKind, Result, Scope, StateDigest, TenantNumber, inspect_history,
+    inspect_journal, inspect_record, split_key,
 };
 
-use crate::segment::Entries;
+use crate::run::RunContent;
+use crate::segment::{Entries, Entry};
 
 /// A manifest counts by scope up to this many tenants' scopes, then by kind of scope.
 pub const COUNT_ROWS_MAX: usize = 1000;
@@ -59,12 +60,16 @@ pub(crate) struct Stretch {
     bytes: u64,
 }
 
-/// What a block's entries add up to.
+/// What a block's entries add up to. Digest, stretches and expiry are those of records; rows of
+/// history and journal have none.
 #[derive(Debug, Default)]
 pub(crate) struct BlockFacts {
     pub(crate) digest: StateDigest,
-    /// Smallest and largest sequence.
+    /// Smallest and largest sequence: of records that of their commit, of history rows that of the
+    /// commit that superseded them, of journal rows their own.
     pub(crate) sequences: (u64, u64),
+    /// The first moment at which one of its records expires.
+    pub(crate) expires_min: Option<i64>,
     pub(crate) entries: u32,
     pub(crate) tombstones: u32,
     pub(crate) stretches: Vec<Stretch>,
@@ -80,17 +85,47 @@ pub(crate) fn show_key(key: &[u8]) -> String {
     }
 }
 
-/// Reads all entries of a block: their form and order, the name in each key and the envelope of
-/// each record.
-pub(crate) fn inspect(raw: &[u8]) -> Result<BlockFacts> {
+/// Reads all entries of a block: their form and order, and what each says of itself; of records the
+/// name in the key and the envelope.
+pub(crate) fn inspect(content: RunContent, raw: &[u8]) -> Result<BlockFacts> {
     let mut facts = BlockFacts {
         sequences: (u64::MAX, 0),
         ..BlockFacts::default()
     };
-    let mut prefix = 0;
+    let mut scopes = Scopes::default();
     let mut last: &[u8] = &[];
     for entry in Entries::new(raw) {
         let entry = entry?;
+        let sequence = match content {
+            RunContent::Records => facts.record(&mut scopes, last, entry)?,
+            RunContent::History if !entry.tombstone => {
+                inspect_history(entry.key, entry.record)?.end.0
+            }
+            RunContent::Journal if !entry.tombstone => {
+                inspect_journal(entry.key, entry.record)?.sequence.0
+            }
+            _ => return Err(Error::corrupt("block", "only records have tombstones")),
+        };
+        if facts.entries == 0 {
+            facts.first_key = entry.key.to_vec();
+        }
+        facts.entries = facts.entries.saturating_add(1);
+        facts.sequences = (
+            facts.sequences.0.min(sequence),
+            facts.sequences.1.max(sequence),
+        );
+        last = entry.key;
+    }
+    if facts.entries == 0 {
+        return Err(Error::corrupt("block", "it has no entries"));
+    }
+    facts.last_key = last.to_vec();
+    facts.stretches = scopes.stretches;
+    Ok(facts)
+}
+
+impl BlockFacts {
+    fn record(&mut self, scopes: &mut Scopes, last: &[u8], entry: Entry<'_>) -> Result<u64> {
         let named = |error: Error| match error {
             Error::Corrupt { reason, .. } => Error::corrupt(show_key(entry.key), reason),
             Error::Incompatible { reason, .. } => Error::Incompatible {
@@ -104,42 +139,51 @@ pub(crate) fn inspect(raw: &[u8]) -> Result<BlockFacts> {
             let reason = "entry and record do not agree on whether it is a tombstone";
             return Err(Error::corrupt(show_key(entry.key), reason));
         }
-        let same = facts.entries > 0 && same_scope(last, entry.key, prefix);
-        if !same {
-            let (tenant, scope, key) = split_key(entry.key)?;
-            prefix = entry.key.len().saturating_sub(key.as_str().len());
-            facts.stretches.push(Stretch {
+        let bytes = (entry.key.len() + entry.record.len()) as u64;
+        let weight = if entry.tombstone { (0, 0) } else { (1, bytes) };
+        scopes.add(last, entry.key, weight)?;
+        if entry.tombstone {
+            self.tombstones = self.tombstones.saturating_add(1);
+        } else {
+            self.digest.add(entry.key, entry.record);
+            let expires = header.expires.map(|at| at.0);
+            self.expires_min = self.expires_min.into_iter().chain(expires).min();
+        }
+        Ok(header.sequence.0)
+    }
+}
+
+/// The stretches of keys that come in their order.
+#[derive(Default)]
+pub(crate) struct Scopes {
+    prefix: usize,
+    pub(crate) stretches: Vec<Stretch>,
+}
+
+impl Scopes {
+    /// Adds a key that stands for so many records and bytes; `last` is the key before it.
+    pub(crate) fn add(
+        &mut self,
+        last: &[u8],
+        key: &[u8],
+        (records, bytes): (u64, u64),
+    ) -> Result<()> {
+        if self.stretches.is_empty() || !same_scope(last, key, self.prefix) {
+            let (tenant, scope, name) = split_key(key)?;
+            self.prefix = key.len().saturating_sub(name.as_str().len());
+            self.stretches.push(Stretch {
                 tenant,
                 scope,
                 records: 0,
                 bytes: 0,
             });
         }
-        if let Some(stretch) = facts.stretches.last_mut() {
-            stretch.records += 1;
-            stretch.bytes += (entry.key.len() + entry.record.len()) as u64;
+        if let Some(stretch) = self.stretches.last_mut() {
+            stretch.records += records;
+            stretch.bytes += bytes;
         }
-        if entry.tombstone {
-            facts.tombstones = facts.tombstones.saturating_add(1);
-        } else {
-            facts.digest.add(entry.key, entry.record);
-        }
-        if facts.entries == 0 {
-            facts.first_key = entry.key.to_vec();
-        }
-        facts.entries = facts.entries.saturating_add(1);
-        let sequence = header.sequence.0;
-        facts.sequences = (
-            facts.sequences.0.min(sequence),
-            facts.sequences.1.max(sequence),
-        );
-        last = entry.key;
+        Ok(())
     }
-    if facts.entries == 0 {
-        return Err(Error::corrupt("block", "it has no entries"));
-    }
-    facts.last_key = last.to_vec();
-    Ok(facts)
 }
 
 /// Whether a key shares the scope of the key before it, whose scope part has `prefix` bytes, and
@@ -165,6 +209,10 @@ pub(crate) struct Counter {
 
 impl Counter {
     pub(crate) fn add(&mut self, stretch: &Stretch) {
+        // A stretch of tombstones counts nothing.
+        if stretch.records == 0 {
+            return;
+        }
         let tenant = Some(stretch.tenant.0);
         let kind = || stretch.scope.kind().name().to_owned();
         let name = match self.by {

@@ -189,6 +189,7 @@ fn a_cancelled_backup_leaves_no_object() {
         let task = crate::write_run::RunTask {
             store: repository.store.as_ref(),
             id: BackupId::after(None),
+            content: crate::RunContent::Records,
             codec: None,
             threads: 2,
             progress: &progress,

@@ -271,7 +271,7 @@ fn decode<'a>(
         };
         let mut raw = Vec::new();
         let outcome = decode_block(&bytes, &block, &|name| codecs.get(name), &mut raw)
-            .and_then(|()| inspect(&raw))
+            .and_then(|()| inspect(run.content, &raw))
             .and_then(|facts| {
                 check_block(&facts, &block, next_key.as_deref(), row).map(|()| facts)
             });

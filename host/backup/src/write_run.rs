@@ -1,8 +1,8 @@
 //! The pipeline of a backup: scan -> bounded queue -> encoders -> ordered writer.
 //!
-//! The caller's thread scans and cuts blocks, encoder threads check, pack and unpack them again,
-//! one writer thread puts them into segments in order. [`Budget`] bounds the bytes in flight, so
-//! memory does not grow with the state.
+//! The caller's thread feeds entries, which are cut into blocks; encoder threads check, pack and
+//! unpack them again, one writer thread puts them into segments in order. Blocks of another run may
+//! be fed as they are. [`Budget`] bounds the bytes in flight, so memory does not grow with the state.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use statekeep_core::{Error, ErrorKind, Progress, Result, StateDigest};
 use crate::budget::{Budget, Permit, stopped};
 use crate::facts::{BlockFacts, Counter, Counts, inspect};
 use crate::name::{BackupId, ObjectName};
-use crate::run::SegmentRow;
+use crate::run::{RunContent, SegmentRow};
 use crate::segment::{
     BLOCK_BYTES_MAX, BlockBuilder, BlockCodec, EncodedBlock, Entry, RawBlock, Scratch,
     SegmentWriter, encode_block,
@@ -36,6 +36,7 @@ pub(crate) trait Rows {
 pub(crate) struct RunTask<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) id: BackupId,
+    pub(crate) content: RunContent,
     pub(crate) codec: Option<BlockCodec>,
     pub(crate) threads: usize,
     pub(crate) progress: &'a Progress,
@@ -53,9 +54,16 @@ pub(crate) struct Written {
     pub(crate) records: u64,
 }
 
+enum Work {
+    /// To be checked and packed.
+    Raw(RawBlock),
+    /// Checked and packed already.
+    Stored(Box<(EncodedBlock, BlockFacts)>),
+}
+
 struct Job<'a> {
     index: u64,
-    raw: RawBlock,
+    work: Work,
     permit: Permit<'a>,
 }
 
@@ -66,15 +74,24 @@ struct Encoded<'a> {
     _permit: Permit<'a>,
 }
 
-/// Writes all rows as segments. On an error, cancellation or panic anywhere, the first cause is
-/// returned and no thread is left; visible segments are in `written`.
+/// Writes all rows as segments, see [`write_fed_run`].
 pub(crate) fn write_run(task: &RunTask<'_>, rows: &mut dyn Rows) -> Result<Written> {
-    let budget = Budget::default();
+    write_fed_run(task, &Budget::default(), &mut |feeder| {
+        scan(task, rows, feeder)
+    })
+}
+
+/// Writes what `feed` gives as segments. On an error, cancellation or panic anywhere, the first
+/// cause is returned and no thread is left; visible segments are in `written`.
+pub(crate) fn write_fed_run(
+    task: &RunTask<'_>,
+    budget: &Budget,
+    feed: &mut dyn FnMut(&mut Feeder<'_>) -> Result<()>,
+) -> Result<Written> {
     let threads = task.threads.clamp(1, THREADS_MAX);
     let (jobs, job_queue) = bounded(2 * threads);
     let (blocks, block_queue) = bounded(2 * threads);
     let written = std::thread::scope(|scope| {
-        let budget = &budget;
         let mut encoders = Vec::new();
         for _ in 0..threads {
             let (queue, blocks) = (job_queue.clone(), blocks.clone());
@@ -88,7 +105,7 @@ pub(crate) fn write_run(task: &RunTask<'_>, rows: &mut dyn Rows) -> Result<Writt
             let _guard = budget.guard("writer");
             write(task, budget, &block_queue)
         });
-        if let Err(error) = scan(task, budget, rows, jobs) {
+        if let Err(error) = feed_all(budget, jobs, feed) {
             budget.fail(error);
         }
         // A panic is in the budget's error by now; joined, it does not spread.
@@ -103,11 +120,10 @@ pub(crate) fn write_run(task: &RunTask<'_>, rows: &mut dyn Rows) -> Result<Writt
     }
 }
 
-fn scan<'a>(
-    task: &RunTask<'_>,
+fn feed_all<'a>(
     budget: &'a Budget,
-    rows: &mut dyn Rows,
     jobs: Sender<Job<'a>>,
+    feed: &mut dyn FnMut(&mut Feeder<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut feeder = Feeder {
         budget,
@@ -118,6 +134,11 @@ fn scan<'a>(
     };
     // Declared after the feeder: on a panic the others learn of it before the queue closes.
     let _guard = budget.guard("scan");
+    feed(&mut feeder)?;
+    feeder.flush()
+}
+
+fn scan(task: &RunTask<'_>, rows: &mut dyn Rows, feeder: &mut Feeder<'_>) -> Result<()> {
     let mut failure = None;
     loop {
         task.progress.check()?;
@@ -136,13 +157,13 @@ fn scan<'a>(
             return Err(error);
         }
         if visited == 0 {
-            return feeder.flush();
+            return Ok(());
         }
     }
 }
 
-/// Cuts rows into blocks and queues them.
-struct Feeder<'a> {
+/// Cuts entries into blocks and queues them.
+pub(crate) struct Feeder<'a> {
     budget: &'a Budget,
     jobs: Sender<Job<'a>>,
     builder: BlockBuilder,
@@ -151,7 +172,8 @@ struct Feeder<'a> {
 }
 
 impl Feeder<'_> {
-    fn push(&mut self, entry: Entry<'_>) -> Result<()> {
+    /// Takes the next entry; keys must rise.
+    pub(crate) fn push(&mut self, entry: Entry<'_>) -> Result<()> {
         let len = BlockBuilder::size(entry)?;
         if self.builder.boundary(entry.key, len) {
             self.flush()?;
@@ -169,12 +191,36 @@ impl Feeder<'_> {
         let Some(permit) = self.permit.take() else {
             return Err(stopped());
         };
+        let work = Work::Raw(self.builder.take());
+        self.send(work, permit)
+    }
+
+    #[expect(dead_code, reason = "synthetic fulls will ask")]
+    /// Whether a block that begins with this entry can be taken as it is: blocks are not cut smaller
+    /// than the format wants them.
+    pub(crate) fn takes_block(&self, first: Entry<'_>) -> Result<bool> {
+        let len = BlockBuilder::size(first)?;
+        Ok(self.builder.is_empty() || self.builder.boundary(first.key, len))
+    }
+
+    #[expect(dead_code, reason = "synthetic fulls will ask")]
+    /// Takes a block of another run as it is stored there; its entries must be those of `facts`.
+    pub(crate) fn copy(&mut self, block: EncodedBlock, facts: BlockFacts) -> Result<()> {
+        self.flush()?;
+        let permit = self.budget.acquire(block.bytes.len())?;
+        self.send(Work::Stored(Box::new((block, facts))), permit)
+    }
+}
+
+impl<'a> Feeder<'a> {
+    fn send(&mut self, work: Work, permit: Permit<'a>) -> Result<()> {
+        let index = self.index;
+        self.index += 1;
         let job = Job {
-            index: self.index,
-            raw: self.builder.take(),
+            index,
+            work,
             permit,
         };
-        self.index += 1;
         self.jobs.send(job).map_err(|_| stopped())
     }
 }
@@ -186,16 +232,27 @@ fn encode<'a>(
     blocks: &Sender<Encoded<'a>>,
 ) {
     let mut scratch = Scratch::default();
-    for Job { index, raw, permit } in jobs {
+    for Job {
+        index,
+        work,
+        permit,
+    } in jobs
+    {
         // After a failure the queue is only emptied.
         if budget.is_stopped() {
             continue;
         }
         let outcome = task.progress.check().and_then(|()| {
-            let facts = inspect(&raw.bytes)?;
-            let read = raw.bytes.len() as u64;
-            let block = encode_block(raw, task.codec.as_ref(), &mut scratch)?;
-            task.progress.add(u64::from(facts.entries), read, 0);
+            let (block, facts) = match work {
+                Work::Stored(stored) => *stored,
+                Work::Raw(raw) => {
+                    let facts = inspect(task.content, &raw.bytes)?;
+                    let block = encode_block(raw, task.codec.as_ref(), &mut scratch)?;
+                    (block, facts)
+                }
+            };
+            task.progress
+                .add(u64::from(facts.entries), u64::from(block.raw_len), 0);
             Ok(Encoded {
                 index,
                 block,
