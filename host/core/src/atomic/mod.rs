@@ -85,6 +85,8 @@ impl BlockingTenant {
         let began = committer.clock.now();
         let mut backoff = Backoff::default();
         loop {
+            // Else what is decided from the value would hide that nothing can be written.
+            committer.check_poison()?;
             let found = self.get_record(scope, key)?;
             let (value, options) = decide(found.as_ref())?;
             let expect = (found.as_ref()).map_or(Expect::Absent, |r| Expect::Version(r.sequence));

@@ -14,6 +14,7 @@ mod indexes;
 mod limits;
 mod model;
 mod past;
+mod poison;
 mod query_model;
 mod restores;
 mod snapshots;
