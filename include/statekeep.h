@@ -738,7 +738,7 @@ statekeep_status statekeep_snapshot_open(const statekeep_manager *manager,
 
 /**
  * The tenant as it was right after a commit. COMPACTED when that past has been trimmed;
- * INVALID_ARGUMENT for a commit that has not been made. `[any-thread]` Since: 0.1
+ * INVALID_ARGUMENT for a commit that has not been made, or was undone. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_snapshot_open_at(const statekeep_manager *manager,
                                             uint64_t sequence,
@@ -1356,7 +1356,8 @@ statekeep_status statekeep_upkeep_trim_json(const statekeep_manager *manager,
 
 /**
  * What the upkeep does and did, as a JSON object: `running` (`"sweep"`, `"trim"` or null), `paused`,
- * `interval_ms`, `last_run_unix_ms`, `last_sweep`, `last_trim`, `last_error`. `[any-thread]` Since: 0.1
+ * `interval_ms`, `last_run_unix_ms`, `last_sweep`, `last_trim`, `last_error`, `index_error` (why rows of
+ * dropped indexes are still there; each trim has it tried again). `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_upkeep_status_json(const statekeep_manager *manager,
                                               struct statekeep_buf *out,

@@ -81,7 +81,7 @@ pub unsafe extern "C" fn statekeep_snapshot_open(
 }
 
 /// The tenant as it was right after a commit. COMPACTED when that past has been trimmed;
-/// INVALID_ARGUMENT for a commit that has not been made. `[any-thread]` Since: 0.1
+/// INVALID_ARGUMENT for a commit that has not been made, or was undone. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_snapshot_open_at(
     manager: *const Manager,

@@ -73,7 +73,8 @@ pub unsafe extern "C" fn statekeep_upkeep_trim_json(
 }
 
 /// What the upkeep does and did, as a JSON object: `running` (`"sweep"`, `"trim"` or null), `paused`,
-/// `interval_ms`, `last_run_unix_ms`, `last_sweep`, `last_trim`, `last_error`. `[any-thread]` Since: 0.1
+/// `interval_ms`, `last_run_unix_ms`, `last_sweep`, `last_trim`, `last_error`, `index_error` (why rows of
+/// dropped indexes are still there; each trim has it tried again). `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_upkeep_status_json(
     manager: *const Manager,

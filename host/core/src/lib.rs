@@ -48,6 +48,7 @@ mod swap;
 mod tenant;
 #[cfg(any(test, feature = "sim"))]
 pub mod testing;
+mod thread;
 mod transaction;
 mod upkeep;
 mod value;

@@ -35,7 +35,7 @@ pub struct StateManager {
     pub(crate) rules: Arc<Rules>,
     pub(crate) archive_codec: String,
     pub(crate) committer: Arc<Committer>,
-    pub(crate) index_worker: IndexWorker,
+    pub(crate) index_worker: Arc<IndexWorker>,
     pub(crate) upkeep: Arc<Upkeep>,
     plugins: Arc<dyn Plugins>,
     vfs: Arc<dyn Vfs>,
@@ -134,15 +134,16 @@ impl StateManager {
             options.limits,
             flush_interval,
         )?;
-        let index_worker = IndexWorker::default();
-        index_worker.start(&committer)?;
-        let upkeep = Upkeep::start(
+        let index_worker = Arc::new(IndexWorker::default());
+        let upkeep = Upkeep::new(
             committer.clone(),
+            index_worker.clone(),
             rules.clone(),
             options.keep,
             options.upkeep_interval_ms,
-        )?;
-        Ok(Arc::new(StateManager {
+        );
+        // Dropped from here on, as by an error, it is closed.
+        let manager = Arc::new(StateManager {
             path,
             backend_name: Mutex::new(opened.current.backend),
             state_id,
@@ -154,7 +155,10 @@ impl StateManager {
             upkeep,
             plugins,
             vfs: options.vfs,
-        }))
+        });
+        manager.index_worker.start(&manager.committer)?;
+        manager.upkeep.start()?;
+        Ok(manager)
     }
 
     /// Ends the use of the state: commits that wait are done, everything is flushed, and the lock is

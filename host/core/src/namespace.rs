@@ -17,7 +17,7 @@ use crate::index::IndexSet;
 use crate::journal::read_journal;
 use crate::merged::MergedCursor;
 use crate::meta::{HeadRow, Meta, StateRow};
-use crate::needs::Needs;
+use crate::needs::{LeaseId, Needs};
 use crate::state_dir::{NamespaceId, StateDir};
 use crate::stored_key::split_journal_key;
 use crate::swap::{Lineage, SwapFeed};
@@ -224,6 +224,28 @@ impl Namespace {
         head
     }
 
+    /// Keeps the past of the head for a transaction that begins now, until `unlease` or
+    /// [`Namespace::release`]; answers the lease and when the transaction began.
+    pub(crate) fn lease_head(&self, now: UnixMs) -> ((Sequence, UnixMs), LeaseId, UnixMs) {
+        let mut needs = self.needs.lock();
+        let head = self.head();
+        let began = now.max(head.1);
+        (head, needs.lease(head.0, began), began)
+    }
+
+    pub(crate) fn unlease(&self, id: LeaseId) {
+        self.needs.lock().unlease(id);
+    }
+
+    pub(crate) fn has_lease(&self, id: LeaseId) -> bool {
+        self.needs.lock().has_lease(id)
+    }
+
+    /// Takes back the leases of transactions that began before a time, and answers how many.
+    pub(crate) fn release(&self, before: UnixMs) -> usize {
+        self.needs.lock().release(before)
+    }
+
     /// Pins the oldest sequence that can be read, so that nothing is trimmed until `unpin`.
     pub(crate) fn pin_floor(&self) -> Sequence {
         let mut needs = self.needs.lock();
@@ -275,7 +297,7 @@ impl Namespace {
         self.needs.lock().unpin(sequence);
     }
 
-    /// The oldest sequence that a snapshot or a live watch still needs.
+    /// The oldest sequence that a snapshot, a live watch or a transaction still needs.
     pub(crate) fn oldest_pin(&self) -> Option<Sequence> {
         self.needs.lock().oldest_pin()
     }

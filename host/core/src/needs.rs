@@ -1,14 +1,27 @@
 //! Who needs the past of a namespace, and from which commit on: snapshots, backups and live watches
-//! by pins, readers that may be away by their durable cursors. The floor is never above any of them.
+//! by pins, transactions by leases, readers that may be away by their durable cursors. The floor is
+//! never above any of them. A lease can be taken back, since nobody may ever end its transaction.
 
 use std::collections::BTreeMap;
 
-use crate::Sequence;
 use crate::watch::CursorRow;
+use crate::{Sequence, UnixMs};
+
+/// Which transaction needs the past.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LeaseId(u64);
+
+/// A transaction under way.
+struct Lease {
+    sequence: Sequence,
+    began: UnixMs,
+}
 
 pub(crate) struct Needs {
     /// How often each sequence is pinned.
     pins: BTreeMap<Sequence, usize>,
+    leases: BTreeMap<LeaseId, Lease>,
+    next_lease: u64,
     cursors: BTreeMap<String, CursorRow>,
 }
 
@@ -17,6 +30,8 @@ impl Needs {
     pub(crate) fn new(cursors: Vec<(String, CursorRow)>) -> Needs {
         Needs {
             pins: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            next_lease: 0,
             cursors: cursors.into_iter().collect(),
         }
     }
@@ -34,8 +49,35 @@ impl Needs {
         }
     }
 
+    /// Keeps the past of a transaction until `unlease` or `release`.
+    pub(crate) fn lease(&mut self, sequence: Sequence, began: UnixMs) -> LeaseId {
+        let id = LeaseId(self.next_lease);
+        self.next_lease += 1;
+        self.leases.insert(id, Lease { sequence, began });
+        id
+    }
+
+    /// Ends a lease; one that was taken back is gone already.
+    pub(crate) fn unlease(&mut self, id: LeaseId) {
+        self.leases.remove(&id);
+    }
+
+    pub(crate) fn has_lease(&self, id: LeaseId) -> bool {
+        self.leases.contains_key(&id)
+    }
+
+    /// Takes back the leases of transactions that began before a time, and answers how many.
+    pub(crate) fn release(&mut self, before: UnixMs) -> usize {
+        let all = self.leases.len();
+        self.leases.retain(|_, lease| lease.began >= before);
+        all - self.leases.len()
+    }
+
+    /// The oldest sequence that a snapshot, a live watch or a transaction needs.
     pub(crate) fn oldest_pin(&self) -> Option<Sequence> {
-        self.pins.keys().next().copied()
+        let pinned = self.pins.keys().next().copied();
+        let leased = self.leases.values().map(|lease| lease.sequence);
+        leased.chain(pinned).min()
     }
 
     pub(crate) fn cursors(&self) -> &BTreeMap<String, CursorRow> {
@@ -73,10 +115,18 @@ impl Needs {
                     sequence.0
                 ),
             });
+        let mut leases = BTreeMap::<Sequence, usize>::new();
+        for lease in self.leases.values().filter(|lease| lease.sequence < wanted) {
+            *leases.entry(lease.sequence).or_insert(0) += 1;
+        }
+        let leases = leases.into_iter().map(|(sequence, count)| match count {
+            1 => format!("a transaction at commit {}", sequence.0),
+            count => format!("{count} transactions at commit {}", sequence.0),
+        });
         let cursors = self.cursors.iter().filter_map(|(name, row)| {
             let sequence = row.position.sequence;
             (sequence < wanted).then(|| format!("the cursor `{name}` at commit {}", sequence.0))
         });
-        pins.chain(cursors).collect()
+        pins.chain(leases).chain(cursors).collect()
     }
 }

@@ -32,7 +32,8 @@ class TrimReport:
 
 @dataclass(frozen=True)
 class UpkeepStatus:
-    """What the upkeep does (`"sweep"`, `"trim"` or None) and what it did last."""
+    """What the upkeep does (`"sweep"`, `"trim"` or None) and what it did last. `index_error` says why
+    rows of dropped indexes are still there, if they are; each trim has it tried again."""
 
     running: str | None
     paused: bool
@@ -41,6 +42,7 @@ class UpkeepStatus:
     last_sweep: int | None
     last_trim: TrimReport | None
     last_error: str | None
+    index_error: str | None
 
 
 class Upkeep(Owned):
@@ -68,6 +70,7 @@ class Upkeep(Owned):
             last_sweep=sweep and sweep["removed"],
             last_trim=trim and TrimReport.of(trim),
             last_error=row["last_error"],
+            index_error=row["index_error"],
         )
 
     def pause_upkeep(self) -> None:

@@ -31,6 +31,7 @@ pub(crate) use self::restore::{Restored, go_on};
 pub(crate) use self::switch::{Heritage, SwitchWork};
 pub(crate) use self::turn::{OwnOp, Turn, TurnRows};
 use crate::namespace::Namespace;
+use crate::thread::spawn;
 use crate::watch::Watches;
 use crate::{Clock, Error, ErrorKind, Limits, Result, TenantNumber};
 
@@ -102,13 +103,7 @@ impl Committer {
             close_error: Mutex::new(None),
         });
         let own = committer.clone();
-        let handle = std::thread::Builder::new()
-            .name("statekeep-commit".to_owned())
-            .spawn(move || own.run_thread())
-            .map_err(|error| {
-                let message = format!("cannot start the committer's thread: {error}");
-                Error::other(ErrorKind::Unavailable, message)
-            })?;
+        let handle = spawn("statekeep-commit", move || own.run_thread())?;
         let _ = committer.thread_id.set(handle.thread().id());
         *committer.thread.lock() = Some(handle);
         Ok(committer)

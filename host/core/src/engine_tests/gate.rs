@@ -18,6 +18,8 @@ pub(super) struct Orders {
     pub(super) held: bool,
     /// Commits that contain this text in a value are refused.
     pub(super) refuse: Option<&'static str>,
+    /// Commits with a row of this space are refused.
+    pub(super) refuse_in: Option<Space>,
     /// The next commit is applied and answered with "unknown".
     pub(super) lie_once: bool,
     pub(super) fail_flush: bool,
@@ -103,6 +105,12 @@ fn contains(op: &RowOp<'_>, text: &str) -> bool {
     }
 }
 
+fn space_of(op: &RowOp<'_>) -> Space {
+    match op {
+        RowOp::Put { space, .. } | RowOp::Delete { space, .. } => *space,
+    }
+}
+
 impl Backend for Gated {
     fn capabilities(&self) -> Capabilities {
         let orders = self.gate.orders.lock();
@@ -128,9 +136,9 @@ impl Backend for Gated {
             drop(orders);
             panic!("planted");
         }
-        if let Some(text) = orders.refuse
-            && ops.iter().any(|op| contains(op, text))
-        {
+        let planted = |op: &RowOp<'_>| orders.refuse.is_some_and(|text| contains(op, text));
+        let in_space = |op: &RowOp<'_>| orders.refuse_in == Some(space_of(op));
+        if ops.iter().any(|op| planted(op) || in_space(op)) {
             let message = "the disk is full";
             return Err(CommitError::Refused(Error::other(
                 ErrorKind::NoSpace,

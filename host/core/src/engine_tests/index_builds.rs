@@ -2,13 +2,15 @@
 
 use std::thread;
 
+use super::groups::gated;
 use super::hooked::HookPlugins;
 use super::indexes::{LOW, ask, definition, explained, fill, keys, n, rows_of_indexes, set};
 use super::*;
 use crate::check::check_consistency;
+use crate::thread::REFUSED;
 use crate::{
     Error, ErrorKind, IndexState, RecordCodec, RecordHeader, RecordKind, RestoreSource, Sequence,
-    Space, TenantNumber, data_key, encode_record,
+    Space, TenantNumber, TrimOptions, data_key, encode_record,
 };
 
 #[test]
@@ -224,4 +226,52 @@ fn a_drop_that_is_cut_off_anywhere_goes_on_at_the_next_opening() {
         }
     }
     assert!(struck > 1 && gone > 0, "{struck} calls, {gone} gone");
+}
+
+#[test]
+fn rows_of_a_dropped_index_that_could_not_be_removed_are_told_and_tried_again() {
+    let (gate, manager) = gated(|_| {});
+    let tenant = manager.default_tenant().blocking();
+    fill(&tenant, 10);
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    gate.order(|orders| orders.refuse_in = Some(Space::Index));
+    manager.drop_index("n").unwrap();
+    let told = loop {
+        match manager.upkeep().index_error {
+            Some(told) => break told,
+            None => thread::yield_now(),
+        }
+    };
+    assert!(told.contains("the disk is full"), "{told}");
+    assert_eq!(rows_of_indexes(&manager), 10);
+    gate.order(|orders| orders.refuse_in = None);
+    // Asking what a trim would do changes nothing.
+    manager.trim(&TrimOptions { dry_run: true }).unwrap();
+    assert_eq!(manager.upkeep().index_error, Some(told));
+    manager.trim(&TrimOptions::default()).unwrap();
+    while rows_of_indexes(&manager) > 0 || manager.upkeep().index_error.is_some() {
+        thread::yield_now();
+    }
+    check_consistency(&manager).unwrap();
+}
+
+/// The thread of the commits went on and kept the state locked until the process ended.
+#[test]
+fn an_opening_that_fails_lets_the_state_go() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    manager.create_index(n("n")).unwrap().wait().unwrap();
+    assert_eq!(
+        open_with(options(disk.vfs())).err().unwrap().kind(),
+        ErrorKind::Busy
+    );
+    drop(manager);
+    for name in ["statekeep-commit", "statekeep-index", "statekeep-upkeep"] {
+        REFUSED.set(Some(name));
+        let error = open_with(options(disk.vfs())).err().unwrap();
+        REFUSED.set(None);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains(name), "{error}");
+        open(&disk).close().unwrap();
+    }
 }

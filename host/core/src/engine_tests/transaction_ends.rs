@@ -2,7 +2,9 @@
 
 use super::transactions::{Steps, begin, new_state, refused, with};
 use super::*;
-use crate::{ErrorKind, Expiry, ListOptions, RestoreSource, TransactOptions, TransactionOptions};
+use crate::{
+    ErrorKind, Expiry, ListOptions, RestoreSource, TransactOptions, TransactionOptions, TrimOptions,
+};
 
 #[test]
 fn limits_have_names_and_leave_the_transaction_as_it_was() {
@@ -91,6 +93,60 @@ fn a_transaction_pins_its_past_as_long_as_it_lives() {
     tenant.put("user:1", "a", "4");
     refused.commit().unwrap_err();
     assert_eq!(pinned(), None);
+}
+
+/// A handle that nobody closes, as a program in C may leave one, once held the past for ever.
+#[test]
+fn a_transaction_that_nobody_ends_keeps_the_past_only_as_long_as_it_may_live() {
+    let disk = SimDisk::new();
+    let clock = clock();
+    let mut options = options(disk.vfs());
+    options.clock = clock.clone();
+    options.limits.transaction_age_ms_max = 500;
+    options.keep.commits = Some(1);
+    options.upkeep_interval_ms = 0;
+    let manager = open_with(options).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    let trim = || manager.trim(&TrimOptions::default()).unwrap();
+    tenant.put("user:1", "a", "1");
+    let mut late = begin(&tenant);
+    std::mem::forget(begin(&tenant));
+    tenant.put("user:1", "a", "2");
+    std::mem::forget(begin(&tenant));
+    for value in ["3", "4", "5"] {
+        tenant.put("user:1", "a", value);
+    }
+    clock.set(1_500);
+    let held = trim();
+    assert_eq!(held.floor.0, 1);
+    assert_eq!(
+        held.held_by,
+        ["2 transactions at commit 1", "a transaction at commit 2"]
+    );
+    assert_eq!(late.read("user:1", "a").as_deref(), Some("1"));
+    late.put("user:1", "b", "late");
+
+    clock.set(1_501);
+    let freed = trim();
+    assert_eq!((freed.floor.0, freed.held_by.len()), (4, 0));
+    assert_eq!(manager.info().unwrap().oldest_snapshot, None);
+    // Also after the clock was set back: what it read is gone.
+    for now in [1_501, 1_100] {
+        clock.set(now);
+        let read = late.get(&scope("user:1"), &key("a")).unwrap_err();
+        let list = late.list(&scope("user:1"), &ListOptions::default());
+        for error in [read, list.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        }
+    }
+    let error = late.commit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let told = error.to_string();
+    assert!(
+        told.contains("limits.transaction_age_ms_max = 500"),
+        "{told}"
+    );
+    assert_eq!(tenant.read("user:1", "b"), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::history::{contents, row};
 use super::swaps::{hooked, swap};
 use super::*;
 use crate::check::check_consistency;
-use crate::{ErrorKind, NamespaceId, RestoreSource, Sequence};
+use crate::{DiffOptions, ErrorKind, NamespaceId, RestoreSource, Sequence};
 
 fn kept(manager: &StateManager) -> Vec<NamespaceId> {
     let all = manager.namespaces().unwrap();
@@ -56,6 +56,21 @@ fn a_swap_is_undone_once_the_commits_that_it_costs_are_confirmed() {
     let past = |sequence| contents(&manager.snapshot_at(Sequence(sequence)).unwrap());
     assert_eq!(past(1), [row("global a", "1", 1)], "history stays readable");
     assert_eq!(past(5), [row("global a", "2", 2)]);
+    for undone in [3, 4] {
+        let error = tenant.at(Sequence(undone)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        let told = format!("commit {undone} was undone with the namespace that it was made in");
+        assert!(error.to_string().contains(&told), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("commit 2 is the last one before it")
+        );
+        for (before, after) in [(1, undone), (undone, 5)] {
+            let diff = tenant.diff(Sequence(before), Sequence(after), &DiffOptions::default());
+            assert_eq!(diff.unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
     check_consistency(&manager).unwrap();
     assert_eq!(tenant.put("global", "a", "6"), 6);
 

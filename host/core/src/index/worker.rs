@@ -21,6 +21,7 @@ use crate::namespace::Namespace;
 use crate::query::pattern::prefix_range;
 use crate::record::{RecordView, read_stamps};
 use crate::stored_key::prefix_end;
+use crate::thread::spawn;
 use crate::{Durability, Error, ErrorKind, KeyRange, Result, Sequence, Space};
 
 /// Most records and bytes that one step reads, and most rows that one removes.
@@ -43,6 +44,8 @@ struct Shared {
     /// Whether the thread runs, and whether work came since it last looked.
     state: Mutex<(bool, bool)>,
     stopping: Condvar,
+    /// Why rows of dropped indexes are still there.
+    failure: Mutex<Option<String>>,
 }
 
 impl IndexWorker {
@@ -65,18 +68,29 @@ impl IndexWorker {
             let _ = ended.join();
         }
         let (shared, committer) = (self.shared.clone(), committer.clone());
-        let spawned = std::thread::Builder::new()
-            .name("statekeep-index".to_owned())
-            .spawn(move || shared.run(&committer));
-        match spawned {
+        match spawn("statekeep-index", move || shared.run(&committer)) {
             Ok(handle) => *thread = Some(handle),
             Err(error) => {
                 self.shared.state.lock().0 = false;
-                let message = format!("cannot start the index worker's thread: {error}");
-                return Err(Error::other(ErrorKind::Unavailable, message));
+                return Err(error);
             }
         }
         Ok(())
+    }
+
+    /// Why rows of dropped indexes are still there, if that failed.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.shared.failure.lock().clone()
+    }
+
+    /// Goes on with the removal of rows that failed, if it did.
+    pub(crate) fn retry(&self, committer: &Arc<Committer>) {
+        if self.failure().is_none() {
+            return;
+        }
+        if let Err(error) = self.start(committer) {
+            *self.shared.failure.lock() = Some(error.to_string());
+        }
     }
 
     /// Ends the thread; what is not done is done after the next opening.
@@ -103,11 +117,12 @@ impl Shared {
     fn run(&self, committer: &Arc<Committer>) {
         loop {
             self.state.lock().1 = false;
-            if let Err(error) = self.work(committer)
-                && error.kind() != ErrorKind::Closed
-            {
-                tracing::error!(%error, "rows of dropped indexes are left until the next opening");
+            let failed = self.work(committer).err();
+            let failed = failed.filter(|error| error.kind() != ErrorKind::Closed);
+            if let Some(error) = &failed {
+                tracing::error!(%error, "rows of dropped indexes are left until the next upkeep");
             }
+            *self.failure.lock() = failed.map(|error| error.to_string());
             let mut state = self.state.lock();
             if !state.1 || self.stopped() {
                 state.0 = false;

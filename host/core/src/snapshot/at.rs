@@ -16,7 +16,7 @@ impl StateManager {
     ///
     /// # Errors
     /// `Compacted` when that past has been trimmed, `InvalidArgument` for a commit that has not
-    /// been made.
+    /// been made, or was undone.
     pub fn snapshot_at(self: &Arc<Self>, sequence: Sequence) -> Result<Snapshot> {
         let head = self.snapshot()?;
         if sequence == head.sequence {
@@ -35,8 +35,9 @@ impl StateManager {
             sequence,
             time: UnixMs(0),
             expired_at: None,
+            lease: None,
         };
-        past.time = time_of(&past.namespace, sequence)?;
+        past.time = time_at(&past.namespace, sequence)?;
         past.expired_at = Some(past.time);
         Ok(past)
     }
@@ -97,6 +98,24 @@ pub(crate) fn row_in(
 fn time_of(namespace: &Namespace, sequence: Sequence) -> Result<UnixMs> {
     let row = row_in(namespace, namespace.floor(), sequence, true)?;
     Ok(row.map_or(namespace.state.created, |(_, time)| time))
+}
+
+/// The time of a commit; the floor's row may be missing, as that of the state before all commits is.
+fn time_at(namespace: &Namespace, sequence: Sequence) -> Result<UnixMs> {
+    let before = row_in(namespace, namespace.floor(), sequence, true)?;
+    match before {
+        Some((at, time)) if at == sequence => Ok(time),
+        _ if sequence == namespace.floor() => Ok(namespace.state.created),
+        _ => {
+            let before = before.map_or(namespace.floor(), |(at, _)| at);
+            let reason = format!(
+                "commit {} was undone with the namespace that it was made in; commit {} is the \
+                 last one before it",
+                sequence.0, before.0
+            );
+            Err(Error::invalid("sequence", reason))
+        }
+    }
 }
 
 /// The last commit at or before a time.

@@ -98,7 +98,7 @@ impl BlockingTenant {
     ///
     /// # Errors
     /// `Compacted` when the past has been trimmed, `InvalidArgument` when `before` comes after
-    /// `after`.
+    /// `after` and for a commit that has not been made or was undone.
     pub fn diff(
         &self,
         before: Sequence,

@@ -21,6 +21,7 @@ pub use view::TenantSnapshot;
 use crate::commit::Committer;
 use crate::journal::{HistoryRow, read_history};
 use crate::namespace::Namespace;
+use crate::needs::LeaseId;
 use crate::record::{is_over, read_stamps};
 use crate::stored_key::{push_history_key, split_history_key};
 use crate::{Error, KeyRange, Limits, Result, Sequence, Space, StateManager, TenantNumber, UnixMs};
@@ -33,6 +34,8 @@ pub struct Snapshot {
     time: UnixMs,
     /// Keys whose time has come by then are not there; `None` shows them.
     expired_at: Option<UnixMs>,
+    /// A transaction's, which may be taken back; `None` for a pin.
+    lease: Option<LeaseId>,
 }
 
 /// Whose data a snapshot holds.
@@ -58,7 +61,10 @@ impl StateManager {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        self.namespace.unpin(self.sequence);
+        match self.lease {
+            Some(lease) => self.namespace.unlease(lease),
+            None => self.namespace.unpin(self.sequence),
+        }
     }
 }
 
@@ -72,7 +78,32 @@ impl Snapshot {
             namespace: namespace.clone(),
             sequence,
             time,
+            lease: None,
         }
+    }
+
+    /// A snapshot of the last commit for a transaction, and when that began. Once the transaction is
+    /// too old its past may be let go: what was read counts only while [`Snapshot::is_kept`].
+    pub(crate) fn for_transaction(
+        committer: &Arc<Committer>,
+        namespace: &Arc<Namespace>,
+    ) -> (Snapshot, UnixMs) {
+        let now = committer.clock.now();
+        let ((sequence, time), lease, began) = namespace.lease_head(now);
+        let snapshot = Snapshot {
+            expired_at: Some(began),
+            committer: committer.clone(),
+            namespace: namespace.clone(),
+            sequence,
+            time,
+            lease: Some(lease),
+        };
+        (snapshot, began)
+    }
+
+    /// Whether the past that it reads is still kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        (self.lease).is_none_or(|lease| self.namespace.has_lease(lease))
     }
 
     /// The last commit that it holds.

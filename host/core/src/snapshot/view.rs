@@ -31,7 +31,7 @@ impl BlockingTenant {
     ///
     /// # Errors
     /// `Compacted` when that past has been trimmed, `InvalidArgument` for a commit that has not
-    /// been made.
+    /// been made, or was undone.
     pub fn at(&self, sequence: Sequence) -> Result<TenantSnapshot> {
         Ok(self.view(self.manager.snapshot_at(sequence)?))
     }

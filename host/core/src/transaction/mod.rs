@@ -3,7 +3,8 @@
 //! A transaction reads its own changes first and then the state as it was when it began. What it
 //! read becomes conditions of its one commit, which the committer checks at its turn: a key must
 //! have the version that was read, a range must not have been changed. It holds no lock, so a
-//! transaction that nobody ends delays nobody; its snapshot keeps the past from being trimmed.
+//! transaction that nobody ends delays nobody. Its snapshot keeps the past from being trimmed for as
+//! long as a transaction may live.
 
 mod reads;
 mod retry;
@@ -24,7 +25,7 @@ use crate::record::stamp;
 use crate::stored_key::data_key;
 use crate::{
     BlockingTenant, Durability, Error, ErrorKind, Key, Result, Scope, Sequence, SetOptions,
-    TenantNumber, TenantSnapshot, UnixMs, Value,
+    Snapshot, TenantNumber, TenantSnapshot, UnixMs, Value,
 };
 
 /// How a transaction is made.
@@ -64,15 +65,16 @@ impl BlockingTenant {
             let namespace = committer.namespace_arc()?;
             // Read before the head is: what memory loses after the snapshot changes it.
             let memory_version = namespace.ephemeral.version();
-            let view = self.snapshot()?;
-            if !Arc::ptr_eq(&namespace, view.snapshot().namespace()) {
+            let (snapshot, began) = Snapshot::for_transaction(committer, &namespace);
+            // Another namespace may have come into use meanwhile; it is the one to read then.
+            if !Arc::ptr_eq(&namespace, &committer.namespace_arc()?) {
                 continue;
             }
             return Ok(Transaction {
                 tenant: self.clone(),
                 options: *options,
-                began: committer.clock.now().max(view.time()),
-                view,
+                began,
+                view: self.view(snapshot),
                 reads: ReadSet::default(),
                 writes: Writes::default(),
                 memory_version,
@@ -205,16 +207,17 @@ impl Transaction {
         self.view.number().unwrap_or(TenantNumber(0))
     }
 
+    /// Fails once the transaction is too old, after which its past may be gone: what was read before
+    /// a check that succeeds is right.
     fn check_age(&self) -> Result<()> {
         let committer = &self.tenant.manager.committer;
         let limit = committer.limits().transaction_age_ms_max;
         let age = committer.clock.now().0.saturating_sub(self.began.0);
-        if u64::try_from(age).unwrap_or(0) <= limit {
+        if u64::try_from(age).unwrap_or(0) <= limit && self.view.snapshot().is_kept() {
             return Ok(());
         }
         let message = format!(
-            "the transaction is {age} ms old, more than limits.transaction_age_ms_max = {limit}; \
-             begin it again"
+            "the transaction is older than limits.transaction_age_ms_max = {limit} ms; begin it again"
         );
         Err(Error::other(ErrorKind::Timeout, message))
     }

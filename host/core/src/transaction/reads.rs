@@ -123,7 +123,9 @@ impl Transaction {
             let own = (write.record.as_deref()).filter(|record| snapshot.shows(record));
             return own.map(read).transpose();
         }
-        let record = self.stored(&name)?;
+        let record = self.stored(&name);
+        self.check_age()?;
+        let record = record?;
         let version = match &record {
             Some(record) => Some(read_stamps(record)?.0),
             None => None,
@@ -217,6 +219,7 @@ impl Transaction {
         };
         let page = read(&own);
         let seen = own.seen.into_inner();
+        self.check_age()?;
         self.unsure |= self.memory_changed();
         // A page that could not be read may have told something too.
         let keys = seen.mortal.iter().map(|(key, _)| key.len());

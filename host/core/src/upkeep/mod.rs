@@ -19,8 +19,10 @@ pub use sweep::SweepReport;
 pub use trim::{TrimOptions, TrimReport};
 
 use crate::commit::{Committer, OwnOp, Turn, TurnRows, Work};
+use crate::index::IndexWorker;
 use crate::namespace::Namespace;
 use crate::rules::Rules;
+use crate::thread::spawn;
 use crate::{Durability, Error, ErrorKind, Keep, Result, Sequence, StateManager, UnixMs};
 
 /// Rows that one batch writes or removes, and their bytes.
@@ -45,10 +47,13 @@ pub struct UpkeepStatus {
     pub last_trim: Option<TrimReport>,
     /// Why the last sweep or trim failed, until it succeeds.
     pub last_error: Option<String>,
+    /// Why rows of dropped indexes are still there; each trim has it tried again.
+    pub index_error: Option<String>,
 }
 
 pub(crate) struct Upkeep {
     committer: Arc<Committer>,
+    index_worker: Arc<IndexWorker>,
     rules: Arc<Rules>,
     keep: Keep,
     /// Held by the run in progress.
@@ -61,15 +66,17 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts the upkeep; with an interval of 0 it has no thread.
-    pub(crate) fn start(
+    /// The upkeep of a state; it does nothing of itself before [`Upkeep::start`].
+    pub(crate) fn new(
         committer: Arc<Committer>,
+        index_worker: Arc<IndexWorker>,
         rules: Arc<Rules>,
         keep: Keep,
         interval_ms: u64,
-    ) -> Result<Arc<Upkeep>> {
-        let upkeep = Arc::new(Upkeep {
+    ) -> Arc<Upkeep> {
+        Arc::new(Upkeep {
             committer,
+            index_worker,
             rules,
             keep,
             run: Mutex::new(()),
@@ -81,19 +88,19 @@ impl Upkeep {
             closed: Mutex::new(false),
             wake: Condvar::new(),
             thread: Mutex::new(None),
-        });
+        })
+    }
+
+    /// Starts its thread; with an interval of 0 it has none.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
+        let interval_ms = self.status.lock().interval_ms;
         if interval_ms > 0 {
-            let own = upkeep.clone();
-            let handle = std::thread::Builder::new()
-                .name("statekeep-upkeep".to_owned())
-                .spawn(move || own.run_thread(Duration::from_millis(interval_ms)))
-                .map_err(|error| {
-                    let message = format!("cannot start the upkeep's thread: {error}");
-                    Error::other(ErrorKind::Unavailable, message)
-                })?;
-            *upkeep.thread.lock() = Some(handle);
+            let own = self.clone();
+            let interval = Duration::from_millis(interval_ms);
+            let handle = spawn("statekeep-upkeep", move || own.run_thread(interval))?;
+            *self.thread.lock() = Some(handle);
         }
-        Ok(upkeep)
+        Ok(())
     }
 
     fn run_thread(&self, interval: Duration) {
@@ -225,6 +232,7 @@ impl StateManager {
     pub fn upkeep(&self) -> UpkeepStatus {
         let mut status = self.upkeep.status.lock().clone();
         status.paused = self.upkeep.is_paused();
+        status.index_error = self.index_worker.failure();
         status
     }
 

@@ -97,6 +97,9 @@ impl Batch<'_> {
 
 impl Upkeep {
     pub(super) fn trim(&self, options: &TrimOptions) -> Result<TrimReport> {
+        if !options.dry_run {
+            self.index_worker.retry(&self.committer);
+        }
         let work = || self.trim_now(options);
         self.run("trim", work, |status, report| {
             if !report.dry_run {
@@ -108,6 +111,7 @@ impl Upkeep {
     fn trim_now(&self, options: &TrimOptions) -> Result<TrimReport> {
         let namespace = self.committer.namespace_arc()?;
         let now = self.committer.clock.now();
+        self.release(&namespace, now);
         let wanted = self.wanted(&namespace, now)?;
         let mut report = TrimReport {
             dry_run: options.dry_run,
@@ -142,6 +146,20 @@ impl Upkeep {
         }
         batch.end()?;
         Ok(batch.report)
+    }
+
+    /// Lets go of what transactions need that are too old to do anything, since nobody may ever end
+    /// them.
+    fn release(&self, namespace: &Namespace, now: UnixMs) {
+        let age = self.committer.limits().transaction_age_ms_max;
+        let age = i64::try_from(age).unwrap_or(i64::MAX);
+        let released = namespace.release(UnixMs(now.0.saturating_sub(age)));
+        if released > 0 {
+            tracing::warn!(
+                transactions = released,
+                "transactions older than limits.transaction_age_ms_max were never ended; their past is kept no longer"
+            );
+        }
     }
 
     /// The floor that `keep` asks for.
