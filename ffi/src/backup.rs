@@ -8,7 +8,7 @@ use std::ffi::c_char;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{BackupId, CreateOptions, RestoreOptions, VerifyLevel, to_json};
+use crate::engine::{BackupDetails, BackupId, CreateOptions, RestoreOptions, VerifyLevel, to_json};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::input::{self, TEXT_BYTES_MAX};
@@ -60,7 +60,7 @@ struct RestoreForm {}
 
 /// Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
 /// empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
-/// (boolean). The result is the manifest. `[any-thread]` Since: 0.1
+/// (boolean). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_create_start(
     manager: *const Manager,
@@ -77,7 +77,9 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
         let form: CreateForm = unsafe { input::options(options, options_len) }?;
         let options = CreateOptions::from(form);
         let op = op::start(lease.share(), move |host, progress| {
-            to_json(host.backups.create(&options, progress)?)
+            let manifest = host.backups.create(&options, progress)?;
+            let pin = options.pin;
+            to_json(BackupDetails { manifest, pin })
         })?;
         // SAFETY: the header's contract for outputs.
         unsafe { put(out, op) };
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn statekeep_backup_list_json(
     })
 }
 
-/// The manifest of one backup as JSON; NOT_FOUND, with an error object, when there is none of that
+/// The manifest of one backup as JSON, with `pin` (boolean); NOT_FOUND, with an error object, when there is none of that
 /// id. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_show_json(
@@ -120,6 +122,42 @@ pub unsafe extern "C" fn statekeep_backup_show_json(
         let manifest = to_json(manager.whole("a backup")?.host().backups.show(id)?)?;
         // SAFETY: the header's contract for outputs.
         unsafe { give(out, manifest.to_string()) };
+        Ok(())
+    })
+}
+
+/// Pins a backup, so that no retention policy forgets it; OK also when it was pinned already,
+/// NOT_FOUND when there is none of that id. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_pin(
+    manager: *const Manager,
+    backup_id: *const c_char,
+    backup_id_len: usize,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let id = unsafe { id(backup_id, backup_id_len) }?;
+        manager.whole("a pin")?.host().backups.pin(id)?;
+        Ok(())
+    })
+}
+
+/// Takes a backup's pin away; OK also when it had none, NOT_FOUND when there is no backup of that
+/// id. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_unpin(
+    manager: *const Manager,
+    backup_id: *const c_char,
+    backup_id_len: usize,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let id = unsafe { id(backup_id, backup_id_len) }?;
+        manager.whole("a pin")?.host().backups.unpin(id)?;
         Ok(())
     })
 }

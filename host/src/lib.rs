@@ -66,7 +66,7 @@ pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
 pub use host::{Host, open, registry};
 
 pub use statekeep_backup::{
-    BackupConfig, BackupId, BackupKind, BackupList, BackupManager, BackupSummary, CreateOptions,
+    BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary, CreateOptions,
     Manifest, Phase, Problem, ProblemKind, Progress, ProgressSnapshot, RestoreOptions,
     RestoreReport, VerifyLevel, VerifyReport,
 };

@@ -45,6 +45,13 @@ static void wrong_arguments(const statekeep_manager *m, const char *id) {
   CHECK_STATUS(statekeep_backup_show_json(m, NULL, 4, &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_show_json(m, S(""), &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_show_json(m, id, len, NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_pin(NULL, id, len, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_pin(m, S("nope"), &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_pin(m, S("01ARZ3NDEKTSV4RRFFQ69G5FAV"), &err), NOT_FOUND);
+  CHECK_STATUS(statekeep_backup_unpin(NULL, id, len, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_unpin(m, NULL, 4, &err), INVALID_ARGUMENT);
+  CHECK_OK(statekeep_backup_pin(m, id, len, &err));
+  CHECK_OK(statekeep_backup_unpin(m, id, len, &err));
   CHECK_STATUS(statekeep_backup_verify_start(NULL, id, len, STATEKEEP_VERIFY_FULL, &op, &err),
                INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_verify_start(m, NULL, 2, STATEKEEP_VERIFY_FULL, &op, &err),

@@ -55,6 +55,18 @@ def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> No
             state.backups.show("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 
+def test_a_pin_is_shown_until_it_is_taken_away(state: statekeep.State) -> None:
+    kept, other = state.backups.create(pin=True), state.backups.create()
+    assert kept.pin and not other.pin
+    assert [backup.pin for backup in state.backups.list()] == [True, False]
+    state.backups.unpin(kept)
+    state.backups.pin(other.id)
+    assert [backup.pin for backup in state.backups.list()] == [False, True]
+    assert state.backups.show(other).pin
+    with pytest.raises(statekeep.NotFound):
+        state.backups.pin("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+
+
 def test_a_level_is_checked_before_it_is_recorded(state: statekeep.State) -> None:
     for level in [99999, -(2**31), 23]:
         with pytest.raises(statekeep.InvalidArgument, match="compression level"):

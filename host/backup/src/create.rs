@@ -5,14 +5,15 @@
 //! named by no manifest.
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Phase, Progress, Result};
 
 use crate::hex::{Hash256, sha256};
+use crate::lease::Lease;
 use crate::manifest::{
     BackupKind, Manifest, ManifestRef, RunRow, SlotType, TenantRow, Timeline, check_words,
 };
 use crate::name::{BackupId, ObjectName};
+use crate::pin::pin_object;
 use crate::repository::Repository;
 use crate::run::{Run, RunContent};
 use crate::sealed::{FORMAT_VERSION, seal};
@@ -34,7 +35,7 @@ pub struct CreateOptions {
     pub codec: Option<String>,
     /// Another level than the configured one.
     pub level: Option<i32>,
-    /// Never forgotten by a policy.
+    /// Pinned from the start: no policy ever forgets it.
     pub pin: bool,
 }
 
@@ -54,17 +55,6 @@ pub(crate) struct ChosenCodec {
     pub(crate) name: String,
     pub(crate) level: Option<i32>,
     pub(crate) codec: Option<BlockCodec>,
-}
-
-/// Says that a writer is at work. A collector touches nothing of a backup whose writer holds its
-/// lease; whether the writer lives shows in the lock of its session.
-#[derive(Serialize, Deserialize)]
-struct Lease {
-    format: u32,
-    backup: BackupId,
-    session: String,
-    process: u32,
-    started_unix_ms: i64,
 }
 
 /// The objects of a backup that is not committed. Dropped so, it removes them, the lease last;
@@ -133,6 +123,11 @@ pub(crate) fn create_full(task: &CreateTask<'_>, rows: &mut dyn Rows) -> Result<
     };
     let manifest = write_objects(task, rows, &draft, id, previous)?;
     let bytes = seal("manifest", &manifest)?;
+    if task.options.pin {
+        // Before the commit: a policy that sees the backup sees the pin.
+        let (name, pin) = pin_object(id)?;
+        draft.put(&name, &pin)?;
+    }
     task.progress.check()?;
     task.progress.enter(Phase::Committing);
     commit(&mut draft, &ObjectName::manifest(id), &bytes)?;
@@ -151,14 +146,8 @@ fn write_objects(
     id: BackupId,
     previous: Option<ManifestRef>,
 ) -> Result<Manifest> {
-    let started_unix_ms = now_ms();
-    let lease = Lease {
-        format: FORMAT_VERSION,
-        backup: id,
-        session: draft.store.session()?,
-        process: std::process::id(),
-        started_unix_ms,
-    };
+    let lease = Lease::of(draft.store, id)?;
+    let started_unix_ms = lease.started_unix_ms;
     draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
     task.progress.enter(Phase::Copying);
     let run_task = RunTask {
@@ -275,7 +264,6 @@ fn describe(task: &CreateTask<'_>, made: Made<'_>) -> Manifest {
         previous: made.previous,
         tags: options.tags.clone(),
         label: options.label.clone(),
-        pin: options.pin,
         state_digest: Hash256(made.totals.digest.to_bytes()),
         key_id: None,
     }

@@ -20,7 +20,11 @@ use crate::testing::{
 use crate::verify::{VerifyLevel, verify};
 
 /// Every listed backup is whole, and these are among them.
-fn expect_whole(disk: &SimDisk, acknowledged: &[BackupId], story: &str) -> Vec<BackupId> {
+pub(crate) fn expect_whole(
+    disk: &SimDisk,
+    acknowledged: &[BackupId],
+    story: &str,
+) -> Vec<BackupId> {
     let repository = repository(disk).unwrap_or_else(|error| panic!("{story}: {error}"));
     repository.store.sweep().unwrap();
     let list = repository.list().unwrap();
@@ -53,7 +57,7 @@ fn expect_whole(disk: &SimDisk, acknowledged: &[BackupId], story: &str) -> Vec<B
     ids
 }
 
-fn attempt(disk: &SimDisk) -> Result<Manifest> {
+pub(crate) fn attempt(disk: &SimDisk) -> Result<Manifest> {
     let repository = repository(disk)?;
     repository.store.sweep()?;
     backup(&repository, &rows(1500, 1000), "none", &Progress::new())

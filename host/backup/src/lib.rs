@@ -14,11 +14,13 @@ mod facts;
 #[cfg(test)]
 mod fault_tests;
 mod hex;
+mod lease;
 mod list;
 mod local;
 mod manager;
 mod manifest;
 mod name;
+mod pin;
 mod problem;
 mod read_run;
 mod repository;
@@ -29,13 +31,14 @@ mod segment;
 mod store;
 #[cfg(test)]
 mod testing;
+mod upkeep;
 mod verify;
 mod write_run;
 
 pub use create::{CODEC_NONE, CreateOptions};
 pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
 pub use hex::{Hash256, HexBytes};
-pub use list::{BackupList, BackupSummary};
+pub use list::{BackupDetails, BackupList, BackupSummary};
 pub use local::LocalStore;
 pub use manager::{BackupConfig, BackupManager, LEVEL_MAX, LEVEL_MIN};
 pub use manifest::{
@@ -50,6 +53,9 @@ pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
 pub use segment::*;
 pub use statekeep_core::{Phase, Progress, ProgressSnapshot, StateDigest};
 pub use store::{Listing, Object, ObjectInfo, ObjectWriter, Put, Store, read_all};
+pub use upkeep::{
+    Creation, PruneReport, RepairReport, RepositoryReport, STRAYS_MAX, Stray, StrayKind, Strays,
+};
 pub use verify::{PROBLEMS_MAX, VerifyLevel, VerifyReport};
 pub use write_run::THREADS_MAX;
 

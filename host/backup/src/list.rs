@@ -38,14 +38,14 @@ pub struct BackupSummary {
     pub label: Option<String>,
     /// Words to find it by.
     pub tags: Vec<String>,
-    /// Never forgotten by a policy.
+    /// Pinned: no policy forgets it.
     pub pin: bool,
     /// See [`crate::StateDigest`].
     pub state_digest: Hash256,
 }
 
-impl From<&Manifest> for BackupSummary {
-    fn from(manifest: &Manifest) -> BackupSummary {
+impl BackupSummary {
+    fn of(manifest: &Manifest, pin: bool) -> BackupSummary {
         BackupSummary {
             id: manifest.id,
             kind: manifest.kind.name(),
@@ -59,10 +59,20 @@ impl From<&Manifest> for BackupSummary {
             stored_bytes: manifest.stored_bytes,
             label: manifest.label.clone(),
             tags: manifest.tags.clone(),
-            pin: manifest.pin,
+            pin,
             state_digest: manifest.state_digest,
         }
     }
+}
+
+/// A backup as its manifest describes it, and what was said of it since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackupDetails {
+    /// What its maker wrote.
+    #[serde(flatten)]
+    pub manifest: Manifest,
+    /// Pinned: no policy forgets it.
+    pub pin: bool,
 }
 
 /// All backups of a repository. A damaged manifest hides no good one.
@@ -87,7 +97,8 @@ impl Repository {
         }
     }
 
-    fn slot(&self, name: &ObjectName) -> Result<Option<(Manifest, Hash256)>> {
+    /// What a commit slot holds; `None` when it says "aborted".
+    pub(crate) fn slot(&self, name: &ObjectName) -> Result<Option<(Manifest, Hash256)>> {
         let bytes = read_all(self.store.as_ref(), name, DOCUMENT_BYTES_MAX)?;
         let Some(manifest) = parse_manifest(name, &bytes)? else {
             return Ok(None);
@@ -112,6 +123,7 @@ impl Repository {
                 "it is not the manifest of a backup",
             )
         };
+        let pins = self.pins()?;
         let mut list = BackupList::default();
         list.problems
             .extend(listing.foreign.into_iter().map(foreign));
@@ -121,7 +133,10 @@ impl Repository {
                 continue;
             }
             match self.slot(&object.name) {
-                Ok(Some((manifest, _))) => list.backups.push(BackupSummary::from(&manifest)),
+                Ok(Some((manifest, _))) => {
+                    let pinned = pins.contains(&manifest.id);
+                    list.backups.push(BackupSummary::of(&manifest, pinned));
+                }
                 Ok(None) => {}
                 // It was deleted since it was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -5,22 +5,25 @@
 //! holds the lock `lease/.lock-SESSION` and names its temporary files `.tmp-SESSION-N`; others
 //! sweep them only once they get that lock, which the kernel frees when a process ends.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use statekeep_core::vfs::{FileLock, LockOutcome, ReadFile, Vfs, WriteFile};
+use statekeep_core::vfs::{ReadFile, Vfs, WriteFile};
 use statekeep_core::{Error, ErrorKind, Result};
-use ulid::Ulid;
 
 use crate::name::{Folder, ObjectName};
 use crate::store::{Listing, Object, ObjectInfo, ObjectWriter, Put, Store};
 
+mod session;
+
+use session::{Session, is_session};
+
 const TEMPORARY: &str = ".tmp-";
 pub(crate) const LOCK: &str = ".lock-";
-const SESSION_TRIES: u32 = 8;
 
 /// Objects as files of one folder.
 pub struct LocalStore {
@@ -28,24 +31,6 @@ pub struct LocalStore {
     root: PathBuf,
     session: Mutex<Option<Arc<Session>>>,
     files: AtomicU64,
-}
-
-/// The right to write temporary files, from the first put to the end of the store.
-struct Session {
-    id: String,
-    path: PathBuf,
-    vfs: Arc<dyn Vfs>,
-    lock: Option<Box<dyn FileLock>>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Every temporary file is gone or renamed by now; a file that stays is swept later.
-        if let Err(error) = self.vfs.remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
-        }
-        self.lock = None;
-    }
 }
 
 /// Turns an error of the operating system into ours.
@@ -88,89 +73,6 @@ impl LocalStore {
 
     fn path(&self, name: &ObjectName) -> PathBuf {
         self.folder(name).join(name.leaf())
-    }
-
-    fn begin(&self) -> Result<Arc<Session>> {
-        let mut slot = self.session.lock();
-        if let Some(session) = &*slot {
-            return Ok(Arc::clone(session));
-        }
-        // The process that renamed the repository into place may have died before it synced the
-        // folder above; what we acknowledge stands on that name.
-        // Where we may not even read that folder, we have not made the name either.
-        if let Some(parent) = self.root.parent() {
-            match self.vfs.sync_dir(parent) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-                answer => answer.map_err(file_error("sync", parent))?,
-            }
-        }
-        self.vfs
-            .sync_dir(&self.root)
-            .map_err(file_error("sync", &self.root))?;
-        let folder = self.root.join(Folder::Leases.name());
-        for _ in 0..SESSION_TRIES {
-            let id = Ulid::new().to_string();
-            let path = folder.join(format!("{LOCK}{id}"));
-            let outcome = self
-                .vfs
-                .try_lock(&path, &holder())
-                .map_err(file_error("lock", &path))?;
-            // Busy: a sweeper met the file before it was locked.
-            if let LockOutcome::Held(lock) = outcome {
-                let session = Session {
-                    id,
-                    path,
-                    vfs: Arc::clone(&self.vfs),
-                    lock: Some(lock),
-                };
-                let session = Arc::new(session);
-                *slot = Some(Arc::clone(&session));
-                return Ok(session);
-            }
-        }
-        let message = format!(
-            "cannot get a writer's lock in {}; try again",
-            folder.display()
-        );
-        Err(Error::other(ErrorKind::Unavailable, message))
-    }
-
-    /// Whether the writer of a session is gone. Its lock file is left in place, locked by us.
-    fn claim(&self, session: &str) -> Result<Option<Box<dyn FileLock>>> {
-        let path = self
-            .root
-            .join(Folder::Leases.name())
-            .join(format!("{LOCK}{session}"));
-        match self
-            .vfs
-            .try_lock(&path, &holder())
-            .map_err(file_error("lock", &path))?
-        {
-            LockOutcome::Held(lock) => Ok(Some(lock)),
-            LockOutcome::Busy(_) => Ok(None),
-        }
-    }
-
-    /// Names with a prefix and the id of a session, with the folder each is in.
-    fn leftovers(&self, prefix: &str) -> Result<Vec<(String, PathBuf)>> {
-        let mut found = Vec::new();
-        for folder in Folder::ALL {
-            let path = self.root.join(folder.name());
-            let entries = self
-                .vfs
-                .read_dir(&path)
-                .map_err(file_error("list", &path))?;
-            for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
-                let Some(rest) = entry.name.strip_prefix(prefix) else {
-                    continue;
-                };
-                let id = rest.split('-').next().unwrap_or_default();
-                if Ulid::from_string(id).is_ok_and(|ulid| ulid.to_string() == id) {
-                    found.push((id.to_owned(), path.join(&entry.name)));
-                }
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -254,16 +156,51 @@ impl Store for LocalStore {
         Ok(self.begin()?.id.clone())
     }
 
+    fn is_alive(&self, session: &str) -> Result<bool> {
+        if !is_session(session) {
+            return Err(Error::corrupt(
+                "lease",
+                format!("`{session}` is not a session"),
+            ));
+        }
+        if self.own().as_deref() == Some(session) {
+            return Ok(true);
+        }
+        let path = self.lock_path(session);
+        if !self
+            .vfs
+            .exists(&path)
+            .map_err(file_error("look up", &path))?
+        {
+            return Ok(false);
+        }
+        Ok(self.claim(session)?.is_none())
+    }
+
+    fn is_death_certain(&self) -> bool {
+        true
+    }
+
+    fn leftovers(&self) -> Result<u64> {
+        let mut found = 0;
+        let mut dead: HashMap<String, bool> = HashMap::new();
+        for (session, _) in self.leftovers_of(TEMPORARY)? {
+            let is_dead = match dead.get(&session) {
+                Some(is_dead) => *is_dead,
+                None => !self.is_alive(&session)?,
+            };
+            dead.insert(session, is_dead);
+            found += u64::from(is_dead);
+        }
+        Ok(found)
+    }
+
     fn sweep(&self) -> Result<u64> {
-        let own = self
-            .session
-            .lock()
-            .as_ref()
-            .map(|session| session.id.clone());
+        let own = self.own();
         // Temporary files first: their lock is older than they are, so a temporary file of this
         // list whose lock can be had belongs to nobody.
-        let files = self.leftovers(TEMPORARY)?;
-        let locks = self.leftovers(LOCK)?;
+        let files = self.leftovers_of(TEMPORARY)?;
+        let locks = self.leftovers_of(LOCK)?;
         let mut sessions: Vec<&String> = files.iter().chain(&locks).map(|(id, _)| id).collect();
         sessions.sort_unstable();
         sessions.dedup();
@@ -281,10 +218,7 @@ impl Store for LocalStore {
                     }
                 }
             }
-            let path = self
-                .root
-                .join(Folder::Leases.name())
-                .join(format!("{LOCK}{session}"));
+            let path = self.lock_path(session);
             match self.vfs.remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(file_error("remove", &path))?,
@@ -292,6 +226,26 @@ impl Store for LocalStore {
             drop(lock);
         }
         Ok(removed)
+    }
+
+    fn foreign(&self) -> Result<Vec<String>> {
+        let root = &self.root;
+        let entries = self.vfs.read_dir(root).map_err(file_error("list", root))?;
+        let ours = |name: &str, is_dir: bool| {
+            let folder = Folder::ALL.iter().any(|folder| folder.name() == name);
+            if is_dir { folder } else { name == "FORMAT" }
+        };
+        let mut foreign: Vec<String> = entries
+            .into_iter()
+            .filter(|entry| !entry.name.starts_with('.') && !ours(&entry.name, entry.is_dir))
+            .map(|entry| entry.name)
+            .collect();
+        foreign.sort_unstable();
+        Ok(foreign)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

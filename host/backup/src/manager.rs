@@ -14,12 +14,13 @@ use statekeep_core::{
 };
 
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, CreateTask, Source, create_full};
-use crate::list::{BackupList, not_found};
+use crate::list::{BackupDetails, BackupList, not_found};
 use crate::manifest::{Manifest, TenantRow, Timeline};
 use crate::name::{BackupId, ObjectName};
 use crate::repository::Repository;
 use crate::restore::{RestoreOptions, RestoreReport, Target, restore};
 use crate::segment::{BlockCodec, SEGMENT_BYTES_MAX};
+use crate::upkeep::{PruneReport, RepairReport, RepositoryReport};
 use crate::verify::{VerifyLevel, VerifyReport, verify};
 use crate::write_run::{Rows, THREADS_MAX};
 
@@ -150,12 +151,69 @@ impl BackupManager {
         }
     }
 
-    /// The manifest of a backup.
+    /// The manifest of a backup, and whether it is pinned.
     ///
     /// # Errors
     /// `NotFound`, and `Corrupt` or `Incompatible` for a manifest that cannot be used.
-    pub fn show(&self, id: BackupId) -> Result<Manifest> {
-        Ok(self.existing(id)?.manifest(id)?.0)
+    pub fn show(&self, id: BackupId) -> Result<BackupDetails> {
+        let repository = self.existing(id)?;
+        Ok(BackupDetails {
+            manifest: repository.manifest(id)?.0,
+            pin: repository.is_pinned(id)?,
+        })
+    }
+
+    /// Pins a backup, so that no policy forgets it. `false` when it was pinned already.
+    ///
+    /// # Errors
+    /// `NotFound`, and `Corrupt` or `Incompatible` for a manifest that cannot be used.
+    pub fn pin(&self, id: BackupId) -> Result<bool> {
+        self.existing(id)?.pin(id)
+    }
+
+    /// Takes a pin away. `false` when there was none.
+    ///
+    /// # Errors
+    /// As [`BackupManager::pin`].
+    pub fn unpin(&self, id: BackupId) -> Result<bool> {
+        self.existing(id)?.unpin(id)
+    }
+
+    /// Checks the repository as a whole: is all there that its backups need, and what is there
+    /// besides? Reads all documents and lengths, not the records; changes nothing.
+    pub fn check_repository(&self, progress: &Progress) -> Result<RepositoryReport> {
+        let _ends = Ends(progress);
+        match self.find()? {
+            Some(repository) => repository.check(progress),
+            None => Ok(RepositoryReport::empty()),
+        }
+    }
+
+    /// Removes the objects that no manifest leads to and whose writer does not live; with `dry_run`
+    /// only says which they are. Backups may be made meanwhile, here and elsewhere.
+    ///
+    /// # Errors
+    /// Any folder that cannot be listed; `Conflict` when there are strays but no backup. What was
+    /// removed before an error were strays.
+    pub fn prune_strays(&self, dry_run: bool, progress: &Progress) -> Result<PruneReport> {
+        let _ends = Ends(progress);
+        match self.find()? {
+            Some(repository) => repository.prune_strays(dry_run, progress),
+            None => Ok(PruneReport {
+                dry_run,
+                ..PruneReport::default()
+            }),
+        }
+    }
+
+    /// Finishes what crashes left unfinished in the repository. Removes no
+    /// backup and nothing that is damaged.
+    pub fn repair_repository(&self, progress: &Progress) -> Result<RepairReport> {
+        let _ends = Ends(progress);
+        match self.find()? {
+            Some(repository) => repository.repair(progress),
+            None => Ok(RepairReport::default()),
+        }
     }
 
     /// Verifies a backup. Damage is in the report; an error means that it could not be done.

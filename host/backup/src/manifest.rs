@@ -162,9 +162,6 @@ pub struct Manifest {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Never forgotten by a policy.
-    #[serde(default)]
-    pub pin: bool,
     /// See [`crate::StateDigest`].
     pub state_digest: Hash256,
     /// The key that segments are encrypted with; this build neither writes nor reads such.

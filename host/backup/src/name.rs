@@ -46,6 +46,11 @@ impl BackupId {
             .ok_or_else(|| Error::invalid("backup id", format!("`{shown}` is not a ULID")))
     }
 
+    /// When it was made, by its maker's clock: milliseconds since 1970-01-01 UTC.
+    pub fn begun_unix_ms(self) -> i64 {
+        i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX)
+    }
+
     /// The 16 bytes of a segment's header.
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         self.0.to_bytes()
@@ -103,11 +108,15 @@ pub enum Folder {
     Journal,
     /// `keys/`: wrapped keys.
     Keys,
+    /// `pin/`: backups that no policy may forget.
+    Pins,
+    /// `idx/`: summaries of many manifests, for fast lists.
+    Indexes,
 }
 
 impl Folder {
     /// All of them, as a new repository has them.
-    pub const ALL: [Folder; 9] = [
+    pub const ALL: [Folder; 11] = [
         Folder::Manifests,
         Folder::Segments,
         Folder::Runs,
@@ -117,6 +126,8 @@ impl Folder {
         Folder::Attestations,
         Folder::Journal,
         Folder::Keys,
+        Folder::Pins,
+        Folder::Indexes,
     ];
 
     /// Its name.
@@ -131,6 +142,8 @@ impl Folder {
             Folder::Attestations => "att",
             Folder::Journal => "jnl",
             Folder::Keys => "keys",
+            Folder::Pins => "pin",
+            Folder::Indexes => "idx",
         }
     }
 }
@@ -188,6 +201,14 @@ impl ObjectName {
     pub(crate) fn lease(id: BackupId) -> ObjectName {
         ObjectName {
             folder: Some(Folder::Leases),
+            leaf: id.to_string(),
+        }
+    }
+
+    /// `pin/ID`
+    pub(crate) fn pin(id: BackupId) -> ObjectName {
+        ObjectName {
+            folder: Some(Folder::Pins),
             leaf: id.to_string(),
         }
     }

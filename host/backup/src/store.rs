@@ -83,8 +83,24 @@ pub trait Store: Send + Sync {
     /// What shows whether this writer is alive, for leases: the name of its lock.
     fn session(&self) -> Result<String>;
 
+    /// Whether the writer of a session may still be at work. What cannot be found out is an error.
+    fn is_alive(&self, session: &str) -> Result<bool>;
+
+    /// Whether a writer that is not alive can never write again. Where it can, since it was only not
+    /// heard of for long, a collector claims the commit slot before it removes anything.
+    fn is_death_certain(&self) -> bool;
+
+    /// How many half-written files of writers that are gone [`Store::sweep`] would remove.
+    fn leftovers(&self) -> Result<u64>;
+
     /// Removes what writers that are gone left half-written. Answers how many it removed.
     fn sweep(&self) -> Result<u64>;
+
+    /// Names beside the folders that no repository has.
+    fn foreign(&self) -> Result<Vec<String>>;
+
+    /// What the place does not guarantee, in words for people; empty for one that guarantees all.
+    fn warnings(&self) -> Vec<String>;
 }
 
 /// The whole content of an object of at most `bytes_max` bytes.

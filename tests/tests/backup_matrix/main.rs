@@ -74,7 +74,7 @@ fn every_codec(backend: &str) {
         host = reopened(host, &config(folder.path(), "state", backend, codec));
         let rows = fill(&host, codec);
         let id = create(&host).unwrap();
-        assert_eq!(host.backups.show(id).unwrap().codec, codec);
+        assert_eq!(host.backups.show(id).unwrap().manifest.codec, codec);
         made.push((id, codec, rows));
     }
     for other in CODECS {
@@ -149,7 +149,7 @@ fn a_backup_of_one_backend_is_restored_on_another() {
         let host = states::open(&config(folder.path(), &format!("from-{from}"), from, "lz4"));
         let rows = fill(&host, from);
         let id = create(&host).unwrap();
-        assert_eq!(host.backups.show(id).unwrap().backend, from);
+        assert_eq!(host.backups.show(id).unwrap().manifest.backend, from);
         made.push((from, id, rows, host.manager.state_id()));
         host.close().unwrap();
     }

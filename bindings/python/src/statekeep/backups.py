@@ -1,4 +1,4 @@
-"""Backups of a state: create, list, show, verify, restore."""
+"""Backups of a state: create, list, show, pin, verify, restore."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ._ffi import document, handle, lib, name, options
+from ._ffi import call, document, handle, lib, name, options
 from ._time import moment
 from .operation import ProgressCallback, finish
 
@@ -29,6 +29,7 @@ class Backup:
     codec: str
     label: str
     tags: tuple[str, ...]
+    pin: bool
     manifest: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -45,6 +46,7 @@ class Backup:
             codec=row["codec"],
             label=row.get("label") or "",
             tags=tuple(row.get("tags") or ()),
+            pin=row["pin"],
             manifest=row,
         )
 
@@ -84,10 +86,19 @@ class Backups:
         tags: Sequence[str] = (),
         codec: str | None = None,
         level: int | None = None,
+        pin: bool = False,
         progress: ProgressCallback | None = None,
     ) -> Backup:
         """A full backup of one instant; writers go on. `progress` is called on this thread."""
-        asked = options({"tags": list(tags), "label": label or None, "codec": codec, "level": level})
+        asked = options(
+            {
+                "tags": list(tags),
+                "label": label or None,
+                "codec": codec,
+                "level": level,
+                "pin": pin or None,
+            }
+        )
         return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress))
 
     def list(self) -> list[Backup]:
@@ -98,6 +109,14 @@ class Backups:
     def show(self, backup: str | Backup) -> Backup:
         """One backup, whole."""
         return Backup.of(document(lib.statekeep_backup_show_json, self._state.handle, *_id(backup)))
+
+    def pin(self, backup: str | Backup) -> None:
+        """Keeps a backup from every retention policy."""
+        call(lib.statekeep_backup_pin, self._state.handle, *_id(backup))
+
+    def unpin(self, backup: str | Backup) -> None:
+        """Takes a backup's pin away."""
+        call(lib.statekeep_backup_unpin, self._state.handle, *_id(backup))
 
     def verify(
         self,

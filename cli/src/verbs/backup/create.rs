@@ -1,7 +1,7 @@
 //! `backup create`: a full backup of this instant.
 
 use clap::Args;
-use statekeep::{CreateOptions, Result};
+use statekeep::{BackupDetails, CreateOptions, Result};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -24,6 +24,9 @@ pub struct Create {
     /// The compression level [default: the setting backup.level]
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     level: Option<i32>,
+    /// Pin it: no retention policy forgets it
+    #[arg(long)]
+    pin: bool,
 }
 
 impl Create {
@@ -35,13 +38,15 @@ impl Create {
             tags: self.tags.clone(),
             codec: self.codec.clone(),
             level: self.level,
+            pin: self.pin,
             ..CreateOptions::default()
         };
         let manifest = work::run(out, "backup", |progress| {
             host.backups.create(&options, progress)
         })?;
         if out.json() {
-            out.document(&super::document(&manifest)?)?;
+            let pin = self.pin;
+            out.document(&super::document(&BackupDetails { manifest, pin })?)?;
         } else {
             out.line(manifest.id)?;
             out.remark(format_args!(

@@ -24,7 +24,9 @@ impl List {
                 out.document(&super::document(backup)?)?;
                 continue;
             }
-            let mut words: Vec<String> = backup.tags.iter().map(|tag| format!("#{tag}")).collect();
+            let pinned = backup.pin.then(|| "pinned".to_owned());
+            let tags = backup.tags.iter().map(|tag| format!("#{tag}"));
+            let mut words: Vec<String> = pinned.into_iter().chain(tags).collect();
             words.extend(backup.label.clone());
             let line = format!(
                 "{}  {}  {:<11}  {:>14}  {:>10}  {}",

@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod pin;
 mod restore;
 mod show;
 mod verify;
@@ -33,6 +34,10 @@ pub enum Backup {
     Verify(verify::Verify),
     /// Replace the state by a backup
     Restore(restore::Restore),
+    /// Keep a backup from every retention policy
+    Pin(pin::Pin),
+    /// Take the pin of a backup away
+    Unpin(pin::Unpin),
 }
 
 impl Backup {
@@ -44,6 +49,8 @@ impl Backup {
             Backup::Show(verb) => verb.run(globals, out),
             Backup::Verify(verb) => verb.run(globals, out),
             Backup::Restore(verb) => verb.run(globals, out),
+            Backup::Pin(verb) => verb.run(globals, out),
+            Backup::Unpin(verb) => verb.run(globals, out),
         }
     }
 }

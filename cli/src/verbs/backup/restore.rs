@@ -43,7 +43,7 @@ impl Restore {
         let host = session::open(globals, access)?;
         let id = super::resolve(&host.backups, &self.id)?;
         output::confirm(self.yes, WHAT, || {
-            let manifest = host.backups.show(id)?;
+            let manifest = host.backups.show(id)?.manifest;
             Ok(format!(
                 "Replace all of {} by {} as of {}?",
                 text::shown(&host.manager.path().display().to_string()),

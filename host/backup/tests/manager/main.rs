@@ -38,7 +38,7 @@ fn a_restore_gives_back_what_was_there_and_the_state_goes_on() {
     assert_eq!(manifest.tenants.len(), 1);
     let seen = progress.snapshot();
     assert_eq!((seen.phase, seen.records), ("done", manifest.records));
-    assert_eq!(backups.show(manifest.id).unwrap(), manifest);
+    assert_eq!(backups.show(manifest.id).unwrap().manifest, manifest);
 
     set(&manager, "", "user:1", "k1", "ruined").unwrap();
     set(&manager, "evil", "global", "new", "x").unwrap();
@@ -88,6 +88,42 @@ fn a_restore_gives_back_what_was_there_and_the_state_goes_on() {
     let (manager, backups) = open(&disk.restart()).unwrap();
     assert_eq!(read(&manager)["/user:1/k1"], "later");
     assert_eq!(backups.list().unwrap().backups.len(), 2);
+}
+
+#[test]
+fn a_pin_is_told_by_list_and_show_until_it_is_taken_away() {
+    let disk = SimDisk::new();
+    let (_manager, backups) = open(&disk).unwrap();
+    let options = CreateOptions {
+        pin: true,
+        ..CreateOptions::default()
+    };
+    let pinned = backups.create(&options, &Progress::new()).unwrap().id;
+    let other = backups
+        .create(&CreateOptions::default(), &Progress::new())
+        .unwrap()
+        .id;
+    let told = |id| {
+        let list = backups.list().unwrap();
+        assert!(list.problems.is_empty(), "{list:?}");
+        let listed = list.backups.iter().find(|backup| backup.id == id);
+        let (listed, shown) = (listed.unwrap().pin, backups.show(id).unwrap().pin);
+        assert_eq!(listed, shown);
+        shown
+    };
+    assert!(told(pinned) && !told(other));
+    assert!(!backups.pin(pinned).unwrap(), "it was pinned already");
+    assert!(backups.pin(other).unwrap());
+    assert!(backups.unpin(pinned).unwrap());
+    assert!(!backups.unpin(pinned).unwrap(), "there was no pin any more");
+    assert!(!told(pinned) && told(other));
+    let unknown = statekeep_backup::BackupId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+    for refused in [backups.pin(unknown), backups.unpin(unknown)] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    // A pin is durable once it is acknowledged.
+    let (_manager, backups) = open(&disk.crash(3)).unwrap();
+    assert!(backups.show(other).unwrap().pin && !backups.show(pinned).unwrap().pin);
 }
 
 #[test]

@@ -20,6 +20,8 @@ class Backups(Lifted[backups.Backups]):
     create = lifted_work(backups.Backups.create)
     list = lifted(backups.Backups.list)
     show = lifted(backups.Backups.show)
+    pin = lifted(backups.Backups.pin)
+    unpin = lifted(backups.Backups.unpin)
     verify = lifted_work(backups.Backups.verify)
     restore = lifted_work(backups.Backups.restore)
 
