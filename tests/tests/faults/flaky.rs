@@ -47,7 +47,7 @@ impl Mode {
         Mode::Delay,
     ];
 
-    /// Whether nothing may be written any more.
+    /// Whether nothing may be written any more when it goes wrong in the store that is in use.
     pub fn poisons(self) -> bool {
         use Mode::{Flush, UnknownAll, UnknownNothing, UnknownTorn};
         matches!(self, UnknownNothing | UnknownAll | UnknownTorn | Flush)
@@ -84,7 +84,13 @@ struct Orders {
     before: u64,
     failing: u64,
     has_struck: bool,
+    /// It went wrong in the store that was in use.
+    struck_in_use: bool,
+    /// Stores that were opened, and the one that is in use.
+    opened: u64,
+    in_use: u64,
     meanwhile: Option<Arc<Meanwhile>>,
+    on_open: Option<Arc<Meanwhile>>,
 }
 
 /// Says what goes wrong, and whether it did.
@@ -94,10 +100,13 @@ pub struct Fault(Mutex<Orders>);
 impl Fault {
     /// Plants a fault in the n-th call of its kind, from 1.
     pub fn arm(&self, mode: Mode, nth: u64) {
-        *self.0.lock() = Orders {
+        let mut orders = self.0.lock();
+        *orders = Orders {
             armed: Some(mode),
             before: nth - 1,
             failing: 1 + u64::from(mode == Mode::RefusedTwice),
+            opened: orders.opened,
+            in_use: orders.in_use,
             ..Orders::default()
         };
     }
@@ -114,12 +123,38 @@ impl Fault {
         orders.meanwhile = None;
     }
 
+    /// The store that was opened last is the one in use from here on.
+    pub fn uses_last(&self) {
+        let mut orders = self.0.lock();
+        orders.in_use = orders.opened;
+    }
+
     /// Whether it came to anything.
     pub fn has_struck(&self) -> bool {
         self.0.lock().has_struck
     }
 
-    fn strikes(&self, call: Call) -> Option<Mode> {
+    /// Whether it came to anything in the store that was in use then.
+    pub fn has_struck_in_use(&self) -> bool {
+        self.0.lock().struck_in_use
+    }
+
+    /// What others do before another store is opened.
+    pub fn on_open(&self, work: impl Fn() + Send + Sync + 'static) {
+        self.0.lock().on_open = Some(Arc::new(work));
+    }
+
+    fn open(&self) -> u64 {
+        let on_open = self.0.lock().on_open.clone();
+        if let Some(work) = on_open {
+            work();
+        }
+        let mut orders = self.0.lock();
+        orders.opened += 1;
+        orders.opened
+    }
+
+    fn strikes(&self, store: u64, call: Call) -> Option<Mode> {
         let mut orders = self.0.lock();
         let mode = orders.armed.filter(|mode| mode.call() == call)?;
         if orders.before > 0 {
@@ -131,11 +166,12 @@ impl Fault {
         }
         orders.failing -= 1;
         orders.has_struck = true;
+        orders.struck_in_use = store == orders.in_use;
         Some(mode)
     }
 
-    fn fail(&self, call: Call) -> Result<()> {
-        self.strikes(call).map_or(Ok(()), |_| Err(planted()))
+    fn fail(&self, store: u64, call: Call) -> Result<()> {
+        self.strikes(store, call).map_or(Ok(()), |_| Err(planted()))
     }
 }
 
@@ -152,8 +188,9 @@ pub struct FlakyPlugins {
 impl Plugins for FlakyPlugins {
     fn open_backend(&self, name: &str, config: &BackendConfig) -> Result<Arc<dyn Backend>> {
         Ok(Arc::new(Flaky {
-            fault: self.fault.clone(),
             inner: self.inner.open_backend(name, config)?,
+            store: self.fault.open(),
+            fault: self.fault.clone(),
         }))
     }
 
@@ -164,6 +201,7 @@ impl Plugins for FlakyPlugins {
 
 struct Flaky {
     fault: Arc<Fault>,
+    store: u64,
     inner: Arc<dyn Backend>,
 }
 
@@ -173,12 +211,12 @@ impl Backend for Flaky {
     }
 
     fn get(&self, space: Space, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        self.fault.fail(Call::Get)?;
+        self.fault.fail(self.store, Call::Get)?;
         self.inner.get(space, key, out)
     }
 
     fn commit(&self, ops: &[RowOp<'_>], durability: Durability) -> Result<(), CommitError> {
-        let applied = match self.fault.strikes(Call::Commit) {
+        let applied = match self.fault.strikes(self.store, Call::Commit) {
             None => return self.inner.commit(ops, durability),
             Some(Mode::Delay) => {
                 let meanwhile = self.fault.0.lock().meanwhile.clone();
@@ -201,22 +239,24 @@ impl Backend for Flaky {
     }
 
     fn scan(&self, space: Space, range: KeyRange<'_>) -> Result<Box<dyn Cursor + '_>> {
-        self.fault.fail(Call::Scan)?;
+        self.fault.fail(self.store, Call::Scan)?;
         let inner = self.inner.scan(space, range)?;
         Ok(Box::new(FlakyCursor {
             fault: &self.fault,
+            store: self.store,
             inner,
         }))
     }
 
     fn flush(&self) -> Result<()> {
-        self.fault.fail(Call::Flush)?;
+        self.fault.fail(self.store, Call::Flush)?;
         self.inner.flush()
     }
 }
 
 struct FlakyCursor<'a> {
     fault: &'a Fault,
+    store: u64,
     inner: Box<dyn Cursor + 'a>,
 }
 
@@ -226,7 +266,7 @@ impl Cursor for FlakyCursor<'_> {
         rows_max: usize,
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<usize> {
-        self.fault.fail(Call::Next)?;
+        self.fault.fail(self.store, Call::Next)?;
         self.inner.next_batch(rows_max, visit)
     }
 }

@@ -1,9 +1,11 @@
-//! Each call that the engine makes to its backend fails, breaks off or takes its time, one after the
-//! other, while everything is done that a state can do: nothing that was acknowledged is lost, no
-//! error is kept from the caller, writing stops exactly where the outcome is not known, reads go on,
-//! and what is opened afterwards is whole and works.
+//! Each call that the engine makes to its backends fails, breaks off or takes its time, one after the
+//! other, while everything is done that a state can do, swap, undo and restore among it: nothing that
+//! was acknowledged is lost, no error is kept from the caller, writing stops exactly where the outcome
+//! in the store in use is not known, reads go on, and what is opened afterwards is whole, on the
+//! backend that the caller was told, and works.
 
 mod flaky;
+mod switch;
 mod work;
 
 use std::sync::Arc;
@@ -35,8 +37,9 @@ impl State {
         }
     }
 
-    fn open(&self) -> Result<Arc<StateManager>> {
-        let mut options = OpenOptions::new("/state", "log");
+    /// Opens the state; without a backend's name on the one that it has.
+    fn open(&self, backend: &str) -> Result<Arc<StateManager>> {
+        let mut options = OpenOptions::new("/state", backend);
         options.vfs = self.disk.vfs();
         options.clock = self.clock.clone();
         options.durability = Durability::Sync;
@@ -51,7 +54,9 @@ impl State {
             fault: self.fault.clone(),
             inner: TestPlugins::shared(self.disk.vfs()),
         };
-        StateManager::open(options, Arc::new(plugins))
+        let manager = StateManager::open(options, Arc::new(plugins))?;
+        self.fault.uses_last();
+        Ok(manager)
     }
 }
 
@@ -61,11 +66,12 @@ fn stored(mut rows: Rows) -> Rows {
     rows
 }
 
-/// Does the work with a fault in the n-th call of its kind; answers whether it was made.
-fn strike(mode: Mode, nth: u64) -> bool {
+/// Does the work with a fault in the n-th call of its kind; answers, when it was made, whether that
+/// was in the store in use.
+fn strike(mode: Mode, nth: u64) -> Option<bool> {
     let what = format!("{mode:?} at call {nth}");
     let state = State::new();
-    let mut work = Work::new(state.open().unwrap(), state.clock.clone(), Rows::new());
+    let mut work = Work::new(&state, state.open("log").unwrap(), Rows::new());
     work.is_torn = mode == Mode::UnknownTorn;
     work.is_stored = mode == Mode::Delay;
     state.fault.arm(mode, nth);
@@ -80,7 +86,8 @@ fn strike(mode: Mode, nth: u64) -> bool {
     work.read().unwrap();
     let closed = work.manager.close().map_err(|error| error.kind());
     let has_struck = state.fault.has_struck();
-    let stops = has_struck && mode.poisons();
+    let struck = has_struck.then(|| state.fault.has_struck_in_use());
+    let stops = mode.poisons() && struck == Some(true);
     let expected = if stops {
         Err(ErrorKind::Poisoned)
     } else {
@@ -111,8 +118,8 @@ fn strike(mode: Mode, nth: u64) -> bool {
             "{what}, {at}: {error}"
         );
     }
-    let (rows, unknown) = (work.rows, work.unknown);
-    let opened = state.open().and_then(|manager| {
+    let (rows, unknown, backend) = (work.rows, work.unknown, work.backend);
+    let opened = state.open("").and_then(|manager| {
         check_consistency(&manager)?;
         Ok(manager)
     });
@@ -121,10 +128,12 @@ fn strike(mode: Mode, nth: u64) -> bool {
         // A commit of which a part was applied is found out.
         Err(error) if mode == Mode::UnknownTorn => {
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
-            return has_struck;
+            return struck;
         }
         Err(error) => panic!("{what}: {error}"),
     };
+    // A switch is made or not made, as the caller was told.
+    assert_eq!(manager.backend_name(), backend, "{what}");
     let held = read(&manager.default_tenant().blocking()).unwrap();
     let known = held == stored(rows.clone()) || Some(&held) == unknown.map(stored).as_ref();
     assert!(
@@ -132,7 +141,7 @@ fn strike(mode: Mode, nth: u64) -> bool {
         "{what}: it holds {held:?} and {rows:?} was acknowledged\n{errors:#?}"
     );
     // It works as if nothing had happened.
-    let mut work = Work::new(manager, state.clock.clone(), held);
+    let mut work = Work::new(&state, manager, held);
     work.run(2);
     assert!(
         work.errors.is_empty(),
@@ -141,21 +150,33 @@ fn strike(mode: Mode, nth: u64) -> bool {
     );
     check_consistency(&work.manager).unwrap();
     work.manager.close().unwrap();
-    let manager = state.open().unwrap();
+    let manager = state.open("").unwrap();
+    assert_eq!(manager.backend_name(), work.backend);
     check_consistency(&manager).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(
         read(&manager.default_tenant().blocking()).unwrap(),
         stored(work.rows),
         "{what}"
     );
-    has_struck
+    struck
 }
 
 #[test]
 fn no_failing_call_loses_what_was_acknowledged() {
     for mode in Mode::ALL {
-        let struck = (1..CALLS_MAX).find(|nth| !strike(mode, *nth)).unwrap() - 1;
-        assert!(struck > 0, "{mode:?}: no call of the kind is made");
-        println!("{mode:?}: each of {struck} calls failed once");
+        let struck: Vec<bool> = (1..CALLS_MAX).map_while(|nth| strike(mode, nth)).collect();
+        assert!(
+            struck.len() + 1 < CALLS_MAX as usize,
+            "{mode:?}: it has no end"
+        );
+        let in_use = struck.iter().filter(|in_use| **in_use).count();
+        let other = struck.len() - in_use;
+        assert!(in_use > 0, "{mode:?}: no call of the kind is made");
+        // The store that a swap fills, or that an undo goes back to.
+        assert!(
+            other > 0,
+            "{mode:?}: none of another store than the one in use"
+        );
+        println!("{mode:?}: each of {in_use} calls failed once, and {other} of other stores");
     }
 }

@@ -16,15 +16,18 @@ use statekeep::{
 };
 use statekeep_tests::states::{key, scope};
 
+use crate::State;
+use crate::flaky::Fault;
+
 /// Scope and key.
-type Name = (&'static str, &'static str);
+pub type Name = (&'static str, &'static str);
 /// What a state holds, as text.
 pub type Rows = BTreeMap<Name, String>;
 /// Keys with what becomes of them.
-type Writes = Vec<(Name, Option<String>)>;
+pub type Writes = Vec<(Name, Option<String>)>;
 
 /// Every key that is used.
-const NAMES: [Name; 12] = [
+pub const NAMES: [Name; 12] = [
     ("user:a", "a"),
     ("user:a", "b"),
     ("user:a", "c"),
@@ -60,6 +63,9 @@ pub struct Work {
     pub is_torn: bool,
     /// Nothing is kept in memory only: readers wait for commits that change what is.
     pub is_stored: bool,
+    /// The backend that the state is on.
+    pub backend: String,
+    pub fault: Arc<Fault>,
     /// What was answered with an error.
     pub errors: Vec<(&'static str, Error)>,
 }
@@ -68,11 +74,11 @@ fn text(value: &Value) -> String {
     String::from_utf8(value.as_bytes().to_vec()).unwrap()
 }
 
-fn set(name: Name, value: &str) -> (Name, Option<String>) {
+pub fn set(name: Name, value: &str) -> (Name, Option<String>) {
     (name, Some(value.to_owned()))
 }
 
-fn parts(name: Name) -> (Scope, Key) {
+pub fn parts(name: Name) -> (Scope, Key) {
     (scope(name.0), key(name.1))
 }
 
@@ -95,10 +101,12 @@ fn in_memory() -> SetOptions {
 }
 
 impl Work {
-    pub fn new(manager: Arc<StateManager>, clock: Arc<TestClock>, rows: Rows) -> Work {
+    pub fn new(state: &State, manager: Arc<StateManager>, rows: Rows) -> Work {
         Work {
+            backend: manager.backend_name(),
             manager,
-            clock,
+            clock: state.clock.clone(),
+            fault: state.fault.clone(),
             rows,
             unknown: None,
             is_torn: false,
@@ -107,17 +115,17 @@ impl Work {
         }
     }
 
-    fn tenant(&self) -> BlockingTenant {
+    pub fn tenant(&self) -> BlockingTenant {
         self.manager.default_tenant().blocking()
     }
 
     /// Does one thing that changes keys, and takes note of how it ended.
-    fn change<T>(
+    pub fn change<T>(
         &mut self,
         what: &'static str,
         writes: Writes,
-        change: impl FnOnce(&BlockingTenant) -> Result<T>,
-    ) {
+        change: impl FnOnce(&Work) -> Result<T>,
+    ) -> bool {
         let mut after = self.rows.clone();
         for (name, value) in writes {
             match value {
@@ -125,8 +133,11 @@ impl Work {
                 None => after.remove(&name),
             };
         }
-        match change(&self.tenant()) {
-            Ok(_) => self.rows = after,
+        match change(self) {
+            Ok(_) => {
+                self.rows = after;
+                true
+            }
             Err(error) => {
                 if error.kind() == ErrorKind::Indeterminate {
                     assert!(
@@ -136,15 +147,19 @@ impl Work {
                     self.unknown = Some(after);
                 }
                 self.errors.push((what, error));
+                false
             }
         }
     }
 
-    /// Does one thing that changes no key.
-    fn other<T>(&mut self, what: &'static str, work: impl FnOnce(&Work) -> Result<T>) {
-        if let Err(error) = work(self) {
-            self.errors.push((what, error));
-        }
+    /// Does one thing that changes no key; answers what it has answered.
+    pub fn other<T>(
+        &mut self,
+        what: &'static str,
+        work: impl FnOnce(&Work) -> Result<T>,
+    ) -> Option<T> {
+        let done = work(self);
+        done.map_err(|error| self.errors.push((what, error))).ok()
     }
 
     /// Everything that a state can do. Values are of the round, so that rounds can follow.
@@ -155,9 +170,10 @@ impl Work {
         let (doc, sum, short) = (NAMES[3], NAMES[4], NAMES[5]);
         let (other_a, memory) = (NAMES[6], NAMES[8]);
         let single = |name: Name, n: u32, options: SetOptions| {
-            move |tenant: &BlockingTenant| {
+            move |work: &Work| {
                 let (s, k) = parts(name);
-                tenant.set(&s, &k, Value::bytes(format!("{round}-{n}")), options)
+                let value = Value::bytes(format!("{round}-{n}"));
+                work.tenant().set(&s, &k, value, options)
             }
         };
         self.change(
@@ -183,23 +199,17 @@ impl Work {
             );
         }
         let json = json!({ "n": round, "text": "t" }).to_string();
-        self.change("document", vec![set(doc, &json)], |tenant| {
+        self.change("document", vec![set(doc, &json)], |work| {
+            let tenant = work.tenant();
             let (s, k) = parts(doc);
             tenant.set(&s, &k, Value::json(json.clone())?, SetOptions::default())
         });
-        self.other("create an index", |work| {
-            let definition = IndexDefinition {
-                name: "n".to_owned(),
-                tenant: String::new(),
-                scope: "user:*".to_owned(),
-                path: "$.n".to_owned(),
-            };
-            work.manager.create_index(definition)?.wait()
-        });
+        self.other("create an index", Work::index);
         self.change(
             "batch",
             vec![set(a, &value(5)), (b, None), set(c, &value(6))],
-            |tenant| {
+            |work| {
+                let tenant = work.tenant();
                 let mut batch = Batch::new();
                 let [(s, a), (_, b), (_, c)] = [parts(a), parts(b), parts(c)];
                 batch
@@ -211,46 +221,47 @@ impl Work {
         );
         self.other("watch", |work| work.watch(3));
         self.other("read", |work| work.read());
-        self.change(
-            "transaction",
-            vec![set(b, &value(7)), (c, None)],
-            |tenant| {
-                let mut txn = tenant.begin(&TransactionOptions::default())?;
-                let (s, b) = parts(b);
-                txn.get(&s, &b)?;
-                txn.list(&s, &ListOptions::default())?;
-                txn.set(&s, &b, bytes(7), SetOptions::default())?;
-                let savepoint = txn.savepoint()?;
-                txn.delete(&s, &key("a"))?;
-                txn.rollback_to(savepoint)?;
-                txn.delete(&s, &key("c"))?;
-                txn.commit()
-            },
-        );
+        self.change("transaction", vec![set(b, &value(7)), (c, None)], |work| {
+            let tenant = work.tenant();
+            let mut txn = tenant.begin(&TransactionOptions::default())?;
+            let (s, b) = parts(b);
+            txn.get(&s, &b)?;
+            txn.list(&s, &ListOptions::default())?;
+            txn.set(&s, &b, bytes(7), SetOptions::default())?;
+            let savepoint = txn.savepoint()?;
+            txn.delete(&s, &key("a"))?;
+            txn.rollback_to(savepoint)?;
+            txn.delete(&s, &key("c"))?;
+            txn.commit()
+        });
         let before: u32 = self.rows.get(&sum).map_or(0, |sum| sum.parse().unwrap());
         self.change(
             "increment",
             vec![set(sum, &(before + 3).to_string())],
-            |tenant| {
+            |work| {
+                let tenant = work.tenant();
                 let (s, k) = parts(sum);
                 tenant.increment(&s, &k, 3, relaxed())
             },
         );
         let held = self.rows.get(&a).map(|held| Value::bytes(held.as_str()));
-        self.change("swap", vec![set(a, &value(8))], |tenant| {
+        self.change("swap", vec![set(a, &value(8))], |work| {
+            let tenant = work.tenant();
             let (s, k) = parts(a);
             let expected = held.as_ref().map_or(Expected::Absent, Expected::Value);
             tenant.compare_and_swap(&s, &k, expected, Some(bytes(8)), SetOptions::default())
         });
         if !self.rows.contains_key(&other_a) {
-            self.change("set if absent", vec![set(other_a, &value(9))], |tenant| {
+            self.change("set if absent", vec![set(other_a, &value(9))], |work| {
+                let tenant = work.tenant();
                 let (s, k) = parts(other_a);
                 tenant.set_if_absent(&s, &k, bytes(9), SetOptions::default())
             });
         }
         if self.rows.contains_key(&doc) {
             let json = json!({ "n": round + 1, "text": "t" }).to_string();
-            self.change("patch", vec![set(doc, &json)], |tenant| {
+            self.change("patch", vec![set(doc, &json)], |work| {
+                let tenant = work.tenant();
                 let (s, k) = parts(doc);
                 tenant.merge_patch(&s, &k, &json!({ "n": round + 1 }), SetOptions::default())
             });
@@ -266,7 +277,8 @@ impl Work {
         let copied: Writes = inside
             .map(|(name, value)| (("user:b", name.1), Some(value.clone())))
             .collect();
-        self.change("copy", copied, |tenant| {
+        self.change("copy", copied, |work| {
+            let tenant = work.tenant();
             tenant.copy_scope(&scope("user:a"), &scope("user:b"))
         });
         self.other("trim", |work| work.manager.trim(&TrimOptions::default()));
@@ -276,11 +288,10 @@ impl Work {
         });
         self.other("past", |work| work.past());
         let inside = NAMES.into_iter().filter(|name| name.0 == "user:b");
-        self.change(
-            "clear",
-            inside.map(|name| (name, None)).collect(),
-            |tenant| tenant.clear_scope(&scope("user:b")),
-        );
+        self.change("clear", inside.map(|name| (name, None)).collect(), |work| {
+            work.tenant().clear_scope(&scope("user:b"))
+        });
+        self.switch(round);
         self.other("drop the index", |work| {
             match work.manager.drop_index("n") {
                 // Its creation has failed, which was told.
@@ -295,6 +306,16 @@ impl Work {
         );
         self.other("flush", |work| work.manager.flush());
         self.other("read on", |work| work.read());
+    }
+
+    pub fn index(&self) -> Result<()> {
+        let definition = IndexDefinition {
+            name: "n".to_owned(),
+            tenant: String::new(),
+            scope: "user:*".to_owned(),
+            path: "$.n".to_owned(),
+        };
+        self.manager.create_index(definition)?.wait()
     }
 
     fn watch(&self, most: usize) -> Result<()> {
@@ -334,7 +355,7 @@ impl Work {
         tenant.diff(before, head, &DiffOptions::default()).map(drop)
     }
 
-    fn query(&self) -> Result<()> {
+    pub fn query(&self) -> Result<()> {
         let query = json!({ "scope": "user:a", "where": [{ "path": "$.n", "gte": 0 }] });
         let page = self
             .tenant()
