@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use statekeep::{BackupId, Config, CreateOptions, Host, Progress, RestoreOptions};
 use statekeep_tests::commits::{THREADS, Work, declare_indexes};
+
+use crate::swaps::swap_again_and_again;
 
 /// Name of the variable that holds the orders of a child, as JSON.
 pub const ORDERS: &str = "STATEKEEP_CRASH_CHILD";
@@ -25,23 +28,32 @@ pub fn run() {
     let config = Config::from_toml(&text("config")).unwrap();
     let host = done(statekeep::open(&config));
     let seed = orders["seed"].as_u64().unwrap();
+    let writing = RwLock::new(());
     match text("mode").as_str() {
-        "write" => write(&host, seed),
+        "write" => write(&host, seed, &writing),
         "backup" => thread::scope(|scope| {
             scope.spawn(|| back_up(&host));
-            write(&host, seed);
+            write(&host, seed, &writing);
+        }),
+        "swap" => thread::scope(|scope| {
+            let pair = [text("a"), text("b")];
+            let (host, writing) = (&host, &writing);
+            scope.spawn(move || swap_again_and_again(host, &pair, writing));
+            write(host, seed, writing);
         }),
         "restore" => restore(&host, [text("a"), text("b")]),
         mode => panic!("unknown mode {mode}"),
     }
 }
 
-fn write(host: &Arc<Host>, seed: u64) {
+/// Writers that wait while somebody else holds the lock.
+fn write(host: &Arc<Host>, seed: u64, writing: &RwLock<()>) {
     done(declare_indexes(&host.manager));
     thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {
                 for number in 0_u64.. {
+                    let _writing = writing.read();
                     let sequence = done(Work::of(seed, thread, number).run(&host.manager, None));
                     let sequence = sequence.map_or(0, |sequence| sequence.0);
                     say(&format!("ack {thread} {number} {sequence}"));
@@ -66,23 +78,29 @@ fn restore(host: &Arc<Host>, ids: [String; 2]) {
     for (at, id) in ids.iter().enumerate().cycle() {
         say(&format!("begin {at}"));
         let progress = Progress::new();
-        thread::scope(|scope| {
-            let work = scope.spawn(|| {
-                done(
-                    host.backups
-                        .restore(*id, &RestoreOptions::default(), &progress),
-                )
-            });
-            while !work.is_finished() {
-                say("tick");
-                thread::sleep(Duration::from_micros(300));
-            }
+        ticking(|| {
+            done(
+                host.backups
+                    .restore(*id, &RestoreOptions::default(), &progress),
+            )
         });
         say(&format!("restored {at}"));
     }
 }
 
-fn done<T>(outcome: statekeep::Result<T>) -> T {
+/// Says something again and again while work goes on that says nothing itself.
+pub fn ticking<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let work = scope.spawn(work);
+        while !work.is_finished() {
+            say("tick");
+            thread::sleep(Duration::from_micros(300));
+        }
+        work.join().unwrap()
+    })
+}
+
+pub fn done<T>(outcome: statekeep::Result<T>) -> T {
     outcome.unwrap_or_else(|error| {
         say(&format!("error {error}"));
         exit(1)
@@ -90,7 +108,7 @@ fn done<T>(outcome: statekeep::Result<T>) -> T {
 }
 
 /// One line, by one write. Nobody to read it means that the parent is gone.
-fn say(line: &str) {
+pub fn say(line: &str) {
     let mut stdout = std::io::stdout().lock();
     if writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())

@@ -1,11 +1,13 @@
 //! kill -9 of a process that uses the whole host, on real backends, again and again on one state:
 //! what was acknowledged is there, what was not is there wholly or not at all, backups that were
-//! acknowledged verify, and a restore leaves the old state or the new one.
+//! acknowledged verify, a restore leaves the old state or the new one, and a swap leaves the state on
+//! one of the two backends.
 //!
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of rounds. This proves nothing about power loss: the
 //! power-cut tests and the crash tests of the engine on a simulated disk do.
 
 mod child;
+mod swaps;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -41,6 +43,9 @@ struct Said {
     /// The backup whose restore was begun last, and the one that was restored last.
     begun: Option<usize>,
     restored: Option<usize>,
+    /// The backend to which a switch was begun last, and those to which one was made.
+    switching: Option<String>,
+    switched: Vec<String>,
 }
 
 /// Starts a child and kills it when it has said so many things; 0 is before it opens the state.
@@ -75,6 +80,8 @@ fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
                 let id = BackupId::parse(words.next().unwrap()).unwrap();
                 said.backups.push((id, number(words.next())));
             }
+            Some("switch") => said.switching = words.next().map(str::to_owned),
+            Some("on") => said.switched.extend(words.next().map(str::to_owned)),
             Some("begin") => said.begun = Some(number(words.next()) as usize),
             Some("restored") => said.restored = Some(number(words.next()) as usize),
             Some("error") => panic!("the child failed: {whole}"),
@@ -299,6 +306,11 @@ macro_rules! backends {
             #[test]
             fn is_the_old_state_or_the_restored_one() {
                 super::kill_restores($backend);
+            }
+
+            #[test]
+            fn is_on_one_of_two_backends() {
+                super::swaps::kill_swaps($backend);
             }
         }
     )+};
