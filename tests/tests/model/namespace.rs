@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use statekeep::engine::{ChangeOp, CommitKind};
-use statekeep::{NamespaceId, Record};
+use statekeep::{ErrorKind, NamespaceId, Record};
 
 use crate::model::{Rows, is_over};
 use crate::steps::Name;
@@ -66,10 +66,19 @@ impl Namespace {
         until.next_back().map_or(0, |(sequence, _)| *sequence)
     }
 
-    /// The time of the last commit at or before a sequence; of none, when the state was created.
+    /// The time of a commit; of none, when the state was created.
     pub fn time(&self, sequence: u64) -> i64 {
-        let commit = self.commits.get(&self.last(sequence));
+        let commit = self.commits.get(&sequence);
         commit.map_or(self.created, |commit| commit.time)
+    }
+
+    /// Why the state right after a commit cannot be read, if so.
+    pub fn refuses(&self, sequence: u64) -> Option<ErrorKind> {
+        if sequence < self.floor {
+            return Some(ErrorKind::Compacted);
+        }
+        let there = sequence == self.floor || self.commits.contains_key(&sequence);
+        (!there).then_some(ErrorKind::InvalidArgument)
     }
 
     /// What was stored right after a commit, of which keys whose time had come are not there.

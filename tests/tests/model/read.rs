@@ -119,8 +119,8 @@ impl Run {
         let found = self
             .tenant(tenant)
             .diff(Sequence(first), Sequence(last), &options);
-        if first < model.floor {
-            return assert_eq!(kind(found), Some(ErrorKind::Compacted));
+        if let Some(refused) = model.refuses(first).or(model.refuses(last)) {
+            return assert_eq!(kind(found), Some(refused));
         }
         let at = |sequence: u64| {
             let is_head = sequence == model.head();

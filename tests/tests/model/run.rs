@@ -246,7 +246,7 @@ impl Run {
         let (handle, model, now) = (self.tenant(tenant), &self.model.namespace, self.model.now);
         let head = model.head();
         let (found, wanted) = match when {
-            When::Head => (handle.snapshot(), Some((head, now))),
+            When::Head => (handle.snapshot(), Ok((head, now))),
             When::Back(back) => {
                 let sequence = head.saturating_sub(u64::from(back));
                 let time = if sequence == head {
@@ -254,20 +254,18 @@ impl Run {
                 } else {
                     model.time(sequence)
                 };
-                let kept = sequence >= model.floor;
-                (
-                    handle.at(Sequence(sequence)),
-                    kept.then_some((sequence, time)),
-                )
+                let wanted = model.refuses(sequence).map_or(Ok((sequence, time)), Err);
+                (handle.at(Sequence(sequence)), wanted)
             }
             When::Ago(ago) => {
                 let time = now - i64::from(ago);
-                let sequence = model.sequence_at(time).map(|sequence| (sequence, time));
-                (handle.at_time(UnixMs(time)), sequence)
+                let sequence = model.sequence_at(time).ok_or(ErrorKind::Compacted);
+                (handle.at_time(UnixMs(time)), sequence.map(|s| (s, time)))
             }
         };
-        let Some((sequence, expired_at)) = wanted else {
-            return assert_eq!(kind(found), Some(ErrorKind::Compacted));
+        let (sequence, expired_at) = match wanted {
+            Ok(wanted) => wanted,
+            Err(refused) => return assert_eq!(kind(found), Some(refused)),
         };
         let view = found.unwrap();
         assert_eq!(view.sequence(), Sequence(sequence));
