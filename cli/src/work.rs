@@ -96,7 +96,7 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
         if bar.length().is_none() {
             restyle(
                 bar,
-                "{prefix} {wide_bar} {bytes}/{total_bytes} {msg} {elapsed}",
+                "{prefix} {wide_bar} {percent}% {bytes}/{total_bytes} {msg} {elapsed}, {eta} left",
             );
         }
         bar.set_length(now.bytes_total.max(now.bytes_in));

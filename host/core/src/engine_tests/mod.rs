@@ -21,6 +21,7 @@ mod snapshots;
 mod spine;
 mod swap_faults;
 mod swap_plugins;
+mod swap_proofs;
 mod swaps;
 mod transaction_ends;
 mod transactions;

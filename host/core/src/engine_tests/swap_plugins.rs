@@ -25,6 +25,7 @@ struct Orders {
     hook: Option<(&'static str, Hook)>,
     value_bytes_max: u64,
     opened: Vec<(String, serde_json::Value)>,
+    loses: Option<(&'static str, Space)>,
 }
 
 impl SwapPlugins {
@@ -35,6 +36,7 @@ impl SwapPlugins {
                 hook: None,
                 value_bytes_max: u64::MAX,
                 opened: Vec::new(),
+                loses: None,
             })),
         })
     }
@@ -47,6 +49,11 @@ impl SwapPlugins {
     /// Backends that are opened from now on take no longer values.
     pub(super) fn limit_values(&self, bytes_max: u64) {
         self.orders.lock().value_bytes_max = bytes_max;
+    }
+
+    /// A backend loses one row of a space in each commit, without a word.
+    pub(super) fn lose(&self, rows: Option<(&'static str, Space)>) {
+        self.orders.lock().loses = rows;
     }
 
     /// Every backend that was opened, with its options.
@@ -106,7 +113,13 @@ impl Backend for Watched {
 
     fn commit(&self, ops: &[RowOp<'_>], durability: Durability) -> Result<(), CommitError> {
         self.call();
-        self.inner.commit(ops, durability)
+        let loses = self.orders.lock().loses;
+        let lost = loses.filter(|(name, _)| *name == self.name);
+        let is_lost = |op: &&RowOp<'_>| matches!(op, RowOp::Put { space, .. } if lost.is_some_and(|(_, lost)| lost == *space));
+        let lost = ops.iter().position(|op| is_lost(&op));
+        let kept = ops.iter().enumerate().filter(|(at, _)| Some(*at) != lost);
+        let kept: Vec<_> = kept.map(|(_, op)| *op).collect();
+        self.inner.commit(&kept, durability)
     }
 
     fn scan(&self, space: Space, range: KeyRange<'_>) -> Result<Box<dyn Cursor + '_>> {

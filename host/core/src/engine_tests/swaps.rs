@@ -27,7 +27,7 @@ fn assert_same(one: &crate::namespace::Namespace, other: &crate::namespace::Name
     assert_eq!(one.len(), other.len(), "{what}");
 }
 
-fn nothing() -> serde_json::Value {
+pub(super) fn nothing() -> serde_json::Value {
     serde_json::json!({})
 }
 
@@ -36,7 +36,7 @@ pub(super) fn swap(manager: &Arc<StateManager>, to: &str) -> crate::Result<crate
 }
 
 /// The `n`-th of a run of changes of every kind.
-fn change(manager: &Arc<StateManager>, n: u64) {
+pub(super) fn change(manager: &Arc<StateManager>, n: u64) {
     let tenant = manager.default_tenant().blocking();
     let k = format!("k{}", n % 23);
     let value = format!("{n} {}", ".".repeat((n * 37 % 300) as usize));

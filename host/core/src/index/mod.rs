@@ -30,6 +30,21 @@ use crate::{Error, ErrorKind, Plugins, Result, TenantNumber, UnixMs};
 pub(crate) const EXPIRY_TAG: u8 = 1;
 pub(crate) const VALUE_TAG: u8 = 2;
 
+/// The index that a row belongs to; `None` for the row of an expiry.
+///
+/// # Errors
+/// `Corrupt` for a row that is neither.
+pub(crate) fn index_of(row: &[u8]) -> Result<Option<u32>> {
+    match row {
+        [EXPIRY_TAG, ..] => Ok(None),
+        [VALUE_TAG, a, b, c, d, ..] => Ok(Some(u32::from_be_bytes([*a, *b, *c, *d]))),
+        _ => Err(Error::corrupt(
+            format!("index row {}", row.escape_ascii()),
+            "it belongs to no index",
+        )),
+    }
+}
+
 /// Which rows belong to records; readers share it, the committer changes it between two commits.
 pub(crate) struct IndexSet {
     plugins: Arc<dyn Plugins>,
@@ -110,6 +125,13 @@ impl IndexSet {
         }));
         let gone: Vec<_> = gone;
         gone.iter().for_each(|index| index.drop_it());
+    }
+
+    /// The ids of the indexes that have all of their rows.
+    pub(crate) fn ready(&self) -> Vec<u32> {
+        let known = self.known.load();
+        let ready = known.all.iter().filter(|index| index.is_ready());
+        ready.map(|index| index.id).collect()
     }
 
     /// Hands the key of each index row of a stored record to `row`. A value that cannot be unpacked

@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::definition::Progress;
-use super::{Index, VALUE_TAG, value_prefix};
+use super::{Index, VALUE_TAG, index_of, value_prefix};
 use crate::commit::{Committer, OwnOp, Turn, TurnRows, Work};
 use crate::meta::{index_key, push_index};
 use crate::namespace::Namespace;
@@ -360,14 +360,12 @@ fn next_leftover(namespace: &Namespace) -> Result<Option<u32>> {
             hi: Some(&hi),
             reverse: false,
         };
-        let mut found = None;
+        let mut found = Ok(None);
         namespace
             .backend
             .scan(Space::Index, range)?
-            .next_batch(1, &mut |key, _| {
-                found = key.get(1..5).and_then(|id| id.try_into().ok());
-            })?;
-        let Some(id) = found.map(u32::from_be_bytes) else {
+            .next_batch(1, &mut |key, _| found = index_of(key))?;
+        let Some(id) = found? else {
             return Ok(None);
         };
         if !namespace.index.has(id) {

@@ -11,7 +11,28 @@ use crate::stored_key::journal_key;
 use crate::{Backend, Error};
 use crate::{KeyRange, Result, Sequence, Snapshot, Space, split_key};
 
+/// Rows that are counted at once.
+const COUNT_ROWS: usize = 1_024;
+
 impl Swap {
+    /// Counts what there is to copy.
+    pub(super) fn expect(&self) -> Result<()> {
+        let (mut records, mut bytes) = (0, 0);
+        for space in [Space::Data, Space::History, Space::Journal] {
+            let source = &self.source.namespace.backend;
+            let mut cursor = source.scan(space, KeyRange::default())?;
+            let count = &mut |key: &[u8], row: &[u8]| {
+                records += u64::from(space == Space::Data);
+                bytes += (key.len() + row.len()) as u64;
+            };
+            while cursor.next_batch(COUNT_ROWS, count)? > 0 {
+                self.progress.check()?;
+            }
+        }
+        self.progress.expect(records, bytes);
+        Ok(())
+    }
+
     /// Copies all but the meta rows.
     pub(super) fn copy(&mut self, snapshot: &Snapshot, target: &dyn Backend) -> Result<()> {
         let mut scan = snapshot.scan()?;

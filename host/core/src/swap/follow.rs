@@ -177,7 +177,8 @@ impl Swap {
         Ok(())
     }
 
-    fn index_rows(&self, key: &[u8], record: &[u8]) -> Vec<Vec<u8>> {
+    /// The index rows that a record has.
+    pub(super) fn index_rows(&self, key: &[u8], record: &[u8]) -> Vec<Vec<u8>> {
         let mut rows = Vec::new();
         let index = &self.source.namespace.index;
         index.rows(key, record, &mut |row| rows.push(row.to_vec()));

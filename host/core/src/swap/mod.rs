@@ -145,6 +145,7 @@ impl StateManager {
             progress: progress.clone(),
             source: source.clone(),
         };
+        swap.expect()?;
         progress.enter(Phase::Copying);
         swap.copy(&snapshot, &*target)?;
         drop(snapshot);
@@ -223,11 +224,13 @@ impl Published {
         self.come_near(&swap)?;
         let verified = {
             let mut swap = swap.lock();
+            // Whole before the snapshot, so that the swap has been told of all their rows by then.
+            let ready = source.namespace.index.ready();
             let snapshot = Snapshot::of_head(&source.committer, &source.namespace).with_expired();
             swap.follow(&*self.target, snapshot.sequence(), At::Side, None)?;
             swap.flush(&*self.target, Durability::Relaxed)?;
             progress.enter(Phase::Verifying);
-            swap.verify(&snapshot, &*self.target)?
+            swap.verify(&snapshot, &ready, &*self.target)?
         };
         progress.enter(Phase::Following);
         self.come_near(&swap)?;
