@@ -1,10 +1,12 @@
 //! Values: JSON documents and raw bytes.
 
+use serde::Deserialize;
+
 use crate::{Error, Result};
 
 /// Default limit of a value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
-/// Deepest nesting of a JSON value.
+/// Most arrays and objects within one another in a JSON value.
 pub const JSON_DEPTH_MAX: usize = 128;
 
 /// What a value's bytes are; the numbers are those of stored records.
@@ -40,11 +42,10 @@ impl Value {
 
     /// Fails for JSON that is nested too deeply for readers that recurse.
     pub(crate) fn check_depth(&self) -> Result<()> {
-        if self.kind == ValueKind::Json && nests_deeper_than(&self.bytes, JSON_DEPTH_MAX) {
-            let reason = format!("it is nested more than {JSON_DEPTH_MAX} deep");
-            return Err(Error::invalid("JSON value", reason));
+        match self.kind {
+            ValueKind::Json => check_depth(&self.bytes),
+            ValueKind::Bytes => Ok(()),
         }
-        Ok(())
     }
 
     /// A raw value.
@@ -87,11 +88,11 @@ impl Value {
         }
     }
 
-    /// The parsed document, for a JSON value.
+    /// The parsed document, for a JSON value. `InvalidArgument` for raw bytes, `Corrupt` for a
+    /// document beyond the range of numbers, such as `1e999`, or stored wrongly.
     pub fn to_json(&self) -> Result<serde_json::Value> {
         match self.kind {
-            ValueKind::Json => serde_json::from_slice(&self.bytes)
-                .map_err(|error| Error::corrupt("JSON value", error.to_string())),
+            ValueKind::Json => parse(&self.bytes),
             ValueKind::Bytes => Err(Error::invalid("value", "it is raw bytes, not JSON")),
         }
     }
@@ -116,6 +117,26 @@ fn holds_rounded(document: &serde_json::Value) -> bool {
         serde_json::Value::Object(members) => members.values().any(holds_rounded),
         _ => false,
     }
+}
+
+/// The document that a stored JSON text is. Its depth is bounded by our own limit, which is one more
+/// than that of the parser.
+pub(crate) fn parse(json: &[u8]) -> Result<serde_json::Value> {
+    check_depth(json)?;
+    let mut parser = serde_json::Deserializer::from_slice(json);
+    parser.disable_recursion_limit();
+    let document = serde_json::Value::deserialize(&mut parser);
+    document
+        .and_then(|document| parser.end().map(|()| document))
+        .map_err(|error| Error::corrupt("JSON value", error.to_string()))
+}
+
+fn check_depth(json: &[u8]) -> Result<()> {
+    if !nests_deeper_than(json, JSON_DEPTH_MAX) {
+        return Ok(());
+    }
+    let reason = format!("it is nested more than {JSON_DEPTH_MAX} deep");
+    Err(Error::invalid("JSON value", reason))
 }
 
 /// Whether well-formed JSON has more than `depth_max` arrays and objects within one another. It
@@ -185,7 +206,13 @@ mod tests {
 
     #[test]
     fn depth_is_limited_and_brackets_in_strings_do_not_count() {
-        assert!(Value::json(nested(128)).is_ok());
+        for depth in [127, 128] {
+            let value = Value::json(nested(depth)).unwrap();
+            let document = value.to_json().unwrap();
+            assert_eq!(Value::from(&document), value, "{depth} deep");
+            let spaced = Value::json(format!(" {} ", nested(depth))).unwrap();
+            assert!(spaced.says_the_same(&value), "{depth} deep");
+        }
         assert!(
             Value::json(nested(129))
                 .unwrap_err()

@@ -5,7 +5,7 @@ use std::thread;
 use super::gate::GatePlugins;
 use super::transactions::Steps;
 use super::*;
-use crate::{ErrorKind, IndexDefinition, TransactionOptions};
+use crate::{ErrorKind, Expected, IndexDefinition, JSON_DEPTH_MAX, Query, TransactionOptions};
 
 /// Ranges that were read once did not count, so transactions of any number and size could wait.
 #[test]
@@ -61,4 +61,48 @@ fn rows_of_the_host_are_held_to_the_limits_of_the_backend() {
     assert!(manager.list_indexes().unwrap().is_empty());
     let built = manager.create_index(define("of-all", "")).unwrap();
     built.wait().unwrap();
+}
+
+/// A document of the greatest depth could be set and read, and not patched, compared or filtered.
+#[test]
+fn a_document_as_deep_as_may_be_is_like_any_other() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    let tenant = manager.default_tenant().blocking();
+    let (s, k) = (scope("global"), key("k"));
+    let plain = SetOptions::default();
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth - 1), "]".repeat(depth - 1));
+        format!(r#"{{"n":1,"deep":{open}{close}}}"#)
+    };
+    let error = Value::json(nested(JSON_DEPTH_MAX + 1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(
+        error.to_string().contains("nested more than 128 deep"),
+        "{error}"
+    );
+    for depth in [JSON_DEPTH_MAX - 1, JSON_DEPTH_MAX] {
+        let value = Value::json(nested(depth)).unwrap();
+        tenant.set(&s, &k, value.clone(), plain).unwrap();
+        let query = Query::from_json(r#"{"scope":"global","filter":"$[?@.n == 1]"}"#).unwrap();
+        assert_eq!(tenant.query(&query).unwrap().rows.len(), 1, "{depth}");
+        let spaced = Value::json(nested(depth).replace(':', " : ")).unwrap();
+        let expected = Expected::Value(&spaced);
+        tenant
+            .compare_and_swap(&s, &k, expected, Some(value.clone()), plain)
+            .unwrap();
+        let patch = serde_json::json!({"n": 2});
+        let patched = tenant.merge_patch(&s, &k, &patch, plain).unwrap();
+        assert_eq!(patched.to_json().unwrap()["n"], 2);
+        let patch = serde_json::json!([{"op": "replace", "path": "/n", "value": 3}]);
+        let patched = tenant.json_patch(&s, &k, &patch, plain).unwrap();
+        assert_eq!(patched.to_json().unwrap()["n"], 3);
+    }
+    let patch = Value::json(nested(JSON_DEPTH_MAX))
+        .unwrap()
+        .to_json()
+        .unwrap();
+    let deeper = serde_json::json!({"more": patch});
+    let error = tenant.merge_patch(&s, &k, &deeper, plain).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }

@@ -118,8 +118,7 @@ impl<'q> Evaluator<'q> {
         let Some(filter) = &self.query.filter else {
             return true;
         };
-        let document = serde_json::from_str::<serde_json::Value>(text);
-        document.is_ok_and(|document| {
+        crate::value::parse(text.as_bytes()).is_ok_and(|document| {
             let alone = serde_json::Value::Array(vec![document]);
             !filter.path.query(&alone).is_empty()
         })
