@@ -9,8 +9,12 @@ use crate::model::{document, options, value};
 use crate::run::{Run, kind, parts};
 use crate::steps::{Expect, Name, Put, SCOPES};
 
+/// Keys with what becomes of them.
+type Wanted = Vec<(Name, Option<Record>)>;
+
 impl Run {
-    pub fn change(&mut self, tenant: usize, changes: &[(usize, usize, Option<Put>)]) {
+    /// Changes of a tenant as a batch, and what they make of the keys.
+    pub fn batch(&self, tenant: usize, changes: &[(usize, usize, Option<Put>)]) -> (Batch, Wanted) {
         let mut batch = Batch::new();
         let mut wanted = Vec::new();
         for (s, k, put) in changes {
@@ -22,6 +26,11 @@ impl Run {
             };
             wanted.push((name, put.map(|put| self.model.record(name, put))));
         }
+        (batch, wanted)
+    }
+
+    pub fn change(&mut self, tenant: usize, changes: &[(usize, usize, Option<Put>)]) {
+        let (batch, wanted) = self.batch(tenant, changes);
         // One change goes the way of single changes.
         let handle = self.tenant(tenant);
         let found = match (changes, &wanted[..]) {

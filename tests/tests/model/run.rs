@@ -18,6 +18,7 @@ use statekeep_tests::states::{key, scope};
 
 use crate::model::{KEEP_AGE_MS, KEEP_COMMITS, Model, Rows, TTL_MS, value};
 use crate::steps::{KEYS, LIMITED, Name, SCOPES, Step, TENANTS, When};
+use crate::switches::HookedPlugins;
 use crate::transactions::Txn;
 
 /// The cursor's name.
@@ -47,7 +48,7 @@ pub struct Run {
     pub model: Model,
     clock: Arc<TestClock>,
     options: OpenOptions,
-    plugins: Arc<dyn Plugins>,
+    pub plugins: Arc<HookedPlugins>,
     /// Missing only while the state is opened again.
     manager: Option<Arc<StateManager>>,
     pub backups: Option<BackupManager>,
@@ -79,6 +80,7 @@ pub fn entries(rows: &Rows) -> Vec<(String, Value)> {
 impl Run {
     pub fn new(path: &Path, backend: &str, plugins: Arc<dyn Plugins>) -> Run {
         let clock = Arc::new(TestClock(AtomicI64::new(1_000)));
+        let plugins = Arc::new(HookedPlugins::over(plugins));
         let mut options = OpenOptions::new(path, backend);
         options.clock = clock.clone();
         options.durability = Durability::Relaxed;
@@ -232,7 +234,7 @@ impl Run {
                 self.model.replaced = None;
             }
             Step::Flush => self.manager().flush().unwrap(),
-            Step::SwapBackend => self.swap_backend(),
+            Step::SwapBackend(tenant, changes) => self.swap_backend(*tenant, changes),
             Step::Undo(number) => self.undo(*number),
             Step::ReleaseNamespace(number) => self.release_namespace(*number),
             Step::BackUp => self.back_up(),

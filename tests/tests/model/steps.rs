@@ -91,8 +91,8 @@ pub enum Step {
     },
     ForgetCursor,
     Flush,
-    /// Onto another backend, and back the next time.
-    SwapBackend,
+    /// Onto another backend, and back the next time, while a tenant makes a commit.
+    SwapBackend(usize, Vec<(usize, usize, Option<Put>)>),
     /// Back to one of the namespaces that were replaced.
     Undo(u8),
     /// One of the namespaces that were replaced is removed.
@@ -117,7 +117,7 @@ fn put() -> impl Strategy<Value = Put> {
 
 /// A step.
 pub fn step() -> BoxedStrategy<Step> {
-    let change = (0..4usize, 0..4usize, prop::option::weighted(0.75, put()));
+    let change = || (0..4usize, 0..4usize, prop::option::weighted(0.75, put()));
     let expect = prop_oneof![
         Just(Expect::Absent),
         any::<bool>().prop_map(|stale| Expect::Version { stale }),
@@ -128,7 +128,8 @@ pub fn step() -> BoxedStrategy<Step> {
         (0..12u8).prop_map(When::Back),
         any::<u8>().prop_map(When::Ago),
     ];
-    let changes = prop::collection::vec(change, 1..4);
+    let meanwhile = prop::collection::vec(change(), 0..4);
+    let changes = prop::collection::vec(change(), 1..4);
     let writes = prop_oneof![
         10 => (0..2usize, changes).prop_map(|(tenant, changes)| Step::Change(tenant, changes)),
         2 => (name(), expect, prop::option::of(put())).prop_map(|(n, e, p)| Step::Swap(n, e, p)),
@@ -169,7 +170,7 @@ pub fn step() -> BoxedStrategy<Step> {
             .prop_map(|(take, acknowledge)| Step::Watch { take, acknowledge }),
         1 => Just(Step::ForgetCursor),
         1 => Just(Step::Flush),
-        1 => Just(Step::SwapBackend),
+        2 => (0..2usize, meanwhile).prop_map(|(t, changes)| Step::SwapBackend(t, changes)),
         2 => any::<u8>().prop_map(Step::Undo),
         1 => any::<u8>().prop_map(Step::ReleaseNamespace),
         1 => Just(Step::BackUp),

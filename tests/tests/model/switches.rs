@@ -1,24 +1,66 @@
 //! Another namespace takes the place of the one in use: swaps of the backend, undos, restores of
 //! backups; and what was replaced is released.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use serde_json::json;
-use statekeep::{CreateOptions, ErrorKind, NamespaceId, Progress, RestoreOptions};
+use statekeep::engine::{Backend, BackendConfig, Codec, Plugins};
+use statekeep::{CreateOptions, ErrorKind, NamespaceId, Progress, RestoreOptions, Result};
 use statekeep_core::check::check_consistency;
 
 use crate::model::Backup;
 use crate::namespace::Namespace;
 use crate::run::{Run, kind};
+use crate::steps::Put;
 
 /// One of so many.
 fn pick(number: u8, of: usize) -> Option<usize> {
     usize::from(number).checked_rem(of)
 }
 
+/// Plugins before whose next opening of a backend something is done.
+pub struct HookedPlugins {
+    inner: Arc<dyn Plugins>,
+    before_open: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl HookedPlugins {
+    pub fn over(inner: Arc<dyn Plugins>) -> HookedPlugins {
+        HookedPlugins {
+            inner,
+            before_open: Mutex::default(),
+        }
+    }
+}
+
+impl Plugins for HookedPlugins {
+    fn open_backend(&self, name: &str, config: &BackendConfig) -> Result<Arc<dyn Backend>> {
+        let before_open = self.before_open.lock().take();
+        if let Some(work) = before_open {
+            work();
+        }
+        self.inner.open_backend(name, config)
+    }
+
+    fn codec(&self, name: &str) -> Result<Arc<dyn Codec>> {
+        self.inner.codec(name)
+    }
+}
+
 impl Run {
-    pub fn swap_backend(&mut self) {
+    /// Swaps, with a commit after those that the copy begins with.
+    pub fn swap_backend(&mut self, tenant: usize, changes: &[(usize, usize, Option<Put>)]) {
         let Some(pair) = &self.backends else {
             return;
         };
+        let (batch, wanted) = self.batch(tenant, changes);
+        let outcome = Arc::new(Mutex::new(None));
+        if !wanted.is_empty() {
+            let (handle, outcome) = (self.tenant(tenant), outcome.clone());
+            let commit = move || *outcome.lock() = Some(handle.commit(batch));
+            *self.plugins.before_open.lock() = Some(Box::new(commit));
+        }
         let from = self.manager().backend_name();
         let to = pair.iter().find(|name| **name != from).unwrap();
         let report = self
@@ -26,6 +68,9 @@ impl Run {
             .swap_backend(to, &json!({}), &Progress::new())
             .unwrap();
         assert_eq!((&report.from, &report.to), (&from, to));
+        if let Some(found) = outcome.lock().take() {
+            assert_eq!(found.unwrap(), self.commit(wanted));
+        }
         assert_eq!(report.replaced, self.model.namespace.id);
         assert_eq!(report.sequence.0, self.model.head());
         self.model.kept.push(self.model.namespace.clone());
