@@ -3,7 +3,7 @@
 //! ```text
 //! every row      format u8 = 1 | CRC-32C u32 of byte 0 followed by all bytes from 5 on | fields
 //! state          state id u128 | created i64 unix ms | state format u32 = 1
-//! head           last sequence u64 | its time i64 unix ms | timeline u128
+//! timeline       the commit it begins with u64 | that commit's time i64 unix ms | its id u128
 //! floor          oldest sequence whose snapshot can be read, u64
 //! tenant-next    number u32 of the next new tenant
 //! tenant/<name>  number u32
@@ -13,12 +13,15 @@
 //!                | created i64 unix ms | updated i64 unix ms
 //! ```
 //! Ids are ULIDs as 128-bit numbers. A restored namespace keeps the state id and has a new timeline.
+//! The last commit is in no row of its own: it is the last of the journal, or where the timeline begins
+//! while the journal is empty. So a commit writes no row that every other one writes too.
 
 use ulid::Ulid;
 
 use crate::bytes::Reader;
 use crate::index::StoredIndex;
-use crate::journal::known;
+use crate::journal::{known, read_journal};
+use crate::stored_key::split_journal_key;
 use crate::watch::{CursorRow, Position};
 use crate::{Backend, Error, KeyRange, Result, RowOp, Sequence, Space, TenantNumber, UnixMs};
 
@@ -26,7 +29,7 @@ const META_FORMAT: u8 = 1;
 /// The format of a namespace as a whole: its spaces, keys and rows.
 pub(crate) const STATE_FORMAT: u32 = 1;
 pub(crate) const STATE: &[u8] = b"state";
-pub(crate) const HEAD: &[u8] = b"head";
+const TIMELINE: &[u8] = b"timeline";
 pub(crate) const FLOOR: &[u8] = b"floor";
 pub(crate) const TENANT_NEXT: &[u8] = b"tenant-next";
 const TENANT_PREFIX: &[u8] = b"tenant/";
@@ -49,7 +52,8 @@ pub(crate) struct HeadRow {
     pub(crate) timeline: Ulid,
 }
 
-/// All meta rows of a namespace.
+/// All meta rows of a namespace, and its last commit. Rows are made of it only where a timeline
+/// begins, which is then `head`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) state: StateRow,
@@ -94,7 +98,7 @@ fn open<'a>(row: &'a [u8], what: &'a str) -> Result<Reader<'a>> {
     Ok(reader)
 }
 
-pub(crate) fn push_head(out: &mut Vec<u8>, head: &HeadRow) {
+fn push_timeline(out: &mut Vec<u8>, head: &HeadRow) {
     let start = begin(out);
     out.extend_from_slice(&head.sequence.0.to_le_bytes());
     out.extend_from_slice(&head.time.0.to_le_bytes());
@@ -171,8 +175,8 @@ impl Meta {
         state.extend_from_slice(&STATE_FORMAT.to_le_bytes());
         finish(&mut state, start);
 
-        let mut head = Vec::new();
-        push_head(&mut head, &self.head);
+        let mut timeline = Vec::new();
+        push_timeline(&mut timeline, &self.head);
 
         let floor = floor_row(self.floor);
 
@@ -183,7 +187,7 @@ impl Meta {
         };
         let mut rows = vec![
             (STATE.to_vec(), state),
-            (HEAD.to_vec(), head),
+            (TIMELINE.to_vec(), timeline),
             (FLOOR.to_vec(), floor),
             (TENANT_NEXT.to_vec(), number(self.tenant_next)),
         ];
@@ -208,19 +212,20 @@ impl Meta {
         rows
     }
 
-    /// Reads and checks all meta rows; rows with names that are not known are left alone.
+    /// Reads and checks all meta rows, and the end of the journal. Rows with names that are not known
+    /// are left alone.
     pub(crate) fn load(backend: &dyn Backend) -> Result<Meta> {
         let mut rows = Vec::new();
         let mut cursor = backend.scan(Space::Meta, KeyRange::default())?;
         while cursor.next_batch(256, &mut |key, row| rows.push((key.to_vec(), row.to_vec())))? > 0 {
         }
-        let (mut state, mut head, mut floor, mut next) = (None, None, None, None);
+        let (mut state, mut timeline, mut floor, mut next) = (None, None, None, None);
         let (mut tenants, mut indexes) = (Vec::new(), Indexes::default());
         let mut cursors = Vec::new();
         for (key, row) in &rows {
             match key.as_slice() {
                 STATE => state = Some(read_state(row)?),
-                HEAD => head = Some(read_head(row)?),
+                TIMELINE => timeline = Some(read_timeline(row)?),
                 FLOOR => {
                     let mut reader = open(row, "meta row `floor`")?;
                     floor = Some(Sequence(reader.u64()?));
@@ -241,10 +246,12 @@ impl Meta {
         }
         let missing =
             |name: &str| Error::corrupt("state", format!("its meta row `{name}` is missing"));
+        let floor = floor.ok_or_else(|| missing("floor"))?;
+        let begin = timeline.ok_or_else(|| missing("timeline"))?;
         Ok(Meta {
             state: state.ok_or_else(|| missing("state"))?,
-            head: head.ok_or_else(|| missing("head"))?,
-            floor: floor.ok_or_else(|| missing("floor"))?,
+            head: find_head(backend, begin, floor)?,
+            floor,
             tenant_next: next.ok_or_else(|| missing("tenant-next"))?,
             tenants,
             indexes,
@@ -280,8 +287,8 @@ fn read_state(row: &[u8]) -> Result<StateRow> {
     Ok(state)
 }
 
-pub(crate) fn read_head(row: &[u8]) -> Result<HeadRow> {
-    let mut reader = open(row, "meta row `head`")?;
+fn read_timeline(row: &[u8]) -> Result<HeadRow> {
+    let mut reader = open(row, "meta row `timeline`")?;
     let head = HeadRow {
         sequence: Sequence(reader.u64()?),
         time: UnixMs(reader.i64()?),
@@ -289,6 +296,41 @@ pub(crate) fn read_head(row: &[u8]) -> Result<HeadRow> {
     };
     reader.end()?;
     Ok(head)
+}
+
+/// The last commit of the journal, which is neither before the floor nor before the timeline; a backend
+/// that lost commits is refused.
+fn find_head(backend: &dyn Backend, begin: HeadRow, floor: Sequence) -> Result<HeadRow> {
+    let mut last = None;
+    let range = KeyRange {
+        reverse: true,
+        ..KeyRange::default()
+    };
+    backend
+        .scan(Space::Journal, range)?
+        .next_batch(1, &mut |key, row| {
+            last = Some(split_journal_key(key).and_then(|sequence| {
+                let time = read_journal(row)?.time;
+                Ok((sequence, time))
+            }));
+        })?;
+    let least = begin.sequence.max(floor);
+    match last.transpose()? {
+        None if begin.sequence == floor => Ok(begin),
+        Some((sequence, time)) if sequence >= least && time >= begin.time => Ok(HeadRow {
+            sequence,
+            time,
+            ..begin
+        }),
+        found => {
+            let found = found.map_or(0, |(sequence, _)| sequence.0);
+            let reason = format!(
+                "the journal ends with commit {found} and must reach {}; restore a backup",
+                least.0
+            );
+            Err(Error::corrupt("state", reason))
+        }
+    }
 }
 
 fn read_number(row: &[u8], what: &str) -> Result<TenantNumber> {

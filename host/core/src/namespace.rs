@@ -14,12 +14,10 @@ use crate::cache::RecordCache;
 use crate::commit::Heritage;
 use crate::ephemeral::Ephemeral;
 use crate::index::IndexSet;
-use crate::journal::read_journal;
 use crate::merged::MergedCursor;
 use crate::meta::{HeadRow, Meta, StateRow};
 use crate::needs::{LeaseId, Needs};
 use crate::state_dir::{NamespaceId, StateDir};
-use crate::stored_key::split_journal_key;
 use crate::swap::{Lineage, SwapFeed};
 use crate::watch::CursorRow;
 use crate::{
@@ -72,7 +70,7 @@ impl Tenants {
 }
 
 impl Namespace {
-    /// Reads the facts of an opened backend and checks that head and journal agree.
+    /// Reads the facts of an opened backend and checks that they agree.
     pub(crate) fn load(
         backend: Arc<dyn Backend>,
         generation: u32,
@@ -81,7 +79,6 @@ impl Namespace {
         cache_bytes: u64,
     ) -> Result<(Namespace, TenantNumber)> {
         let meta = Meta::load(&*backend)?;
-        check_head(&*backend, &meta)?;
         check_cursors(&meta)?;
         let mut tenants = Tenants::default();
         for (name, number) in &meta.tenants {
@@ -336,36 +333,6 @@ fn check_cursors(meta: &Meta) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The last row of the journal is the head; a backend that lost or invented commits is refused.
-fn check_head(backend: &dyn Backend, meta: &Meta) -> Result<()> {
-    let mut last = None;
-    let range = KeyRange {
-        reverse: true,
-        ..KeyRange::default()
-    };
-    backend
-        .scan(Space::Journal, range)?
-        .next_batch(1, &mut |key, row| {
-            last = Some(split_journal_key(key).and_then(|sequence| {
-                let time = read_journal(row)?.time;
-                Ok((sequence, time))
-            }));
-        })?;
-    let head = meta.head.sequence;
-    match last.transpose()? {
-        None if head == meta.floor => Ok(()),
-        Some((sequence, time)) if sequence == head && time == meta.head.time => Ok(()),
-        found => {
-            let found = found.map_or(0, |(sequence, _)| sequence.0);
-            let reason = format!(
-                "the head is commit {} and the journal ends with {found}; restore a backup",
-                head.0
-            );
-            Err(Error::corrupt("state", reason))
-        }
-    }
 }
 
 /// A tenant by name, with its number in the current namespace.

@@ -142,7 +142,7 @@ impl Rows {
             self.rows.push(data_row(commit, change, records[commit]));
         }
         if plan.head.sequence != position.head.sequence {
-            self.head(&plan);
+            self.tenants(&plan);
         }
         plan
     }

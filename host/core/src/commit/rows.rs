@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::group::{Group, Plan};
 use crate::journal::{ChangeOp, CommitKind, JournalWriter, Origin, push_history_head};
-use crate::meta::{HEAD, TENANT_NEXT, push_head, push_number, tenant_key};
+use crate::meta::{TENANT_NEXT, push_number, tenant_key};
 use crate::namespace::Namespace;
 use crate::record::{own_life, read_life, stamp};
 use crate::stored_key::{journal_key, push_history_key};
@@ -220,10 +220,8 @@ impl Rows {
         });
     }
 
-    /// The meta rows of the whole group.
-    pub(super) fn head(&mut self, plan: &Plan) {
-        let value = self.meta(|arena| push_head(arena, &plan.head));
-        self.push_meta(Bytes::Name(HEAD), value);
+    /// The meta rows of the whole group: tenants that it is the first to write to.
+    pub(super) fn tenants(&mut self, plan: &Plan) {
         for (name, number) in &plan.tenants {
             let key = self.meta(|arena| arena.extend_from_slice(&tenant_key(name)));
             let value = self.meta(|arena| push_number(arena, *number));

@@ -10,7 +10,6 @@ use super::Swap;
 use crate::batch::check_stored;
 use crate::commit::OwnOp;
 use crate::journal::{ChangeOp, HistoryRow, push_history_head, read_history, read_journal};
-use crate::meta::{HEAD, push_head};
 use crate::record::read_stamps;
 use crate::row_batch::each_row;
 use crate::stored_key::{journal_key, push_history_key, split_journal_key};
@@ -197,7 +196,7 @@ impl Swap {
         Ok(())
     }
 
-    /// Brings the meta rows, but for the head, to what the source has.
+    /// Brings the meta rows to what the source has.
     pub(super) fn take_meta(&mut self, target: &dyn Backend) -> Result<()> {
         let source = self.source.namespace.clone();
         let mut cursor = source.backend.scan(Space::Meta, KeyRange::default())?;
@@ -205,9 +204,6 @@ impl Swap {
         each_row(
             |most, visit| cursor.next_batch(most, visit),
             |key, row| {
-                if key == HEAD {
-                    return Ok(());
-                }
                 if gone.remove(key).as_deref() != Some(row) {
                     self.bulk.put(target, Space::Meta, key, row)?;
                 }
@@ -221,12 +217,10 @@ impl Swap {
         Ok(())
     }
 
-    /// Makes the last commit that was taken over the target's head, durably.
+    /// Hands the target all rows that wait and makes everything in it durable.
     pub(super) fn finish(&mut self, target: &dyn Backend) -> Result<()> {
-        let mut head = Vec::new();
-        push_head(&mut head, &self.source.namespace.head_row());
-        self.bulk.put(target, Space::Meta, HEAD, &head)?;
-        self.flush(target, Durability::Sync)
+        self.flush(target, Durability::Relaxed)?;
+        target.flush()
     }
 
     /// Hands the target all rows that wait.
