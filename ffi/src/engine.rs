@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 use statekeep_plugin_api::Status;
 
 pub(crate) use statekeep_host::engine::{
-    Change, Class, DiffOptions, EntryPage, Expected, Expiry, HistoryOptions, IndexDefinition,
+    Change, Class, DiffOptions, EntryVisitor, Expected, Expiry, HistoryOptions, IndexDefinition,
     NamespaceId, Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, Start,
     TenantSnapshot, TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Watch,
     WatchOptions,

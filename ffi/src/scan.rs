@@ -12,7 +12,7 @@ use serde_json::json;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{EntryPage, ListOptions, Page, Scope, Value};
+use crate::engine::{EntryVisitor, ListOptions, Page, Scope, ValueKind};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::handle::{self, Kind};
@@ -29,6 +29,8 @@ pub const SCAN_OPTION_KEYS_ONLY: u32 = 1;
 const PAGE_KEYS_DEFAULT: u32 = 256;
 /// Most keys fetched at a time.
 const PAGE_KEYS_MAX: u32 = 10_000;
+/// A page's buffer above this size is not kept for the next page.
+const PAGE_BYTES_KEEP: usize = 1 << 20;
 
 /// An opaque scan.
 #[repr(C)]
@@ -167,16 +169,21 @@ impl Source {
         }
     }
 
-    fn entries(&self, scope: &Scope, options: &ListOptions) -> Result<EntryPage, Failure> {
+    fn entries(
+        &self,
+        scope: &Scope,
+        options: &ListOptions,
+        visit: &mut EntryVisitor<'_>,
+    ) -> Result<Option<String>, Failure> {
         match self {
-            Source::Live(manager) => Ok(manager.tenant().scan_page(scope, options)?),
-            Source::Past(view) => Ok(view.tenant().scan_page(scope, options)?),
-            Source::Own(work) => work.with(|transaction| transaction.scan_page(scope, options)),
+            Source::Live(manager) => Ok(manager.tenant().scan_page_with(scope, options, visit)?),
+            Source::Past(view) => Ok(view.tenant().scan_page_with(scope, options, visit)?),
+            Source::Own(work) => {
+                work.with(|transaction| transaction.scan_page_with(scope, options, visit))
+            }
         }
     }
 }
-
-type Row = (String, Option<Value>);
 
 /// What a `statekeep_scan` stands for.
 struct Walk {
@@ -187,9 +194,65 @@ struct Walk {
 
 struct Position {
     wish: Wish,
-    page: std::vec::IntoIter<Row>,
-    current: Option<Row>,
+    rows: Rows,
     is_last_page: bool,
+}
+
+/// The rows of a page behind each other, in buffers that the next page uses again.
+#[derive(Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+    /// The first that was not delivered.
+    next: usize,
+}
+
+struct Place {
+    start: usize,
+    key_len: usize,
+    /// Its kind and length; nothing in a scan of keys.
+    value: Option<(ValueKind, usize)>,
+}
+
+impl Rows {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.places.clear();
+        self.next = 0;
+        if self.bytes.capacity() > PAGE_BYTES_KEEP {
+            self.bytes = Vec::new();
+        }
+    }
+
+    fn push(&mut self, key: &str, value: Option<(ValueKind, &[u8])>) {
+        self.places.push(Place {
+            start: self.bytes.len(),
+            key_len: key.len(),
+            value: value.map(|(kind, value)| (kind, value.len())),
+        });
+        self.bytes.extend_from_slice(key.as_bytes());
+        self.bytes
+            .extend_from_slice(value.map_or(&[], |(_, value)| value));
+    }
+
+    /// The next key with its value.
+    fn take(&mut self) -> Option<(&[u8], Option<(ValueKind, &[u8])>)> {
+        let place = self.places.get(self.next)?;
+        let (key, rest) = self
+            .bytes
+            .get(place.start..)?
+            .split_at_checked(place.key_len)?;
+        let value = match place.value {
+            Some((kind, len)) => Some((kind, rest.get(..len)?)),
+            None => None,
+        };
+        self.next += 1;
+        Some((key, value))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next >= self.places.len()
+    }
 }
 
 impl Kind for Walk {
@@ -199,49 +262,40 @@ impl Kind for Walk {
 }
 
 impl Walk {
-    /// Moves to the next row; `false` at the end.
+    /// Makes sure that the next row is in memory; `false` at the end.
     fn step(&self, position: &mut Position) -> Result<bool, Failure> {
-        position.current = None;
         if position.wish.limit == 0 {
             return Ok(false);
         }
-        loop {
-            if let Some(row) = position.page.next() {
-                position.wish.limit -= 1;
-                position.current = Some(row);
-                return Ok(true);
-            }
+        while position.rows.is_empty() {
             if position.is_last_page {
                 return Ok(false);
             }
             self.fetch(position)?;
         }
+        position.wish.limit -= 1;
+        Ok(true)
     }
 
     fn fetch(&self, position: &mut Position) -> Result<(), Failure> {
         let Position {
             wish,
-            page,
+            rows,
             is_last_page,
-            ..
         } = position;
         let left = usize::try_from(wish.limit).unwrap_or(usize::MAX);
         wish.list.limit = wish.page_keys.min(left);
-        let (rows, next): (Vec<Row>, _) = if wish.keys_only {
-            let found = self.source.keys(&self.scope, &wish.list)?;
-            (
-                found.keys.into_iter().map(|key| (key, None)).collect(),
-                found.next,
-            )
+        rows.clear();
+        let read = if wish.keys_only {
+            self.source.keys(&self.scope, &wish.list).map(|found| {
+                found.keys.iter().for_each(|key| rows.push(key, None));
+                found.next
+            })
         } else {
-            let found = self.source.entries(&self.scope, &wish.list)?;
-            let rows = found.entries.into_iter();
-            (
-                rows.map(|(key, value)| (key, Some(value))).collect(),
-                found.next,
-            )
+            let visit = &mut |key: &str, kind, value: &[u8]| rows.push(key, Some((kind, value)));
+            self.source.entries(&self.scope, &wish.list, visit)
         };
-        *page = rows.into_iter();
+        let next = read.inspect_err(|_| rows.clear())?;
         *is_last_page = next.is_none();
         wish.list.after = next;
         Ok(())
@@ -261,8 +315,7 @@ pub(crate) unsafe fn open(
     let position = Position {
         // SAFETY: the caller's promise.
         wish: unsafe { wish(options) }?,
-        page: Vec::new().into_iter(),
-        current: None,
+        rows: Rows::default(),
         is_last_page: false,
     };
     let scan = handle::insert(Walk {
@@ -322,7 +375,7 @@ pub unsafe extern "C" fn statekeep_scan_next(
             if !walk.step(&mut position)? {
                 return Err(Failure::absent());
             }
-            let Some((key, value)) = &position.current else {
+            let Some((key, value)) = position.rows.take() else {
                 return Err(Failure::internal("a scan lost its row"));
             };
             // SAFETY: the header's contract for outputs; key and value stay in the scan until its next
@@ -330,10 +383,10 @@ pub unsafe extern "C" fn statekeep_scan_next(
             unsafe {
                 put(out_key, key.as_ptr().cast());
                 put(out_key_len, key.len());
-                if let Some(value) = value {
-                    put(out_kind, kind_number(value.kind()));
-                    put(out_value, value.as_bytes().as_ptr());
-                    put(out_value_len, value.as_bytes().len());
+                if let Some((kind, value)) = value {
+                    put(out_kind, kind_number(kind));
+                    put(out_value, value.as_ptr());
+                    put(out_value_len, value.len());
                 }
             }
             Ok(())

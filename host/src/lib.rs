@@ -72,14 +72,14 @@ pub use statekeep_backup::{
 };
 pub use statekeep_core::{
     Batch, BlockingTenant, CacheFacts, Change, ChangeOp, Class, CommitKind, CursorInfo, DiffChange,
-    DiffEntry, DiffOptions, DiffPage, Durability, EntryPage, Error, ErrorKind, Expected, Expiry,
-    Explain, ExplainOrder, HistoryLimits, HistoryOptions, HistoryPage, IndexBuild, IndexDefinition,
-    IndexInfo, IndexState, Keep, Key, Limits, ListOptions, NamespaceId, NamespaceStatus, Number,
-    Page, Query, QueryFacts, QueryPage, QueryRow, Record, Result, Rule, Savepoint, Scope,
-    ScopeKind, ScopeListOptions, ScopePage, Sequence, SetOptions, Start, StateInfo, StateManager,
-    SwapReport, SweepReport, Tenant, TenantSnapshot, TransactOptions, Transaction,
-    TransactionOptions, TrimOptions, TrimReport, UnixMs, UpkeepStatus, Value, ValueKind, Version,
-    Watch, WatchOptions,
+    DiffEntry, DiffOptions, DiffPage, Durability, EntryPage, EntryVisitor, Error, ErrorKind,
+    Expected, Expiry, Explain, ExplainOrder, HistoryLimits, HistoryOptions, HistoryPage,
+    IndexBuild, IndexDefinition, IndexInfo, IndexState, Keep, Key, Limits, ListOptions,
+    NamespaceId, NamespaceStatus, Number, Page, Query, QueryFacts, QueryPage, QueryRow, Record,
+    Result, Rule, Savepoint, Scope, ScopeKind, ScopeListOptions, ScopePage, Sequence, SetOptions,
+    Start, StateInfo, StateManager, SwapReport, SweepReport, Tenant, TenantSnapshot,
+    TransactOptions, Transaction, TransactionOptions, TrimOptions, TrimReport, UnixMs,
+    UpkeepStatus, Value, ValueKind, Version, Watch, WatchOptions,
 };
 
 /// Finding, checking and listing plugins.

@@ -9,8 +9,8 @@ use crate::list::{Lister, Rows};
 use crate::namespace::TenantSlot;
 use crate::read::Reader;
 use crate::{
-    Batch, EntryPage, Error, Key, ListOptions, Page, Record, Result, Scope, ScopeListOptions,
-    ScopePage, Sequence, SetOptions, StateManager, Value, ValueKind,
+    Batch, EntryPage, EntryVisitor, Error, Key, ListOptions, Page, Record, Result, Scope,
+    ScopeListOptions, ScopePage, Sequence, SetOptions, StateManager, Value, ValueKind,
 };
 
 /// A tenant whose calls block until they are done. It can only reach keys of its tenant.
@@ -131,6 +131,19 @@ impl BlockingTenant {
     /// A page of the keys and values of a scope, in order.
     pub fn scan_page(&self, scope: &Scope, options: &ListOptions) -> Result<EntryPage> {
         self.with_lister(|lister| lister.entries(&**self.manager.plugins(), scope, options))
+    }
+
+    /// As `scan_page`, without a copy: lends each entry to `visit`, in order, and answers where the
+    /// next page continues. `visit` is called while the backend is being read and must be quick; what
+    /// it was lent before an error counts for nothing.
+    pub fn scan_page_with(
+        &self,
+        scope: &Scope,
+        options: &ListOptions,
+        visit: &mut EntryVisitor<'_>,
+    ) -> Result<Option<String>> {
+        let plugins = &**self.manager.plugins();
+        self.with_lister(|lister| lister.entries_with(plugins, scope, options, visit))
     }
 
     /// A page of the scopes that hold at least one key.

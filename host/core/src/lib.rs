@@ -68,7 +68,7 @@ pub use index::{
 };
 pub use journal::{ChangeOp, CommitKind, ORIGIN_BYTES_MAX};
 pub use json::{ChangeFacts, RecordFacts, base64};
-pub use list::{EntryPage, ListOptions, Page, ScopeListOptions, ScopePage};
+pub use list::{EntryPage, EntryVisitor, ListOptions, Page, ScopeListOptions, ScopePage};
 pub use manager::{StateInfo, StateManager};
 pub use names::*;
 pub use options::*;

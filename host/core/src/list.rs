@@ -9,12 +9,12 @@ use wildmatch::WildMatch;
 
 use crate::namespace::Namespace;
 use crate::read::in_key;
-use crate::record::{is_over, read_value};
+use crate::record::{check_record, is_over, with_value};
 use crate::stored_key::{prefix_end, scope_prefix, split_parts};
 use crate::transaction::OwnRows;
 use crate::{
     Cursor, Error, Key, KeyRange, Limits, Plugins, Result, Scope, ScopeKind, Snapshot,
-    TenantNumber, UnixMs, Value,
+    TenantNumber, UnixMs, Value, ValueKind,
 };
 
 /// Which keys of a scope a page holds.
@@ -47,6 +47,9 @@ pub struct EntryPage {
     /// Where the next page continues; `None` when this is the last one.
     pub next: Option<String>,
 }
+
+/// Takes the key and the value of an entry; both are lent for the call.
+pub type EntryVisitor<'a> = dyn FnMut(&str, ValueKind, &[u8]) + 'a;
 
 /// Which scopes a page holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,16 +129,32 @@ impl Lister<'_> {
         options: &ListOptions,
     ) -> Result<EntryPage> {
         let mut entries = Vec::new();
-        let next = self.visit(scope, options, &mut |key, record| {
-            let value = read_value(record, plugins).map_err(|error| match Key::new(key) {
-                Ok(key) => in_key(scope, &key, error),
-                Err(_) => error,
-            })?;
-            let bytes = key.len() + value.as_bytes().len();
-            entries.push((key.to_owned(), value));
-            Ok(bytes)
+        let next = self.entries_with(plugins, scope, options, &mut |key, kind, value| {
+            entries.push((key.to_owned(), Value::stored(kind, value.to_vec())));
         })?;
         Ok(EntryPage { entries, next })
+    }
+
+    /// Lends the entries of a page to `visit`, and answers where the next page continues.
+    pub(crate) fn entries_with(
+        &self,
+        plugins: &dyn Plugins,
+        scope: &Scope,
+        options: &ListOptions,
+        visit: &mut EntryVisitor<'_>,
+    ) -> Result<Option<String>> {
+        self.visit(scope, options, &mut |key, record| {
+            let lent = check_record(record).and_then(|()| {
+                with_value(record, plugins, |kind, value| {
+                    visit(key, kind, value);
+                    key.len() + value.len()
+                })
+            });
+            lent.map_err(|error| match Key::new(key) {
+                Ok(key) => in_key(scope, &key, error),
+                Err(_) => error,
+            })
+        })
     }
 
     /// Visits the rows of a page, whose visitor answers the bytes it keeps, and answers where the

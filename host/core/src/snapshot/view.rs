@@ -8,8 +8,8 @@ use crate::read::in_key;
 use crate::record::read_value;
 use crate::stored_key::data_key;
 use crate::{
-    BlockingTenant, EntryPage, Key, Limits, ListOptions, Page, Plugins, Record, Result, Scope,
-    ScopeListOptions, ScopePage, Sequence, Tenant, TenantNumber, UnixMs, Value,
+    BlockingTenant, EntryPage, EntryVisitor, Key, Limits, ListOptions, Page, Plugins, Record,
+    Result, Scope, ScopeListOptions, ScopePage, Sequence, Tenant, TenantNumber, UnixMs, Value,
 };
 
 /// A tenant at one commit; clones share its snapshot. Reading may block.
@@ -113,6 +113,19 @@ impl TenantSnapshot {
     /// A page of the keys and values that a scope had, in order.
     pub fn scan_page(&self, scope: &Scope, options: &ListOptions) -> Result<EntryPage> {
         self.lister().entries(&*self.plugins, scope, options)
+    }
+
+    /// As `scan_page`, without a copy: lends each entry to `visit`, in order, and answers where the
+    /// next page continues. `visit` is called while the backend is being read and must be quick; what
+    /// it was lent before an error counts for nothing.
+    pub fn scan_page_with(
+        &self,
+        scope: &Scope,
+        options: &ListOptions,
+        visit: &mut EntryVisitor<'_>,
+    ) -> Result<Option<String>> {
+        self.lister()
+            .entries_with(&*self.plugins, scope, options, visit)
     }
 
     /// A page of the scopes that held at least one key.

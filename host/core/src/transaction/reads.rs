@@ -17,8 +17,8 @@ use crate::record::{own_life, read_life, read_stamps, read_value};
 use crate::row_batch::each_row;
 use crate::stored_key::{data_key, split_key};
 use crate::{
-    Class, Cursor, EntryPage, Error, Key, KeyRange, ListOptions, Page, Record, Result, Scope,
-    Selection, Sequence, Snapshot, TenantNumber, Value,
+    Class, Cursor, EntryPage, EntryVisitor, Error, Key, KeyRange, ListOptions, Page, Record,
+    Result, Scope, Selection, Sequence, Snapshot, TenantNumber, Value,
 };
 
 /// First key that belongs, and first key that does not.
@@ -107,6 +107,19 @@ impl Transaction {
     pub fn scan_page(&mut self, scope: &Scope, options: &ListOptions) -> Result<EntryPage> {
         let plugins = self.tenant.manager.plugins().clone();
         self.read_range(|lister| lister.entries(&*plugins, scope, options))
+    }
+
+    /// As `scan_page`, without a copy: lends each entry to `visit`, in order, and answers where the
+    /// next page continues. `visit` is called while the backend is being read and must be quick; what
+    /// it was lent before an error counts for nothing.
+    pub fn scan_page_with(
+        &mut self,
+        scope: &Scope,
+        options: &ListOptions,
+        visit: &mut EntryVisitor<'_>,
+    ) -> Result<Option<String>> {
+        let plugins = self.tenant.manager.plugins().clone();
+        self.read_range(|lister| lister.entries_with(&*plugins, scope, options, visit))
     }
 
     fn read<T>(
