@@ -16,6 +16,7 @@ use crate::index::IndexWorker;
 use crate::meta::{Meta, STATE_FORMAT, meta_ops};
 use crate::namespace::{Namespace, TenantSlot};
 use crate::rules::Rules;
+use crate::snapshot::DiffAhead;
 use crate::state_dir::{CreateOptions, StateDir, StateId};
 use crate::tenant::Tenant;
 use crate::upkeep::Upkeep;
@@ -39,6 +40,7 @@ pub struct StateManager {
     pub(crate) upkeep: Arc<Upkeep>,
     plugins: Arc<dyn Plugins>,
     vfs: Arc<dyn Vfs>,
+    pub(crate) diff_ahead: DiffAhead,
 }
 
 /// What there is to know about an open state.
@@ -155,6 +157,7 @@ impl StateManager {
             upkeep,
             plugins,
             vfs: options.vfs,
+            diff_ahead: DiffAhead::default(),
         });
         manager.index_worker.start(&manager.committer)?;
         manager.upkeep.start()?;

@@ -28,6 +28,8 @@ pub(super) struct Orders {
     pub(super) panic_once: bool,
     pub(super) commits: Vec<(usize, Durability)>,
     pub(super) flushes: usize,
+    /// How often the journal was read from some commit to its end.
+    pub(super) journal_passes: usize,
     /// Commits that wait at the gate.
     pub(super) waiting: usize,
     pub(super) ops_max: Option<u64>,
@@ -181,6 +183,9 @@ impl Backend for Gated {
     }
 
     fn scan(&self, space: Space, range: KeyRange<'_>) -> Result<Box<dyn Cursor + '_>> {
+        if space == Space::Journal && range.hi.is_none() && !range.reverse {
+            self.gate.orders.lock().journal_passes += 1;
+        }
         self.inner.scan(space, range)
     }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+use super::gate::GatePlugins;
 use super::*;
 use crate::{
     ChangeOp, CommitKind, DiffChange, DiffOptions, ErrorKind, Expiry, HistoryOptions, ListOptions,
@@ -143,6 +144,44 @@ fn a_keys_versions_say_who_made_them_and_where_it_was_deleted() {
         }
     }
     assert_eq!(paged, all);
+}
+
+/// A diff of many pages read the whole journal for each of them.
+#[test]
+fn the_pages_of_a_diff_share_one_reading_of_the_journal() {
+    let disk = SimDisk::new();
+    let (gate, plugins) = GatePlugins::over(disk.vfs());
+    let manager = StateManager::open(options(disk.vfs()), plugins).unwrap();
+    let tenant = manager.default_tenant().blocking();
+    let before = Sequence(tenant.put("tool:t", "00", "old"));
+    let names: Vec<_> = (0..20).map(|n| format!("{n:02}")).collect();
+    let put = |name: &String| Sequence(tenant.put("tool:t", name, "new"));
+    let after = names.iter().map(put).last().unwrap();
+    let mut options = DiffOptions {
+        limit: 3,
+        ..DiffOptions::default()
+    };
+    let passes = || gate.orders.lock().journal_passes;
+    let (begun, mut told) = (passes(), Vec::new());
+    loop {
+        let page = tenant.diff(before, after, &options).unwrap();
+        told.extend(page.entries.iter().map(|e| e.key.as_str().to_owned()));
+        options.after = page.next;
+        if options.after.is_none() {
+            break;
+        }
+        // Neither what is written meanwhile nor another diff changes the answer.
+        tenant.put("tool:t", "99", "later");
+        if told.len() == 6 {
+            let other = tenant
+                .diff(before, Sequence(after.0 - 1), &options)
+                .unwrap();
+            assert_eq!(other.entries.len(), 3);
+        }
+    }
+    assert_eq!(told, names);
+    // One for the first page, one for the other diff, and one since that one took its place.
+    assert_eq!(passes() - begun, 3);
 }
 
 /// Random commits, each key's value at each commit by a map, and the map compared with every way

@@ -1,9 +1,12 @@
 //! What differs between two commits, key by key, in pages of bounded memory.
 //!
 //! Candidates are the keys that the journal names between the two commits, and those whose time came
-//! between them; each is then compared as it was at both.
+//! between them; each is then compared as it was at both. What a page does not use of the candidates is
+//! kept for the page after it, so that the journal is read once for many pages.
 
 use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
 
 use super::Snapshot;
 use crate::index::{expiry_range, split_expiry_key};
@@ -64,19 +67,46 @@ pub struct DiffPage {
     pub next: Option<(Scope, Key)>,
 }
 
+/// Most bytes of candidates that are kept in memory, with what keeping them takes.
+const CANDIDATE_BYTES_MAX: usize = 4 << 20;
+/// What a candidate takes beside its key.
+const KEY_OVERHEAD_BYTES: usize = 48;
+
 /// The least candidates after a key, in bounded memory.
 struct Candidates {
+    of: Question,
     lo: Vec<u8>,
-    hi: Option<Vec<u8>>,
     keys: BTreeSet<Vec<u8>>,
-    most: usize,
+    bytes: usize,
     /// Greater ones were dropped.
     dropped: bool,
 }
 
+/// What candidates were found for.
+#[derive(PartialEq, Eq)]
+struct Question {
+    /// Of the namespace, whose commits are meant.
+    generation: u32,
+    before: Sequence,
+    after: Sequence,
+    hi: Option<Vec<u8>>,
+}
+
+/// Candidates of the last diff whose end was not asked for yet; dropped with it.
+#[derive(Default)]
+pub(crate) struct DiffAhead(Mutex<Option<Candidates>>);
+
+impl DiffAhead {
+    /// What was found for a question from a key on, if it is what the last page left.
+    fn take(&self, of: &Question, lo: &[u8]) -> Option<Candidates> {
+        let kept = self.0.lock().take()?;
+        (kept.of == *of && kept.lo == lo).then_some(kept)
+    }
+}
+
 impl Candidates {
     fn wants(&self, key: &[u8]) -> bool {
-        let outside = key < self.lo.as_slice() || self.hi.as_deref().is_some_and(|hi| key >= hi);
+        let outside = key < self.lo.as_slice() || self.of.hi.as_deref().is_some_and(|hi| key >= hi);
         !outside && !self.keys.contains(key)
     }
 
@@ -84,11 +114,24 @@ impl Candidates {
         if !self.wants(key) {
             return;
         }
+        self.bytes += key.len() + KEY_OVERHEAD_BYTES;
         self.keys.insert(key.to_vec());
-        if self.keys.len() > self.most {
-            self.keys.pop_last();
+        while self.bytes > CANDIDATE_BYTES_MAX
+            && self.keys.len() > 1
+            && let Some(last) = self.keys.pop_last()
+        {
+            self.bytes -= last.len() + KEY_OVERHEAD_BYTES;
             self.dropped = true;
         }
+    }
+
+    /// Only those after a key, which the next page begins with.
+    fn after(mut self, lo: Vec<u8>) -> Candidates {
+        self.keys = self.keys.split_off(&lo);
+        let bytes = |key: &Vec<u8>| key.len() + KEY_OVERHEAD_BYTES;
+        self.bytes = self.keys.iter().map(bytes).sum();
+        self.lo = lo;
+        self
     }
 }
 
@@ -118,21 +161,27 @@ impl BlockingTenant {
             return Ok(page);
         };
         let (mut lo, hi) = range(number, options)?;
+        let ahead = &self.manager.diff_ahead;
         let mut bytes = 0u64;
         loop {
-            let mut candidates = Candidates {
-                lo,
+            let of = Question {
+                generation: second.snapshot().namespace.generation,
+                before,
+                after,
                 hi: hi.clone(),
-                keys: BTreeSet::new(),
-                most: limit,
-                dropped: false,
             };
-            find(first.snapshot(), second.snapshot(), &mut candidates)?;
+            let mut candidates = match ahead.take(&of, &lo) {
+                Some(kept) => kept,
+                None => find(first.snapshot(), second.snapshot(), of, lo)?,
+            };
             for name in &candidates.keys {
                 let (_, scope, key) = split_key(name)?;
-                if page.entries.len() == limit || bytes >= limits.page_bytes_max {
-                    let last = page.entries.last();
-                    page.next = last.map(|entry| (entry.scope.clone(), entry.key.clone()));
+                if let Some(last) = page.entries.last()
+                    && (page.entries.len() == limit || bytes >= limits.page_bytes_max)
+                {
+                    let next = after_key(number, &last.scope, &last.key);
+                    page.next = Some((last.scope.clone(), last.key.clone()));
+                    *ahead.0.lock() = Some(candidates.after(next));
                     return Ok(page);
                 }
                 let before = first.get_record(&scope, &key)?;
@@ -181,14 +230,27 @@ fn range(number: TenantNumber, options: &DiffOptions) -> Result<(Vec<u8>, Option
     }
     let hi = prefix_end(&lo);
     if let Some((scope, key)) = &options.after {
-        let after = crate::data_key(number, scope, key);
-        lo = lo.max([&after[..], b"\0"].concat());
+        lo = lo.max(after_key(number, scope, key));
     }
     Ok((lo, hi))
 }
 
-/// Finds the keys that may differ between two snapshots.
-fn find(first: &Snapshot, second: &Snapshot, candidates: &mut Candidates) -> Result<()> {
+/// The least stored key after that of a name.
+fn after_key(number: TenantNumber, scope: &Scope, key: &Key) -> Vec<u8> {
+    let mut after = crate::data_key(number, scope, key);
+    after.push(0);
+    after
+}
+
+/// Finds the keys that may differ between two snapshots, from one on.
+fn find(first: &Snapshot, second: &Snapshot, of: Question, lo: Vec<u8>) -> Result<Candidates> {
+    let mut candidates = Candidates {
+        of,
+        lo,
+        keys: BTreeSet::new(),
+        bytes: 0,
+        dropped: false,
+    };
     let backend = &*second.namespace.backend;
     if let (Some(from), Some(to)) = (first.expired_at, second.expired_at) {
         let (lo, hi) = expiry_range(from, to);
@@ -229,5 +291,6 @@ fn find(first: &Snapshot, second: &Snapshot, candidates: &mut Candidates) -> Res
             }
             Ok(())
         },
-    )
+    )?;
+    Ok(candidates)
 }

@@ -13,6 +13,7 @@ mod view;
 use std::sync::Arc;
 
 pub(crate) use at::{last_until, row_in};
+pub(crate) use diff::DiffAhead;
 pub use diff::{DiffChange, DiffEntry, DiffOptions, DiffPage};
 pub use history::{HistoryOptions, HistoryPage, Version};
 pub use scan::SnapshotScan;
