@@ -1,8 +1,7 @@
 //! The cache of hot records: the bytes of a stored record by its stored data key, bounded by bytes.
 //!
 //! It answers only what the backend would answer. A hit takes no lock and writes nothing that other
-//! hits write, but for its record's reference count; a miss, a fill and a commit take the lock of one
-//! shard for a moment.
+//! hits write; a miss, a fill and a commit take the lock of one shard for a moment.
 //! The reader asks [`RecordCache::get`], then the backend, then offers what it read with the ticket
 //! of the miss. The committer calls [`RecordCache::begin_commit`] before the backend can show
 //! anything of the commit, and [`RecordCache::end_commit`] once the backend has answered.
@@ -25,8 +24,8 @@ use queues::Queues;
 const SHARDS_MAX: u64 = 64;
 const SHARD_BYTES_MIN: u64 = 1 << 20;
 
-/// Stripes of a shard: as many as a word has bits.
-const STRIPES: usize = u64::BITS as usize;
+/// Stripes of a shard.
+const STRIPES: usize = 64;
 
 /// A record above this part of its shard is not cached: it would displace too many.
 const ENTRY_SHARE_MAX: u64 = 8;
@@ -39,9 +38,9 @@ pub(crate) struct RecordCache(Option<Arc<Cache>>);
 
 /// The answer of [`RecordCache::get`].
 #[derive(Debug)]
-pub(crate) enum Lookup {
-    /// The record.
-    Hit(CachedRecord),
+pub(crate) enum Lookup<T> {
+    /// What the record was lent for.
+    Hit(T),
     /// Not here: read the backend, then offer what it answers with [`RecordCache::fill`].
     Miss(FillTicket),
     /// There is no cache: read the backend.
@@ -51,7 +50,8 @@ pub(crate) enum Lookup {
 /// A record's bytes, shared with the cache and kept for as long as this is held.
 ///
 /// Key and record lie in one allocation, so that the record comes with the line that the key was
-/// compared in, and only one block is counted and freed.
+/// compared in, and only one block is counted and freed. Reads do without it: [`RecordCache::get`]
+/// lends.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedRecord(Entry);
 
@@ -76,8 +76,7 @@ pub(crate) struct CommitTicket {
     cache: Option<Arc<Cache>>,
     /// The version that the touched stripes have for as long as nothing else touches them.
     version: u64,
-    /// A word a shard, a bit a stripe.
-    touched: Box<[u64]>,
+    touched: Vec<Spot>,
 }
 
 /// What a cache did and holds.
@@ -142,16 +141,17 @@ impl RecordCache {
         RecordCache((bytes_max > 0).then(|| Arc::new(Cache::new(bytes_max))))
     }
 
-    /// Looks a record up. What a miss leads to must be read from the backend's latest state, and
-    /// after this call: a read of an older snapshot must not be offered.
-    pub(crate) fn get(&self, data_key: &[u8]) -> Lookup {
+    /// Looks a record up and lends it. What is evicted meanwhile is freed only after `lend` returns.
+    /// What a miss leads to must be read from the backend's latest state, and after this call: a read
+    /// of an older snapshot must not be offered.
+    pub(crate) fn get<T>(&self, data_key: &[u8], lend: impl FnOnce(&[u8]) -> T) -> Lookup<T> {
         let Some(cache) = &self.0 else {
             return Lookup::Off;
         };
         if let Some((entry, mark)) = Pinned::new(&cache.entries).get(data_key) {
             mark.set_used();
             cache.hits.add_one();
-            return Lookup::Hit(CachedRecord(entry.clone()));
+            return Lookup::Hit(lend(entry.record()));
         }
         let spot = cache.spot(cache.hash(data_key));
         let mut shard = cache.shards[spot.shard].lock();
@@ -194,24 +194,24 @@ impl RecordCache {
             return CommitTicket {
                 cache: None,
                 version: 0,
-                touched: Box::default(),
+                touched: Vec::new(),
             };
         };
         let mut ticket = CommitTicket {
             cache: Some(Arc::clone(cache)),
             version: cache.next_version(),
-            touched: vec![0; cache.shards.len()].into(),
+            touched: Vec::new(),
         };
         let entries = Pinned::new(&cache.entries);
         for key in keys {
             let spot = cache.spot(cache.hash(key));
             let mut shard = cache.shards[spot.shard].lock();
-            let bit = 1 << spot.stripe;
-            if ticket.touched[spot.shard] & bit == 0 {
-                ticket.touched[spot.shard] |= bit;
-                let stripe = &mut shard.stripes[spot.stripe];
+            let stripe = &mut shard.stripes[spot.stripe];
+            // Once for all keys of the commit there, unless another commit came between.
+            if stripe.version != ticket.version {
                 stripe.version = ticket.version;
                 stripe.commits_in_flight += 1;
+                ticket.touched.push(spot);
             }
             shard.queues.remove(&entries, key);
         }
@@ -266,17 +266,10 @@ impl Drop for CommitTicket {
             return;
         };
         let version = cache.next_version();
-        for (shard, touched) in cache.shards.iter().zip(&self.touched) {
-            if *touched == 0 {
-                continue;
-            }
-            let mut shard = shard.lock();
-            for (number, stripe) in shard.stripes.iter_mut().enumerate() {
-                if touched & (1 << number) != 0 {
-                    stripe.version = version;
-                    stripe.commits_in_flight -= 1;
-                }
-            }
+        for spot in &self.touched {
+            let stripe = &mut cache.shards[spot.shard].lock().stripes[spot.stripe];
+            stripe.version = version;
+            stripe.commits_in_flight -= 1;
         }
     }
 }

@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::*;
 
 fn put(cache: &RecordCache, key: &[u8], record: &[u8]) {
-    if let Lookup::Miss(ticket) = cache.get(key) {
+    if let Lookup::Miss(ticket) = cache.get(key, |_| ()) {
         cache.fill(ticket, key, record);
     }
 }
 
 fn holds(cache: &RecordCache, key: &[u8]) -> bool {
-    matches!(cache.get(key), Lookup::Hit(_))
+    matches!(cache.get(key, |_| ()), Lookup::Hit(_))
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn the_bound_holds_and_the_books_agree() {
             let key = (number * 7_919 % 20_000).to_le_bytes();
             put(&cache, &key, &vec![1; (number * 31 % 900) as usize]);
             if number % 3 == 0 {
-                cache.get(&(number * 3 % 20_000).to_le_bytes());
+                cache.get(&(number * 3 % 20_000).to_le_bytes(), |_| ());
             }
             if number % 11 == 0 {
                 drop(cache.begin_commit([&key[..]].into_iter()));
@@ -114,7 +114,7 @@ fn a_ticket_serves_its_key_only() {
     let cache = RecordCache::new(1 << 20);
     // As many keys as make it certain that two have different stripes.
     for number in 0..200_u8 {
-        let Lookup::Miss(ticket) = cache.get(b"asked") else {
+        let Lookup::Miss(ticket) = cache.get(b"asked", |_| ()) else {
             panic!("nothing was filled");
         };
         let same = cache.0.as_ref().map(|c| c.spot(c.hash(&[number]))) == Some(ticket.spot);
@@ -143,10 +143,10 @@ fn a_commit_that_panics_leaves_its_keys_open() {
 #[test]
 fn off_is_off() {
     let cache = RecordCache::new(0);
-    assert!(matches!(cache.get(b"key"), Lookup::Off));
+    assert!(matches!(cache.get(b"key", |_| ()), Lookup::Off));
     let ticket = cache.begin_commit([&b"key"[..]].into_iter());
     cache.end_commit(ticket, [(&b"key"[..], Some(&b"1"[..]))].into_iter());
-    assert!(matches!(cache.get(b"key"), Lookup::Off));
+    assert!(matches!(cache.get(b"key", |_| ()), Lookup::Off));
     assert_eq!(cache.facts(), CacheFacts::default());
 }
 

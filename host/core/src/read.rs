@@ -117,13 +117,17 @@ impl Reader<'_> {
         read: impl FnOnce(&[u8]) -> Result<T>,
         named: impl Fn(Error) -> Error,
     ) -> Result<Option<T>> {
-        let shown = |record: &[u8]| match is_over(record, || self.namespace.now(self.clock)) {
-            true => Ok(None),
-            false => read(record).map(Some).map_err(&named),
+        // Called once: for a hit, or else for what the backend has.
+        let mut read = Some(read);
+        let mut shown = |record: &[u8]| match read.take() {
+            Some(read) if !is_over(record, || self.namespace.now(self.clock)) => {
+                read(record).map(Some).map_err(&named)
+            }
+            _ => Ok(None),
         };
-        let looked_up = match self.namespace.cache.get(name) {
+        let looked_up = match self.namespace.cache.get(name, &mut shown) {
             // It was checked when it came into the cache.
-            Lookup::Hit(record) => return shown(&record),
+            Lookup::Hit(found) => return found,
             looked_up => looked_up,
         };
         if !self.namespace.stored(name, record)? {

@@ -54,8 +54,9 @@ pub(crate) fn push_text_key(
     scope: &str,
     key: &str,
 ) -> Result<()> {
-    let plain = scope
-        .split_once(':')
+    let colon = scope.bytes().position(|byte| byte == b':');
+    let plain = colon
+        .and_then(|at| Some((scope.get(..at)?, scope.get(at + 1..)?)))
         .and_then(|(word, id)| Some((ScopeKind::from_name(word)?, id)))
         .filter(|(kind, _)| !matches!(kind, ScopeKind::Global | ScopeKind::Step));
     match plain {

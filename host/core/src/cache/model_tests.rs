@@ -96,7 +96,7 @@ impl Model {
 
     fn get(&mut self, key: u8) {
         let in_flight = self.commits.iter().any(|c| c.writes.contains_key(&key));
-        match self.cache.get(&[key]) {
+        match self.cache.get(&[key], <[u8]>::to_vec) {
             Lookup::Hit(record) => {
                 assert!(!in_flight, "key {key} is being committed");
                 assert_eq!(Some(&*record), self.backend.get(&key).map(Vec::as_slice));

@@ -23,8 +23,9 @@ fn hot_key(number: usize) -> Vec<u8> {
 
 impl Shared {
     fn read(&self, key: &[u8], pause: u64) -> u64 {
-        match self.cache.get(key) {
-            Lookup::Hit(record) => u64::from_le_bytes((*record).try_into().unwrap()),
+        let number = |record: &[u8]| u64::from_le_bytes(record.try_into().unwrap());
+        match self.cache.get(key, number) {
+            Lookup::Hit(number) => number,
             Lookup::Miss(ticket) => {
                 let number = self.backend.lock().get(key).copied().unwrap_or(0);
                 for _ in 0..pause {
