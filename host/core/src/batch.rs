@@ -10,7 +10,7 @@ use crate::record::{PACKED_HEAD_BYTES, encode_value, encode_value_with};
 use crate::rules::Rules;
 use crate::stored_key::data_key;
 use crate::{
-    Class, Clock, Durability, Error, Key, Limits, Plugins, RecordCodec, Result, Scope,
+    Class, Clock, Codec, Durability, Error, Key, Limits, Plugins, RecordCodec, Result, Scope,
     TenantNumber, UnixMs, Value,
 };
 
@@ -243,18 +243,13 @@ impl Encoder<'_> {
 
     /// A record of class `archive`: packed when that makes it smaller.
     fn packed(&self, value: &Value, expires: Option<UnixMs>) -> Result<Vec<u8>> {
-        let raw = value.as_bytes();
         let codec = self.plugins.codec(self.archive_codec)?;
-        let mut packed = Vec::new();
-        codec.compress(None, raw, &mut packed)?;
-        let header = RecordCodec {
-            name: codec.name().to_owned(),
-            raw_len: raw.len() as u64,
-        };
-        if packed.len() + header.name.len() + PACKED_HEAD_BYTES >= raw.len() {
-            return encode_value_with(value, Class::Archive, expires, None);
+        match pack(&*codec, value.as_bytes())? {
+            Some((header, packed)) => {
+                encode_value_with(value, Class::Archive, expires, Some((header, &packed)))
+            }
+            None => encode_value_with(value, Class::Archive, expires, None),
         }
-        encode_value_with(value, Class::Archive, expires, Some((header, &packed)))
     }
 
     /// Encoded changes as one commit.
@@ -275,6 +270,19 @@ impl Encoder<'_> {
             reads: None,
         }
     }
+}
+
+/// A payload of class `archive` as its codec packs it; `None` when that would not make the record
+/// smaller.
+pub(crate) fn pack(codec: &dyn Codec, raw: &[u8]) -> Result<Option<(RecordCodec, Vec<u8>)>> {
+    let mut packed = Vec::new();
+    codec.compress(None, raw, &mut packed)?;
+    let header = RecordCodec {
+        name: codec.name().to_owned(),
+        raw_len: raw.len() as u64,
+    };
+    let smaller = packed.len() + header.name.len() + PACKED_HEAD_BYTES < raw.len();
+    Ok(smaller.then_some((header, packed)))
 }
 
 /// A time so many milliseconds later.

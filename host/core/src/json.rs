@@ -66,6 +66,40 @@ pub fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of standard base64 with padding (RFC 4648, no line breaks); `None` for any other text.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    let padding = text.len() - digits.len();
+    if !text.len().is_multiple_of(4) || padding > 2 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for group in digits.as_bytes().chunks(4) {
+        let mut bits = 0u32;
+        for digit in group {
+            let value = match digit {
+                b'A'..=b'Z' => digit - b'A',
+                b'a'..=b'z' => digit - b'a' + 26,
+                b'0'..=b'9' => digit - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits = bits << 6 | u32::from(value);
+        }
+        let missing = 4 - group.len();
+        bits <<= 6 * missing;
+        let [_, three @ ..] = bits.to_be_bytes();
+        let (whole, rest) = three.split_at(3 - missing.min(2));
+        // Bits that belong to no byte are zero, so that every value has one text.
+        if missing > 2 || rest.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        bytes.extend_from_slice(whole);
+    }
+    Some(bytes)
+}
+
 /// Writes `value` or `base64`.
 fn value_field<S: SerializeStruct>(fields: &mut S, value: &Value) -> Result<(), S::Error> {
     match value.kind() {
@@ -365,6 +399,14 @@ mod tests {
     fn base64_is_padded() {
         for (raw, packed) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
             assert_eq!(base64(raw.as_bytes()), packed);
+            assert_eq!(from_base64(packed).as_deref(), Some(raw.as_bytes()));
+        }
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(from_base64(&base64(&all)), Some(all));
+        for bad in [
+            "Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zg==Zg==", "Zm 9", "=", "====",
+        ] {
+            assert_eq!(from_base64(bad), None, "{bad}");
         }
     }
 }

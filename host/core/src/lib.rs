@@ -67,7 +67,7 @@ pub use index::{
     INDEX_NAME_BYTES_MAX, INDEXES_MAX, IndexBuild, IndexDefinition, IndexInfo, IndexState,
 };
 pub use journal::{ChangeOp, CommitKind, ORIGIN_BYTES_MAX};
-pub use json::{ChangeFacts, RecordFacts, base64};
+pub use json::{ChangeFacts, RecordFacts, base64, from_base64};
 pub use list::{EntryPage, EntryVisitor, ListOptions, Page, ScopeListOptions, ScopePage};
 pub use manager::{StateInfo, StateManager};
 pub use names::*;

@@ -6,15 +6,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::batch::check_stored;
+use crate::batch::{check_stored, pack};
 use crate::bulk::Bulk;
 use crate::commit::{Heritage, Restored, SwitchWork, Work};
 use crate::index::expiry_key;
 use crate::record::RecordView;
 use crate::state_dir::{PendingNamespace, StateDir};
 use crate::{
-    Backend, Class, Durability, Error, ErrorKind, KeyRange, RecordKind, Result, Sequence, Space,
-    StateDigest, StateManager, TenantNumber, check_tenant, split_key,
+    Backend, Class, Durability, Error, ErrorKind, KeyRange, RecordHeader, RecordKind, Result,
+    Sequence, Space, StateDigest, StateManager, TenantNumber, Value, ValueKind, check_tenant,
+    encode_record, split_key,
 };
 
 /// Rows that are asked of a backend at once when a namespace is read back.
@@ -108,6 +109,26 @@ impl NamespaceBuilder {
         self.tenants.insert(number);
         self.source.tenants.push((number, name.to_owned()));
         Ok(number)
+    }
+
+    /// Adds a value under its name. Kind, codec and payload length of the header are those of the
+    /// value; one of class `archive` is packed as the state packs it. Errors as of
+    /// [`NamespaceBuilder::put`].
+    pub fn put_value(&mut self, key: &[u8], mut header: RecordHeader, value: &Value) -> Result<()> {
+        header.kind = match value.kind() {
+            ValueKind::Json => RecordKind::Json,
+            ValueKind::Bytes => RecordKind::Bytes,
+        };
+        header.codec = None;
+        let mut payload = std::borrow::Cow::Borrowed(value.as_bytes());
+        if header.class == Class::Archive {
+            let codec = self.manager.plugins().codec(&self.manager.archive_codec)?;
+            if let Some((codec, packed)) = pack(&*codec, &payload)? {
+                header.codec = Some(codec);
+                payload = packed.into();
+            }
+        }
+        self.put(key, &encode_record(&header, &payload)?)
     }
 
     /// Adds a record under its stored key. Keys come best in order, each once.

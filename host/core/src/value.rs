@@ -30,7 +30,10 @@ impl Value {
     /// A JSON value from its text, which is checked and kept as given.
     pub fn json(text: impl Into<Vec<u8>>) -> Result<Value> {
         let bytes = text.into();
-        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
+        // Skipping over strings, serde_json would not look at their bytes.
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| Error::invalid("JSON value", format!("it is not UTF-8: {error}")))?;
+        serde_json::from_str::<serde::de::IgnoredAny>(text)
             .map_err(|error| Error::invalid("JSON value", error.to_string()))?;
         let value = Value {
             kind: ValueKind::Json,
@@ -183,6 +186,8 @@ mod tests {
         for text in ["", "{", "{}x", "nan", "\u{FEFF}{}", "[1,]"] {
             assert!(Value::json(text).is_err(), "{text:?}");
         }
+        let bad = Value::json(&b"[\"\xFF\"]"[..]).unwrap_err();
+        assert_eq!(bad.kind(), crate::ErrorKind::InvalidArgument, "{bad}");
     }
 
     #[test]
