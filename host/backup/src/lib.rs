@@ -10,6 +10,7 @@ mod budget;
 mod create;
 #[cfg(test)]
 mod damage_tests;
+mod exchange;
 mod facts;
 #[cfg(test)]
 mod fault_tests;
@@ -36,6 +37,11 @@ mod verify;
 mod write_run;
 
 pub use create::{CODEC_NONE, CreateOptions};
+pub use exchange::{
+    EXPORT_FORMAT, ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom,
+    ImportMode, ImportOptions, ImportReport, RECORD_HEAD_BYTES_MAX, RecordName, SAMPLES_MAX,
+    Samples, TextRecord, parse_records,
+};
 pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
 pub use hex::{Hash256, HexBytes};
 pub use list::{BackupDetails, BackupList, BackupSummary};

@@ -68,7 +68,7 @@ impl Target for NamespaceBuilder {
 }
 
 /// Says `done` when an operation ends, however it ends.
-struct Ends<'a>(&'a Progress);
+pub(crate) struct Ends<'a>(pub(crate) &'a Progress);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
@@ -81,7 +81,7 @@ pub const LEVEL_MIN: i32 = -131_072;
 /// Highest level that may be asked for.
 pub const LEVEL_MAX: i32 = 22;
 
-fn check_level(level: Option<i32>) -> Result<()> {
+pub(crate) fn check_level(level: Option<i32>) -> Result<()> {
     match level {
         Some(level) if !(LEVEL_MIN..=LEVEL_MAX).contains(&level) => {
             let reason = format!("{level} is not within {LEVEL_MIN} to {LEVEL_MAX}");
@@ -278,11 +278,16 @@ impl BackupManager {
         Err(Error::other(ErrorKind::Unsupported, message))
     }
 
-    fn plugins(&self) -> &dyn Plugins {
+    /// The state.
+    pub(crate) fn state(&self) -> &Arc<StateManager> {
+        &self.manager
+    }
+
+    pub(crate) fn plugins(&self) -> &dyn Plugins {
         self.manager.plugins().as_ref()
     }
 
-    fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         match self.config.threads {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS_DEFAULT)),
             threads => threads.min(THREADS_MAX),
@@ -333,7 +338,7 @@ impl BackupManager {
         }
     }
 
-    fn existing(&self, id: BackupId) -> Result<Arc<Repository>> {
+    pub(crate) fn existing(&self, id: BackupId) -> Result<Arc<Repository>> {
         self.find()?.ok_or_else(|| not_found(id))
     }
 
