@@ -1422,6 +1422,16 @@ statekeep_status statekeep_namespace_release(const statekeep_manager *manager,
                                              statekeep_error **err);
 
 /**
+ * The metrics of the state, its backups and its plugins now, as OpenMetrics text that Prometheus
+ * reads; the names are those of docs/metrics.md. Counters start again at 0 when the state is opened. It
+ * looks at the sizes of the state's files and reads the manifests of its backups. PERMISSION_DENIED
+ * for a handle that is bound to a tenant: it concerns all of them. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_metrics_text(const statekeep_manager *manager,
+                                        struct statekeep_buf *out,
+                                        statekeep_error **err);
+
+/**
  * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
  * empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
  * (boolean). The result is the manifest. `[any-thread]` Since: 0.1

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit;
 use crate::verbs::{
-    backup, config, cursor, delete, diff, get, history, increment, index, list, namespace, patch,
-    plugin, query, set, swap, sweep, trim, upkeep, watch,
+    backup, config, cursor, delete, diff, get, history, increment, index, list, metrics, namespace,
+    patch, plugin, query, set, swap, sweep, trim, upkeep, watch,
 };
 
 /// Durable state for applications: get, set, go back in time, back up and restore.
@@ -102,6 +102,8 @@ pub enum Verb {
     Sweep(sweep::Sweep),
     /// Show what is kept of the past, and what upkeep would do
     Upkeep(upkeep::Upkeep),
+    /// Print the metrics of the state, as OpenMetrics text
+    Metrics(metrics::Metrics),
     /// Move the state to another backend
     Swap(swap::Swap),
     /// Show what restores and swaps replaced, go back to it, remove it

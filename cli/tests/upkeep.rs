@@ -246,3 +246,35 @@ fn a_swap_that_cannot_be_leaves_the_state_as_it_was() {
     place.fails(4, &["--backend", "fjall", "get", "agent:a", "n"]);
     assert_eq!(place.ok(&["get", "agent:a", "n"]), "1\n");
 }
+
+#[test]
+fn metrics_are_text_for_prometheus_and_the_same_as_json() {
+    let place = counted(2);
+    place.ok(&["backup", "create"]);
+    let text = place.ok(&["metrics"]);
+    let line = |name: &str| {
+        let start = format!("{name}{{state_id=");
+        let mut own = text.lines().filter(|line| line.starts_with(&start));
+        own.next().unwrap_or_default().to_owned()
+    };
+    assert!(line("statekeep_head_sequence").ends_with("\"} 2"), "{text}");
+    assert!(line("statekeep_backups").ends_with("kind=\"full\"} 1"));
+    assert!(text.ends_with("# EOF\n"));
+    let families = place.json_lines(&["metrics"]);
+    let named = families.iter().filter(|family| {
+        let name = family["name"].as_str().unwrap();
+        text.contains(&format!("# TYPE {} ", name.trim_end_matches("_total")))
+    });
+    assert_eq!(named.count(), families.len());
+    assert_eq!(text.matches("# TYPE ").count(), families.len());
+    let head = families
+        .iter()
+        .find(|one| one["name"] == "statekeep_head_sequence");
+    let head = head.unwrap();
+    assert_eq!(
+        (&head["kind"], &head["samples"][0]["value"]),
+        (&json!("gauge"), &json!(2))
+    );
+    let empty = Place::new();
+    assert!(empty.fails(3, &["metrics"]).contains("there is no state"));
+}

@@ -22,6 +22,7 @@ mod input;
 pub mod kv;
 pub mod log;
 pub mod manager;
+pub mod metrics;
 pub mod op;
 pub mod plugin;
 pub mod query;

@@ -61,9 +61,11 @@
 mod builtin;
 mod config;
 mod host;
+mod metrics;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
 pub use host::{Host, open, registry};
+pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 
 pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary, CreateOptions,

@@ -121,6 +121,7 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_manager_with_origin(m, S("x"), S("y"), &other, &err));
   FORKED(statekeep_manager_flush(m, &err));
   FORKED(statekeep_manager_info_json(m, &buf, &err));
+  FORKED(statekeep_metrics_text(m, &buf, &err));
   FORKED(statekeep_get(m, S("global"), S("k"), NULL, &buf, &err));
   FORKED(statekeep_get_into(m, S("global"), S("k"), memory, 8, NULL, &len, &err));
   FORKED(statekeep_set(m, S("global"), S("k"), STATEKEEP_VALUE_JSON, U("1"), 0, NULL, &err));

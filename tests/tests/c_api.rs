@@ -20,9 +20,10 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 20] = [
-    "config", "manager", "kv", "batch", "scan", "scope", "snapshot", "atomic", "txn", "watch",
-    "query", "upkeep", "swap", "op", "backup", "plugin", "errors", "log", "threads", "fork",
+const PROGRAMS: [&str; 21] = [
+    "config", "manager", "metrics", "kv", "batch", "scan", "scope", "snapshot", "atomic", "txn",
+    "watch", "query", "upkeep", "swap", "op", "backup", "plugin", "errors", "log", "threads",
+    "fork",
 ];
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 /// What a static program needs beside `libstatekeep.a`; the same as `Libs.private`.

@@ -41,6 +41,7 @@ def test_keys_scopes_and_batches(tmp_path: Path) -> None:
         assert await state.set("user:42", "name", "Ada", ttl=60) == 1
         assert await state.get("user:42", "name") == "Ada"
         assert await state.get("user:42", "nothing", 7) == 7
+        assert "statekeep_cache_hits_total{" in await state.metrics()
         record = await state.record("user:42", "name")
         assert record is not None and record.expires is not None
         scope = state.scope("user:42")

@@ -7,6 +7,7 @@ that says none cannot be handed over at all.
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
@@ -179,6 +180,9 @@ class Story:
                 return {"removed": handle.sweep()}
             case "trim":
                 return {"floor": handle.trim(**options).floor}
+            case "metrics":
+                known = samples(handle.metrics())
+                return {"samples": {sample: known.get(sample) for sample in step.get("samples", {})}}
             case "swap":
                 self.named[step["as"]] = handle.swap_backend(step["backend"], options).replaced
             case "undo":
@@ -210,6 +214,13 @@ def watch_options(options: dict[str, Any]) -> dict[str, Any]:
         case {"cursor": name}:
             chosen["cursor"] = name
     return chosen
+
+
+def samples(text: str) -> dict[str, float]:
+    """The values of a metrics' text by name and labels, without that of the state."""
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    shorter = [(re.sub(r'state_id="\w+",?', "", name), value) for name, _, value in lines]
+    return {name.replace("{}", ""): float(value) for name, value in shorter}
 
 
 def says_nothing(step: dict[str, Any]) -> bool:

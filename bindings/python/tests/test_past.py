@@ -155,6 +155,23 @@ def test_the_past_is_trimmed_as_far_as_nobody_needs_it(tmp_path: Path) -> None:
         assert state.sweep() == 0
 
 
+def test_metrics_are_text_for_prometheus(state: statekeep.State) -> None:
+    state.set("agent:1", "plan", 1)
+    before = state.metrics()
+    assert "# TYPE statekeep_cache_hits counter\n" in before and before.endswith("# EOF\n")
+    assert "statekeep_cache_hit_ratio{" not in before
+    for _ in range(2):
+        assert state.get("agent:1", "plan") == 1
+    lines = state.metrics().splitlines()
+    [ratio] = [line for line in lines if line.startswith("statekeep_cache_hit_ratio{")]
+    assert ratio.endswith("} 0.5")
+    with state.tenant("red") as red, pytest.raises(statekeep.PermissionDenied):
+        red.metrics()
+    state.close()
+    with pytest.raises(statekeep.Closed):
+        state.metrics()
+
+
 def test_the_backend_is_swapped_while_threads_write(tmp_path: Path) -> None:
     with statekeep.open(tmp_path / "state", backend="fjall") as state:
         with state.batch() as batch:

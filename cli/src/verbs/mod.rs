@@ -10,6 +10,7 @@ pub mod history;
 pub mod increment;
 pub mod index;
 pub mod list;
+pub mod metrics;
 pub mod namespace;
 pub mod patch;
 pub mod plugin;
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli, out: &mut Output) -> Result<Exit> {
         Verb::Trim(verb) => verb.run(globals, out),
         Verb::Sweep(verb) => verb.run(globals, out),
         Verb::Upkeep(verb) => verb.run(globals, out),
+        Verb::Metrics(verb) => verb.run(globals, out),
         Verb::Swap(verb) => verb.run(globals, out),
         Verb::Namespace(verb) => verb.run(globals, out),
         Verb::Backup(verb) => verb.run(globals, out),

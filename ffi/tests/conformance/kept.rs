@@ -1,16 +1,17 @@
 //! The stories' steps over what is kept: counters and swaps of a key, queries and indexes, cursors,
 //! upkeep, namespaces.
 
+use std::collections::HashMap;
 use std::ffi::c_char;
 use std::ptr;
 
 use serde_json::{Value, json};
 use statekeep::error::Error;
-use statekeep::{atomic, op, query, swap, upkeep, watch};
+use statekeep::{atomic, metrics, op, query, swap, upkeep, watch};
 use statekeep_plugin_api::Status;
 
 use crate::engine::{document, form, picked};
-use crate::{Answer, Story, call, p, text, value};
+use crate::{Answer, Story, call, empty, p, take, text, value};
 
 impl Story<'_> {
     /// Changes of one key that depend on what it is.
@@ -151,6 +152,16 @@ impl Story<'_> {
                 });
                 a.found.push(("floor", report["floor"].clone()));
             }
+            "metrics" => {
+                let (m, mut buf) = (self.manager(step), empty());
+                let is_read = call(a, |err| unsafe {
+                    metrics::statekeep_metrics_text(m, &raw mut buf, err)
+                });
+                if is_read {
+                    let text = String::from_utf8(take(&mut buf)).unwrap();
+                    a.found.push(("samples", samples(&text, &step["samples"])));
+                }
+            }
             _ => return false,
         }
         true
@@ -188,6 +199,37 @@ impl Story<'_> {
         }
         true
     }
+}
+
+/// Those samples of a metrics' text that are asked for, in the form in which they are.
+fn samples(text: &str, wanted: &Value) -> Value {
+    let known = |line: &str| {
+        let (name, value) = line.rsplit_once(' ')?;
+        let (before, labels) = name.split_once("state_id=\"")?;
+        let (_, after) = labels.split_once('"')?;
+        let rest = after.strip_prefix(',').unwrap_or(after);
+        let name = format!("{before}{rest}").replace("{}", "");
+        Some((name, value.parse::<f64>().ok()?))
+    };
+    let known: HashMap<String, f64> = text.lines().filter_map(known).collect();
+    let value = |(name, wanted): (&String, &Value)| {
+        let found = known.get(name).copied();
+        let is_same = found == wanted.as_f64();
+        (
+            name.clone(),
+            if is_same {
+                wanted.clone()
+            } else {
+                json!(found)
+            },
+        )
+    };
+    wanted
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(value)
+        .collect()
 }
 
 /// Starts an operation, waits for it and gives its result.

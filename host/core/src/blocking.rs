@@ -230,6 +230,7 @@ impl BlockingTenant {
             rows: Rows::Live(&namespace, namespace.now(&*self.manager.committer.clock)),
             limits,
             tenant: self.slot.number(&namespace),
+            counts: &self.manager.committer.counts,
         })
     }
 }

@@ -12,13 +12,15 @@ mod queues;
 use std::hash::BuildHasher;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 use entry::{Entry, Map, Pinned, weight};
 use queues::Queues;
+
+use crate::counts::Lanes;
 
 /// Shards of a cache; a small one has fewer, so that each holds [`SHARD_BYTES_MIN`].
 const SHARDS_MAX: u64 = 64;
@@ -30,11 +32,12 @@ const STRIPES: usize = 64;
 /// A record above this part of its shard is not cached: it would displace too many.
 const ENTRY_SHARE_MAX: u64 = 8;
 
-/// Lanes of the hit counter; threads share one only when there are more of them.
-const LANES: usize = 32;
-
 /// Cached records by stored data key; see the module.
-pub(crate) struct RecordCache(Option<Arc<Cache>>);
+pub(crate) struct RecordCache {
+    cache: Option<Arc<Cache>>,
+    /// Reads while there is no cache.
+    uncached: Lanes<1>,
+}
 
 /// The answer of [`RecordCache::get`].
 #[derive(Debug)]
@@ -92,6 +95,8 @@ pub struct CacheFacts {
     pub bytes: u64,
     /// What they may weigh; 0 when the cache is off.
     pub bytes_max: u64,
+    /// Records that left to make room for others.
+    pub evictions: u64,
 }
 
 struct Cache {
@@ -101,7 +106,7 @@ struct Cache {
     shards: Box<[Mutex<Shard>]>,
     /// The last version given to a stripe. Versions are only compared for being the same.
     versions: AtomicU64,
-    hits: Counter,
+    hits: Lanes<1>,
     bytes_max: u64,
     entry_bytes_max: u64,
 }
@@ -138,19 +143,23 @@ impl RecordCache {
     /// turns it off, and below 4 KiB it is too small to hold much. A record above an eighth of its
     /// shard is not held: 128 KiB or more when the cache has 1 MiB or more.
     pub(crate) fn new(bytes_max: u64) -> RecordCache {
-        RecordCache((bytes_max > 0).then(|| Arc::new(Cache::new(bytes_max))))
+        RecordCache {
+            cache: (bytes_max > 0).then(|| Arc::new(Cache::new(bytes_max))),
+            uncached: Lanes::default(),
+        }
     }
 
     /// Looks a record up and lends it. What is evicted meanwhile is freed only after `lend` returns.
     /// What a miss leads to must be read from the backend's latest state, and after this call: a read
     /// of an older snapshot must not be offered.
     pub(crate) fn get<T>(&self, data_key: &[u8], lend: impl FnOnce(&[u8]) -> T) -> Lookup<T> {
-        let Some(cache) = &self.0 else {
+        let Some(cache) = &self.cache else {
+            self.uncached.add_one(0);
             return Lookup::Off;
         };
         if let Some((entry, mark)) = Pinned::new(&cache.entries).get(data_key) {
             mark.set_used();
-            cache.hits.add_one();
+            cache.hits.add_one(0);
             return Lookup::Hit(lend(entry.record()));
         }
         let spot = cache.spot(cache.hash(data_key));
@@ -164,7 +173,7 @@ impl RecordCache {
 
     /// The record that is held of a key, without counting it as a read.
     pub(crate) fn peek(&self, data_key: &[u8]) -> Option<CachedRecord> {
-        let cache = self.0.as_ref()?;
+        let cache = self.cache.as_ref()?;
         let pinned = Pinned::new(&cache.entries);
         pinned
             .get(data_key)
@@ -179,7 +188,7 @@ impl RecordCache {
         data_key: &[u8],
         record: &[u8],
     ) {
-        let Some(cache) = &self.0 else {
+        let Some(cache) = &self.cache else {
             return;
         };
         cache.store(data_key, record, |at, stripe| {
@@ -190,7 +199,7 @@ impl RecordCache {
     /// Removes the keys that a commit is about to change and forbids fills of them until it ends.
     /// To be called before the backend can show anything of the commit.
     pub(crate) fn begin_commit<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> CommitTicket {
-        let Some(cache) = &self.0 else {
+        let Some(cache) = &self.cache else {
             return CommitTicket {
                 cache: None,
                 version: 0,
@@ -226,7 +235,7 @@ impl RecordCache {
         ticket: CommitTicket,
         written: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
     ) {
-        let Some(cache) = &self.0 else {
+        let Some(cache) = &self.cache else {
             return;
         };
         for (key, record) in written {
@@ -241,11 +250,16 @@ impl RecordCache {
 
     /// What the cache did and holds; not one instant's picture while others use it.
     pub(crate) fn facts(&self) -> CacheFacts {
-        let Some(cache) = &self.0 else {
-            return CacheFacts::default();
+        let Some(cache) = &self.cache else {
+            let [misses] = self.uncached.sums();
+            return CacheFacts {
+                misses,
+                ..CacheFacts::default()
+            };
         };
+        let [hits] = cache.hits.sums();
         let mut facts = CacheFacts {
-            hits: cache.hits.sum(),
+            hits,
             bytes_max: cache.bytes_max,
             ..CacheFacts::default()
         };
@@ -254,6 +268,7 @@ impl RecordCache {
             facts.misses += shard.misses;
             facts.entries += shard.queues.len() as u64;
             facts.bytes += shard.queues.bytes();
+            facts.evictions += shard.queues.evictions();
         }
         facts
     }
@@ -293,7 +308,7 @@ impl Cache {
                 })
                 .collect(),
             versions: AtomicU64::new(0),
-            hits: Counter::default(),
+            hits: Lanes::default(),
             bytes_max,
             entry_bytes_max: bytes_max / shards / ENTRY_SHARE_MAX,
         }
@@ -330,34 +345,6 @@ impl Cache {
         if allows(spot, shard.stripes[spot.stripe]) && entries.get(key).is_none() {
             shard.queues.insert(&entries, entry);
         }
-    }
-}
-
-/// Counts without a word that all threads write: each thread has a lane of its own.
-#[derive(Default)]
-struct Counter([Lane; LANES]);
-
-/// As wide as two cache lines, which processors fetch together.
-#[repr(align(128))]
-#[derive(Default)]
-struct Lane(AtomicU64);
-
-impl Counter {
-    fn add_one(&self) {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
-        }
-        // A thread that is ending has no lane any more.
-        let lane = LANE.try_with(|lane| *lane).unwrap_or(0);
-        self.0[lane].0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn sum(&self) -> u64 {
-        self.0
-            .iter()
-            .map(|lane| lane.0.load(Ordering::Relaxed))
-            .sum()
     }
 }
 

@@ -16,6 +16,7 @@ mod cache;
 pub mod check;
 mod codec;
 mod commit;
+mod counts;
 mod digest;
 mod ephemeral;
 mod error;
@@ -61,6 +62,7 @@ pub use batch::{Batch, Expiry, SetOptions};
 pub use blocking::BlockingTenant;
 pub use cache::CacheFacts;
 pub use codec::*;
+pub use counts::{HistogramCounts, StateCounts};
 pub use digest::StateDigest;
 pub use error::{Error, ErrorKind, Result};
 pub use index::{

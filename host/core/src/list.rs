@@ -7,6 +7,7 @@
 
 use wildmatch::WildMatch;
 
+use crate::counts::{Counts, Operation};
 use crate::namespace::Namespace;
 use crate::read::in_key;
 use crate::record::{check_record, is_over, with_value};
@@ -77,6 +78,7 @@ pub(crate) struct Lister<'a> {
     pub(crate) limits: &'a Limits,
     /// Missing for a tenant that has nothing.
     pub(crate) tenant: Option<TenantNumber>,
+    pub(crate) counts: &'a Counts,
 }
 
 /// Where records come from.
@@ -113,6 +115,7 @@ const BATCH_ROWS: usize = 64;
 impl Lister<'_> {
     /// A page of keys.
     pub(crate) fn keys(&self, scope: &Scope, options: &ListOptions) -> Result<Page> {
+        self.counts.operation(Operation::List);
         let mut keys = Vec::new();
         let next = self.visit(scope, options, &mut |key, _| {
             keys.push(key.to_owned());
@@ -128,6 +131,7 @@ impl Lister<'_> {
         scope: &Scope,
         options: &ListOptions,
     ) -> Result<EntryPage> {
+        self.counts.operation(Operation::Scan);
         let mut entries = Vec::new();
         let next = self.entries_with(plugins, scope, options, &mut |key, kind, value| {
             entries.push((key.to_owned(), Value::stored(kind, value.to_vec())));
@@ -240,6 +244,7 @@ impl Lister<'_> {
 
     /// A page of scopes; one short read a scope, however many keys it holds.
     pub(crate) fn scopes(&self, options: &ScopeListOptions) -> Result<ScopePage> {
+        self.counts.operation(Operation::Scopes);
         let limit = page_limit(self.limits, options.limit)?;
         let mut page = ScopePage::default();
         let Some(number) = self.tenant else {

@@ -294,6 +294,11 @@ impl Namespace {
         self.needs.lock().unpin(sequence);
     }
 
+    /// How many snapshots, backups, live watches and transactions hold on to a commit.
+    pub(crate) fn pins(&self) -> u64 {
+        self.needs.lock().pin_count()
+    }
+
     /// The oldest sequence that a snapshot, a live watch or a transaction still needs.
     pub(crate) fn oldest_pin(&self) -> Option<Sequence> {
         self.needs.lock().oldest_pin()

@@ -73,6 +73,11 @@ impl Needs {
         all - self.leases.len()
     }
 
+    /// How many snapshots, live watches and transactions there are.
+    pub(crate) fn pin_count(&self) -> u64 {
+        self.pins.values().sum::<usize>() as u64 + self.leases.len() as u64
+    }
+
     /// The oldest sequence that a snapshot, a live watch or a transaction needs.
     pub(crate) fn oldest_pin(&self) -> Option<Sequence> {
         let pinned = self.pins.keys().next().copied();

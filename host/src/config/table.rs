@@ -116,7 +116,9 @@ pub const KEYS: &[Key] = &[
         "",
         "What holds for the keys of a pattern: `tenant`, `scope` and `key` are globs, `class`, \
          `ttl_ms` and `history` (`age_ms`, `versions`, `bytes`) what they give; each from the first \
-         rule that matches and states it.",
+         rule that matches and states it. Where `history` has forgotten a version of one key, \
+         reading that key as of then answers `compacted`, and so does every list, scan, query or \
+         difference as of then that meets it, up to that of the whole tenant.",
     ),
     key(
         "limits.value_bytes_max",

@@ -83,9 +83,14 @@ def found(function: Any, *arguments: Any) -> bool:
 
 def document(function: Any, *arguments: Any) -> Any:
     """Calls; the JSON document that it answers."""
+    return json.loads(text(function, *arguments))
+
+
+def text(function: Any, *arguments: Any) -> str:
+    """Calls; the text that it answers."""
     out = ffi.new("statekeep_buf *")
     call(function, *arguments, out)
-    return json.loads(take(out))
+    return take(out).decode()
 
 
 def number(kind: str, function: Any, *arguments: Any) -> Any:

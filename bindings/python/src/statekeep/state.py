@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._ffi import call, document, ffi, found, handle, lib, name, number, place
+from ._ffi import call, document, ffi, found, handle, lib, name, number, place, text
 from ._options import Durability, SetOptions, durability_number, set_options
 from ._reader import Reads, Writer
 from ._values import encode
@@ -62,6 +62,13 @@ class State(Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Names
         """Path, backend, tenant, head sequence and so on."""
         info: dict[str, Any] = document(lib.statekeep_manager_info_json, self.handle)
         return info
+
+    def metrics(self) -> str:
+        """The metrics of the state, its backups and its plugins now, as OpenMetrics text for Prometheus.
+
+        Counters start again at 0 when the state is opened. Refused for a tenant: it concerns all.
+        """
+        return text(lib.statekeep_metrics_text, self.handle)
 
     def scope(self, name: str = "global") -> Scope:
         """A scope as a mutable mapping: `state.scope("user:42")["name"] = "Ada"`."""

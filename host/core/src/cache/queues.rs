@@ -52,6 +52,7 @@ pub(super) struct Queues {
     next_place: u64,
     left_unread: Box<[u32]>,
     bytes_max: u64,
+    evictions: u64,
 }
 
 impl Queues {
@@ -64,7 +65,13 @@ impl Queues {
             next_place: 0,
             left_unread: vec![0; fingerprints as usize].into(),
             bytes_max,
+            evictions: 0,
         }
+    }
+
+    /// Entries that left to make room for others.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -126,6 +133,7 @@ impl Queues {
             return true;
         }
         entries.remove(entry.key());
+        self.evictions += 1;
         if from_small {
             self.remember(entry.fingerprint());
         }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Committer;
 use super::group::Group;
@@ -56,7 +57,7 @@ impl Core {
     /// Carries out requests in order and tells each its outcome.
     pub(crate) fn work(&mut self, committer: &Committer, requests: &mut VecDeque<Request>) {
         let mut group = Group::default();
-        while let Some(Request { work, ack }) = requests.pop_front() {
+        while let Some(Request { work, ack, since }) = requests.pop_front() {
             match work {
                 Work::Commit(changes) => {
                     let changes_after = group.changes + changes.keys.len();
@@ -64,11 +65,16 @@ impl Core {
                     if changes_after > GROUP_CHANGES || bytes_after > GROUP_BYTES {
                         self.commit_group(committer, &mut group);
                     }
-                    group.push(changes, ack);
+                    group.push(changes, ack, since);
                 }
                 other => {
                     self.commit_group(committer, &mut group);
-                    ack.send(self.command(committer, other));
+                    let is_commit = matches!(other, Work::Scope(_));
+                    let outcome = self.command(committer, other);
+                    if is_commit {
+                        committer.counts.outcome(since, &outcome);
+                    }
+                    ack.send(outcome);
                 }
             }
         }
@@ -119,17 +125,20 @@ impl Core {
         };
         let acks = std::mem::take(&mut group.acks);
         match outcomes {
-            Ok(outcomes) => send_all(acks, outcomes),
-            Err(CommitError::Refused(error)) if acks.len() == 1 => send_all(acks, vec![Err(error)]),
+            Ok(outcomes) => send_all(committer, acks, outcomes),
+            Err(CommitError::Refused(error)) if acks.len() == 1 => {
+                send_all(committer, acks, vec![Err(error)]);
+            }
             Err(CommitError::Refused(_)) => {
                 for (changes, ack) in group.commits.drain(..).zip(acks) {
-                    ack.send(self.commit_one(committer, changes));
+                    let outcome = self.commit_one(committer, changes);
+                    send_all(committer, vec![ack], vec![outcome]);
                 }
             }
             Err(CommitError::Unknown(error)) => {
                 let _ = committer.poison(format!("a commit failed: {error}"));
                 let outcomes = acks.iter().map(|_| Err(indeterminate(&error))).collect();
-                send_all(acks, outcomes);
+                send_all(committer, acks, outcomes);
             }
         }
         *group = Group::default();
@@ -178,9 +187,13 @@ impl Core {
         let in_memory = memory.iter().map(|(key, _)| key.as_slice());
         let in_flight = (!memory.is_empty()).then(|| ephemeral.begin(in_memory));
         let written = Written::new(&self.namespace.cache, &ops);
+        let began = Instant::now();
         let committed = self.namespace.backend.commit(&ops, plan.durability);
+        let took = began.elapsed();
         written.end(&self.namespace.cache, committed.is_ok());
         committed?;
+        let commits = plan.head.sequence.0 - self.position.head.sequence.0;
+        committer.counts.group(commits, bytes as u64, took);
         if in_flight.is_some() {
             ephemeral.apply(memory);
         }
@@ -241,8 +254,10 @@ impl<'a> Written<'a> {
     }
 }
 
-fn send_all(acks: Vec<Ack>, outcomes: Vec<Result<Done>>) {
-    for (ack, outcome) in acks.into_iter().zip(outcomes) {
+/// Counts the outcomes, and then tells them: whoever knows of one finds it counted.
+fn send_all(committer: &Committer, acks: Vec<(Ack, Instant)>, outcomes: Vec<Result<Done>>) {
+    for ((ack, since), outcome) in acks.into_iter().zip(outcomes) {
+        committer.counts.outcome(since, &outcome);
         ack.send(outcome);
     }
 }

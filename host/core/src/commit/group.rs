@@ -6,6 +6,7 @@
 //! key is written to `data`. The rows themselves are built in [`super::rows`].
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::condition::Condition;
 use super::core::Position;
@@ -19,17 +20,18 @@ use crate::{Durability, Error, ErrorKind, Result, Sequence, TenantNumber, UnixMs
 #[derive(Default)]
 pub(crate) struct Group {
     pub(crate) commits: Vec<Changes>,
-    pub(crate) acks: Vec<Ack>,
+    pub(crate) acks: Vec<(Ack, Instant)>,
     pub(crate) changes: usize,
     pub(crate) bytes: usize,
 }
 
 impl Group {
-    pub(crate) fn push(&mut self, changes: Changes, ack: Ack) {
+    /// Adds a commit that was handed in at `since`.
+    pub(crate) fn push(&mut self, changes: Changes, ack: Ack, since: Instant) {
         self.changes += changes.keys.len();
         self.bytes += changes.bytes();
         self.commits.push(changes);
-        self.acks.push(ack);
+        self.acks.push((ack, since));
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeW
 pub(crate) use self::restore::{Restored, go_on};
 pub(crate) use self::switch::{Heritage, SwitchWork};
 pub(crate) use self::turn::{OwnOp, Turn, TurnRows};
+use crate::counts::Counts;
 use crate::namespace::Namespace;
 use crate::thread::spawn;
 use crate::watch::Watches;
@@ -50,6 +51,7 @@ pub(crate) struct Committer {
     /// Told of every commit, of another namespace and of the end.
     pub(crate) published: Event,
     pub(crate) watches: Watches,
+    pub(crate) counts: Counts,
     pub(crate) clock: Arc<dyn Clock>,
     limits: Limits,
     flush_interval: Duration,
@@ -95,6 +97,7 @@ impl Committer {
             namespace: ArcSwapOption::new(Some(namespace)),
             published: Event::new(),
             watches: Watches::default(),
+            counts: Counts::default(),
             clock,
             limits,
             flush_interval,
@@ -142,7 +145,7 @@ impl Committer {
     /// Carries out a request and waits for its outcome, on any thread.
     pub(crate) fn run_blocking(&self, work: Work) -> Result<Done> {
         let (ack, outcome) = Ack::blocking();
-        let request = Request { work, ack };
+        let request = Request::new(work, ack);
         let mut queue = self.queue.lock();
         self.check_open(&queue)?;
         // After a group of several the thread gathers the next one, whose members come at once.
@@ -163,7 +166,7 @@ impl Committer {
         {
             let queue = self.queue.lock();
             self.check_open(&queue)?;
-            self.enqueue(queue, Request { work, ack })?;
+            self.enqueue(queue, Request::new(work, ack))?;
         }
         outcome.await.unwrap_or_else(|_| Err(lost()))
     }
@@ -180,6 +183,7 @@ impl Committer {
         let bytes = queue.bytes + request.bytes() as u64;
         let commits = queue.waiting.len() as u64 + 1;
         let full = |name, limit| {
+            self.counts.refused();
             let message = format!("too much waits for the committer ({name} = {limit}); try again");
             Err(Error::other(ErrorKind::Busy, message))
         };
@@ -197,6 +201,12 @@ impl Committer {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Commits that wait, and the bytes of their changes.
+    pub(crate) fn queued(&self) -> (u64, u64) {
+        let queue = self.queue.lock();
+        (queue.waiting.len() as u64, queue.bytes)
     }
 
     /// Fails once the state is poisoned.

@@ -1,6 +1,7 @@
 //! What callers ask of the committer, and how they hear the outcome.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -166,9 +167,17 @@ pub(crate) fn lost() -> Error {
 pub(crate) struct Request {
     pub(crate) work: Work,
     pub(crate) ack: Ack,
+    /// When it was handed in.
+    pub(crate) since: Instant,
 }
 
 impl Request {
+    /// A request that is handed in now.
+    pub(crate) fn new(work: Work, ack: Ack) -> Request {
+        let since = Instant::now();
+        Request { work, ack, since }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         match &self.work {
             Work::Commit(changes) => changes.bytes(),

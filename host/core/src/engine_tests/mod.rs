@@ -3,6 +3,7 @@
 mod atomic;
 mod basics;
 mod caching;
+mod counting;
 mod crash;
 mod cursors;
 mod gate;

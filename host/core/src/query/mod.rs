@@ -24,6 +24,7 @@ pub use model::{
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
 pub(crate) use source::Source;
 
+use crate::counts::Operation;
 use crate::{BlockingTenant, Key, Result, Scope, Sequence, Tenant, TenantSnapshot, Value};
 
 /// A record that matches a query.
@@ -77,6 +78,7 @@ impl BlockingTenant {
     /// `limits.page_keys_max` or an offset beyond `limits.query_bytes_max`, `Corrupt` for a record
     /// that cannot be read.
     pub fn query(&self, query: &Query) -> Result<QueryPage> {
+        self.manager.committer.counts.operation(Operation::Query);
         self.with_source(|source| source.run(query))
     }
 
@@ -103,6 +105,7 @@ impl TenantSnapshot {
     /// # Errors
     /// As [`BlockingTenant::query`]; `Compacted` when that past has been trimmed.
     pub fn query(&self, query: &Query) -> Result<QueryPage> {
+        self.counts().operation(Operation::Query);
         self.source().run(query)
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use super::Snapshot;
+use crate::counts::Operation;
 use crate::index::{expiry_range, split_expiry_key};
 use crate::journal::read_journal;
 use crate::row_batch::each_row;
@@ -152,6 +153,7 @@ impl BlockingTenant {
             let reason = format!("{} comes after {}", before.0, after.0);
             return Err(Error::invalid("first commit", reason));
         }
+        self.manager.committer.counts.operation(Operation::Diff);
         let limits = self.manager.committer.limits();
         let limit = crate::list::page_limit(limits, options.limit)?;
         let first = self.view(self.manager.snapshot_at(before)?);

@@ -1,5 +1,6 @@
 //! The versions of one key, newest first, with who made them.
 
+use crate::counts::Operation;
 use crate::journal::{HistoryRow, read_history, read_journal};
 use crate::namespace::Namespace;
 use crate::read::in_key;
@@ -66,6 +67,7 @@ impl BlockingTenant {
         key: &Key,
         options: &HistoryOptions,
     ) -> Result<HistoryPage> {
+        self.manager.committer.counts.operation(Operation::History);
         let limits = self.manager.committer.limits();
         let limit = crate::list::page_limit(limits, options.limit)?;
         let snapshot = self.manager.snapshot()?.with_expired();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Snapshot;
+use crate::counts::{Counts, Operation};
 use crate::list::{Lister, Rows};
 use crate::read::in_key;
 use crate::record::read_value;
@@ -24,6 +25,7 @@ pub struct TenantSnapshot {
 impl BlockingTenant {
     /// The tenant as it is now, to be read while writers go on.
     pub fn snapshot(&self) -> Result<TenantSnapshot> {
+        self.manager.committer.counts.operation(Operation::Snapshot);
         Ok(self.view(self.manager.snapshot()?))
     }
 
@@ -33,6 +35,7 @@ impl BlockingTenant {
     /// `Compacted` when that past has been trimmed, `InvalidArgument` for a commit that has not
     /// been made, or was undone.
     pub fn at(&self, sequence: Sequence) -> Result<TenantSnapshot> {
+        self.manager.committer.counts.operation(Operation::Snapshot);
         Ok(self.view(self.manager.snapshot_at(sequence)?))
     }
 
@@ -41,6 +44,7 @@ impl BlockingTenant {
     /// # Errors
     /// `Compacted` when that past has been trimmed, `InvalidArgument` for a time to come.
     pub fn at_time(&self, time: UnixMs) -> Result<TenantSnapshot> {
+        self.manager.committer.counts.operation(Operation::Snapshot);
         Ok(self.view(self.manager.snapshot_at_time(time)?))
     }
 
@@ -139,6 +143,7 @@ impl TenantSnapshot {
         key: &Key,
         read: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
+        self.counts().operation(Operation::GetPast);
         let Some(number) = self.number else {
             return Ok(None);
         };
@@ -153,7 +158,12 @@ impl TenantSnapshot {
             rows: Rows::Past(&self.snapshot),
             limits: self.limits(),
             tenant: self.number,
+            counts: self.counts(),
         }
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.snapshot.committer.counts
     }
 
     pub(crate) fn plugins(&self) -> &dyn Plugins {

@@ -21,6 +21,7 @@ use writes::{Write, Writes};
 
 use crate::batch::{Encoder, check};
 use crate::commit::{Changes, RangeReads, Work};
+use crate::counts::Operation;
 use crate::record::stamp;
 use crate::stored_key::data_key;
 use crate::{
@@ -61,6 +62,7 @@ impl BlockingTenant {
     /// Begins a transaction on the state as it is.
     pub fn begin(&self, options: &TransactionOptions) -> Result<Transaction> {
         let committer = &self.manager.committer;
+        committer.counts.operation(Operation::Transaction);
         loop {
             let namespace = committer.namespace_arc()?;
             // Read before the head is: what memory loses after the snapshot changes it.

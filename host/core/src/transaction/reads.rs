@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::Transaction;
 use crate::commit::{Condition, Expect, name_of};
+use crate::counts::Operation;
 use crate::list::{Lister, Rows};
 use crate::merged::MergedCursor;
 use crate::read::in_key;
@@ -129,6 +130,7 @@ impl Transaction {
         read: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
         self.check_age()?;
+        self.view.counts().operation(Operation::GetPast);
         let name = data_key(self.number(), scope, key);
         let read = |record: &[u8]| read(record).map_err(|error| in_key(scope, key, error));
         if let Some(write) = self.writes.get(&name) {
@@ -211,13 +213,14 @@ impl Transaction {
     }
 
     fn read_range<T>(&mut self, list: impl FnOnce(&Lister<'_>) -> Result<T>) -> Result<T> {
-        let limits = self.tenant.manager.committer.limits().clone();
+        let manager = self.tenant.manager.clone();
         let tenant = Some(self.number());
         self.read_rows(|own| {
             list(&Lister {
                 rows: Rows::Own(own),
-                limits: &limits,
+                limits: manager.committer.limits(),
                 tenant,
+                counts: &manager.committer.counts,
             })
         })
     }

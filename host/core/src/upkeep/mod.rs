@@ -51,6 +51,15 @@ pub struct UpkeepStatus {
     pub index_error: Option<String>,
 }
 
+/// What all runs did together.
+#[derive(Copy, Clone, Default)]
+pub(crate) struct UpkeepTotals {
+    pub(crate) swept_keys: u64,
+    pub(crate) trimmed_journal_rows: u64,
+    pub(crate) trimmed_history_rows: u64,
+    pub(crate) failures: u64,
+}
+
 pub(crate) struct Upkeep {
     committer: Arc<Committer>,
     index_worker: Arc<IndexWorker>,
@@ -59,6 +68,7 @@ pub(crate) struct Upkeep {
     /// Held by the run in progress.
     run: Mutex<()>,
     status: Mutex<UpkeepStatus>,
+    totals: Mutex<UpkeepTotals>,
     paused: AtomicBool,
     closed: Mutex<bool>,
     wake: Condvar,
@@ -84,6 +94,7 @@ impl Upkeep {
                 interval_ms,
                 ..UpkeepStatus::default()
             }),
+            totals: Mutex::default(),
             paused: AtomicBool::new(false),
             closed: Mutex::new(false),
             wake: Condvar::new(),
@@ -116,6 +127,10 @@ impl Upkeep {
                 let _ = self.trim(&TrimOptions::default());
             });
         }
+    }
+
+    pub(crate) fn totals(&self) -> UpkeepTotals {
+        *self.totals.lock()
     }
 
     fn is_paused(&self) -> bool {
@@ -157,6 +172,7 @@ impl Upkeep {
             Err(error) => {
                 tracing::warn!(work = name, %error, "the upkeep failed and will be tried again");
                 status.last_error = Some(format!("{name}: {error}"));
+                self.totals.lock().failures += 1;
             }
         }
         outcome

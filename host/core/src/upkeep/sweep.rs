@@ -125,7 +125,9 @@ impl Upkeep {
                 conditions: Vec::new(),
                 reads: None,
             };
-            report.removed += self.committer.run_blocking(Work::Commit(changes))?.count;
+            let removed = self.committer.run_blocking(Work::Commit(changes))?.count;
+            report.removed += removed;
+            self.totals.lock().swept_keys += removed;
         }
         Ok(())
     }

@@ -88,10 +88,19 @@ impl Batch<'_> {
     pub(super) fn end(&mut self) -> Result<()> {
         self.bytes = 0;
         let ops = std::mem::take(&mut self.ops);
-        match self.report.dry_run {
-            true => self.upkeep.go_on(),
-            false => self.upkeep.write(self.namespace, self.free, ops),
+        if self.report.dry_run {
+            return self.upkeep.go_on();
         }
+        let deletes_of = |wanted| {
+            let is_one = |op: &&OwnOp| matches!(op, OwnOp::Delete(space, _) if *space == wanted);
+            ops.iter().filter(is_one).count() as u64
+        };
+        let (journal, history) = (deletes_of(Space::Journal), deletes_of(Space::History));
+        self.upkeep.write(self.namespace, self.free, ops)?;
+        let mut totals = self.upkeep.totals.lock();
+        totals.trimmed_journal_rows += journal;
+        totals.trimmed_history_rows += history;
+        Ok(())
     }
 }
 

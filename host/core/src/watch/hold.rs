@@ -30,6 +30,11 @@ struct Entry {
 }
 
 impl Watches {
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().entries.len() as u64
+    }
+
     /// Whether a live watch reads a cursor.
     pub(super) fn read_cursor(&self, name: &str) -> bool {
         self.0.lock().reads(name)

@@ -24,6 +24,7 @@ use self::filter::Filter;
 use self::hold::Lease;
 pub(crate) use self::hold::Watches;
 use self::source::{Reader, Source, Step};
+use crate::counts::Operation;
 use crate::namespace::{Namespace, TenantSlot};
 use crate::tenant::aside;
 use crate::{BlockingTenant, Error, Plugins, Result, Sequence, StateManager, Tenant};
@@ -122,6 +123,7 @@ impl Watch {
         tenant: Option<Arc<TenantSlot>>,
         options: &WatchOptions,
     ) -> Result<Watch> {
+        manager.committer.counts.operation(Operation::Watch);
         let filter = Filter::new(options.scope.as_deref(), options.key.as_deref())?;
         let cursor = match &options.from {
             Start::Cursor(name) => Some(name.clone()),

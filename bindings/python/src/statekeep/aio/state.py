@@ -40,6 +40,7 @@ class State(Opened[blocking.State]):
     copy_scope = lifted(blocking.State.copy_scope)
     move_scope = lifted(blocking.State.move_scope)
     flush = lifted(blocking.State.flush)
+    metrics = lifted(blocking.State.metrics)
 
     compare_and_swap = lifted(blocking.State.compare_and_swap)
     set_if_absent = lifted(blocking.State.set_if_absent)

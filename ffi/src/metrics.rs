@@ -1,0 +1,32 @@
+//! The metrics of an open state as OpenMetrics text.
+
+use statekeep_plugin_api::Status;
+
+use crate::buf::{Buf, give};
+use crate::error::Error;
+use crate::guard::{guard, need};
+use crate::manager::{Manager, manager};
+
+/// The metrics of the state, its backups and its plugins now, as OpenMetrics text that Prometheus
+/// reads; the names are those of docs/metrics.md. Counters start again at 0 when the state is opened. It
+/// looks at the sizes of the state's files and reads the manifests of its backups. PERMISSION_DENIED
+/// for a handle that is bound to a tenant: it concerns all of them. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_metrics_text(
+    manager: *const Manager,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("reading the metrics")?;
+        let mut metrics = lease.host().metrics()?;
+        if lease.health().check_writable().is_err() {
+            metrics.set_poisoned();
+        }
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, metrics.to_string()) };
+        Ok(())
+    })
+}
