@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::blocking::check_two;
-use crate::commit::{ScopeCommand, Work};
+use crate::commit::{Done, ScopeCommand, Work};
 use crate::namespace::TenantSlot;
 use crate::{
     Batch, BlockingTenant, DiffOptions, DiffPage, EntryPage, Error, ErrorKind, HistoryOptions,
@@ -102,12 +102,7 @@ impl Tenant {
         let changes = self
             .inner
             .encode(|encoder| encoder.single(scope, key, Some(value), options))?;
-        let done = self
-            .inner
-            .manager
-            .committer
-            .run(Work::Commit(changes))
-            .await?;
+        let done = self.run(Work::Commit(changes)).await?;
         Ok(done.sequence.unwrap_or(done.head))
     }
 
@@ -121,25 +116,14 @@ impl Tenant {
         let changes = self
             .inner
             .encode(|encoder| encoder.single(scope, key, None, options))?;
-        Ok(self
-            .inner
-            .manager
-            .committer
-            .run(Work::Commit(changes))
-            .await?
-            .sequence)
+        Ok(self.run(Work::Commit(changes)).await?.sequence)
     }
 
     /// Applies a batch as one commit and answers its sequence; when nothing was to change, that of
     /// the last commit.
     pub async fn commit(&self, batch: Batch) -> Result<Sequence> {
         let changes = self.inner.encode(|encoder| encoder.batch(batch))?;
-        let done = self
-            .inner
-            .manager
-            .committer
-            .run(Work::Commit(changes))
-            .await?;
+        let done = self.run(Work::Commit(changes)).await?;
         Ok(done.sequence.unwrap_or(done.head))
     }
 
@@ -221,7 +205,11 @@ impl Tenant {
 
     async fn scope_command(&self, kind: ScopeCommand) -> Result<u64> {
         let work = self.inner.scope_work(kind);
-        Ok(self.inner.manager.committer.run(work).await?.count)
+        Ok(self.run(work).await?.count)
+    }
+
+    async fn run(&self, work: Work) -> Result<Done> {
+        self.inner.manager.committer.run(work).await
     }
 
     fn reads_block(&self) -> Result<bool> {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::evaluate::Evaluator;
 use crate::journal::read_journal;
 use crate::namespace::Namespace;
+use crate::row_batch::each_row;
 use crate::stored_key::{journal_key, split_journal_key};
 use crate::{KeyRange, Result, Sequence, Space};
 
@@ -12,8 +13,6 @@ use crate::{KeyRange, Result, Sequence, Space};
 const SEEN_BYTES_MAX: usize = 8 << 20;
 /// What a remembered key takes beside its bytes, about.
 const KEY_OVERHEAD_BYTES: usize = 64;
-/// Journal rows that are read at once.
-const ROWS: usize = 64;
 
 pub(crate) struct Changes {
     next: Sequence,
@@ -45,32 +44,18 @@ impl Changes {
             reverse: false,
         };
         let mut cursor = namespace.backend.scan(Space::Journal, range)?;
-        loop {
-            let mut keys = Vec::new();
-            let mut failure = None;
-            let read = cursor.next_batch(ROWS, &mut |key, row| {
-                if failure.is_none() {
-                    failure = self.note(key, row, evaluator, &mut keys).err();
-                }
-            })?;
-            if let Some(error) = failure {
-                return Err(error);
-            }
-            for key in keys {
-                tell(&key)?;
-            }
-            if read == 0 {
-                return Ok(());
-            }
-        }
+        each_row(
+            |most, visit| cursor.next_batch(most, visit),
+            |key, row| self.take(key, row, evaluator, tell),
+        )
     }
 
-    fn note(
+    fn take(
         &mut self,
         key: &[u8],
         row: &[u8],
         evaluator: &Evaluator<'_>,
-        keys: &mut Vec<Vec<u8>>,
+        tell: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let sequence = split_journal_key(key)?;
         for (_, key) in read_journal(row)?.changes {
@@ -83,7 +68,7 @@ impl Changes {
             }
             self.seen_bytes += key.len() + KEY_OVERHEAD_BYTES;
             self.seen.insert(key.to_vec());
-            keys.push(key.to_vec());
+            tell(key)?;
         }
         self.next = Sequence(sequence.0.saturating_add(1));
         Ok(())
