@@ -8,9 +8,11 @@ use std::ffi::c_char;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{BackupDetails, BackupId, CreateOptions, RestoreOptions, VerifyLevel, to_json};
+use crate::engine::{
+    BackupDetails, BackupId, CreateOptions, Host, Progress, RestoreOptions, VerifyLevel, to_json,
+};
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need, put};
+use crate::guard::{guard, need};
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
@@ -76,14 +78,13 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
         // SAFETY: the header's contract for inputs.
         let form: CreateForm = unsafe { input::options(options, options_len) }?;
         let options = CreateOptions::from(form);
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             let manifest = host.backups.create(&options, progress)?;
             let pin = options.pin;
             to_json(BackupDetails { manifest, pin })
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }
 
@@ -189,12 +190,11 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
                 return Err(Failure::invalid("level", &reason));
             }
         };
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             to_json(host.backups.verify(id, level, progress)?)
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }
 
@@ -220,14 +220,13 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
             let RestoreForm {} = input::options(options, options_len)?;
             id(backup_id, backup_id_len)?
         };
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             to_json(
                 host.backups
                     .restore(id, &RestoreOptions::default(), progress)?,
             )
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }

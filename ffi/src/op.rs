@@ -13,7 +13,7 @@ use statekeep_plugin_api::Status;
 use crate::buf::{Buf, give};
 use crate::engine::{self, Host, Progress};
 use crate::error::{Error, Failure};
-use crate::guard::{self, guard, need};
+use crate::guard::{self, guard, need, put};
 use crate::handle::{self, Kind};
 use crate::registry::Lease;
 
@@ -145,11 +145,15 @@ fn call((function, user): OnDone, status: Status) {
     unsafe { function(user.data, status) };
 }
 
-/// Starts work on a thread of its own; its JSON is the operation's result.
-pub(crate) fn start(
+/// Starts work on a thread of its own and gives its operation; its JSON is the operation's result.
+///
+/// # Safety
+/// `out` is NULL or valid for one write.
+pub(crate) unsafe fn start(
     lease: Lease,
     job: impl FnOnce(&Host, &Progress) -> Result<serde_json::Value, engine::Error> + Send + 'static,
-) -> Result<*mut Op, Failure> {
+    out: *mut *mut Op,
+) -> Result<(), Failure> {
     let work = Arc::new(Work {
         progress: Progress::new(),
         state: Mutex::new(Outcome::default()),
@@ -182,7 +186,11 @@ pub(crate) fn start(
         }
     });
     match spawned {
-        Ok(_) => Ok(op),
+        Ok(_) => {
+            // SAFETY: the caller's promise.
+            unsafe { put(out, op) };
+            Ok(())
+        }
         Err(error) => {
             handle::close::<Operation>(op)?;
             Err(Failure::new(

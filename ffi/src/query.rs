@@ -11,7 +11,7 @@ use statekeep_plugin_api::Status;
 use crate::buf::{Buf, give};
 use crate::engine::{self, BlockingTenant, Host, IndexDefinition, Phase, Progress, Query};
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need, put};
+use crate::guard::{guard, need};
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, Reference, manager};
 use crate::op::{self, Op};
@@ -107,10 +107,8 @@ pub unsafe extern "C" fn statekeep_index_create_start(
             }
         }
         let job = move |host: &Host, progress: &Progress| build(host, definition, progress);
-        let op = op::start(manager.lease().share(), job)?;
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(manager.lease().share(), job, out) }
     })
 }
 

@@ -136,7 +136,7 @@ unsafe fn wish(options: *const ScanOptions) -> Result<Wish, Failure> {
 ///
 /// # Safety
 /// As `wish`.
-pub(crate) unsafe fn page_options(options: *const ScanOptions) -> Result<ListOptions, Failure> {
+unsafe fn page_options(options: *const ScanOptions) -> Result<ListOptions, Failure> {
     // SAFETY: the caller's promise.
     let mut wish = unsafe { wish(options) }?;
     if wish.limit != u64::MAX {
@@ -145,9 +145,23 @@ pub(crate) unsafe fn page_options(options: *const ScanOptions) -> Result<ListOpt
     Ok(wish.list)
 }
 
-/// A page of keys as C sees it.
-pub(crate) fn page_json(page: &Page) -> String {
-    json!({"keys": page.keys, "next": page.next}).to_string()
+/// Gives a page of the keys of a scope that `list` answers, as C sees it.
+///
+/// # Safety
+/// `options` as for `wish`, the scope as for `input::scope`; `out` is valid for one write.
+pub(crate) unsafe fn give_page(
+    (scope, scope_len): (*const c_char, usize),
+    options: *const ScanOptions,
+    out: *mut Buf,
+    list: impl FnOnce(&Scope, &ListOptions) -> Result<Page, Failure>,
+) -> Result<(), Failure> {
+    // SAFETY: the caller's promise.
+    let (scope, options) = unsafe { (input::scope(scope, scope_len)?, page_options(options)?) };
+    let page = list(&scope, &options)?;
+    let page = json!({"keys": page.keys, "next": page.next}).to_string();
+    // SAFETY: the caller's promise.
+    unsafe { give(out, page) };
+    Ok(())
 }
 
 /// What a scan reads. Each outlives the handle that the scan was opened with.
@@ -419,12 +433,8 @@ pub unsafe extern "C" fn statekeep_list_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
+        let list = |scope: &_, options: &_| Ok(manager.tenant().list(scope, options)?);
         // SAFETY: the header's contract for inputs and outputs.
-        unsafe {
-            let scope = input::scope(scope, scope_len)?;
-            let page = manager.tenant().list(&scope, &page_options(options)?)?;
-            give(out, page_json(&page));
-        }
-        Ok(())
+        unsafe { give_page((scope, scope_len), options, out, list) }
     })
 }

@@ -245,13 +245,9 @@ pub unsafe extern "C" fn statekeep_snapshot_list_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let view = handle::get::<View>(snapshot)?;
+        let list = |scope: &_, options: &_| Ok(view.tenant.list(scope, options)?);
         // SAFETY: the header's contract for inputs and outputs.
-        unsafe {
-            let scope = input::scope(scope, scope_len)?;
-            let page = view.tenant.list(&scope, &scan::page_options(options)?)?;
-            give(out, scan::page_json(&page));
-        }
-        Ok(())
+        unsafe { scan::give_page((scope, scope_len), options, out, list) }
     })
 }
 

@@ -9,7 +9,7 @@ use std::ffi::c_char;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{self, NamespaceId};
+use crate::engine::{self, Host, NamespaceId, Progress};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::input::{self, TEXT_BYTES_MAX};
@@ -63,12 +63,11 @@ pub unsafe extern "C" fn statekeep_swap_start(
             )
         };
         let options = serde_json::Value::Object(options);
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             engine::to_json(host.manager.swap_backend(&backend, &options, progress)?)
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }
 

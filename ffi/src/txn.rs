@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
+use crate::buf::Buf;
 use crate::engine::{self, Savepoint, Transaction, TransactionOptions};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
@@ -254,16 +254,10 @@ pub unsafe extern "C" fn statekeep_txn_list_json(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let work = handle::get::<Handle>(txn)?;
+        let list =
+            |scope: &_, options: &_| work.0.with(|transaction| transaction.list(scope, options));
         // SAFETY: the header's contract for inputs and outputs.
-        unsafe {
-            let scope = input::scope(scope, scope_len)?;
-            let options = scan::page_options(options)?;
-            let page = work
-                .0
-                .with(|transaction| transaction.list(&scope, &options))?;
-            give(out, scan::page_json(&page));
-        }
-        Ok(())
+        unsafe { scan::give_page((scope, scope_len), options, out, list) }
     })
 }
 
