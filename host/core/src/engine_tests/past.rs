@@ -156,7 +156,7 @@ fn the_pages_of_a_diff_share_one_reading_of_the_journal() {
     let before = Sequence(tenant.put("tool:t", "00", "old"));
     let names: Vec<_> = (0..20).map(|n| format!("{n:02}")).collect();
     let put = |name: &String| Sequence(tenant.put("tool:t", name, "new"));
-    let after = names.iter().map(put).last().unwrap();
+    let after = names.iter().map(put).max().unwrap();
     let mut options = DiffOptions {
         limit: 3,
         ..DiffOptions::default()
