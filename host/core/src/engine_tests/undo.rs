@@ -248,3 +248,31 @@ fn times_before_a_gap_are_told_right_once_it_is_trimmed() {
     assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
     check_consistency(&manager).unwrap();
 }
+
+/// The row of an undo was taken for the first of its namespace, as that of a restore is: commits that
+/// had been trimmed before it were not counted, and fewer were confirmed than were lost.
+#[test]
+fn commits_that_were_trimmed_before_an_undo_are_lost_too() {
+    let disk = SimDisk::new();
+    let (manager, _) = trimming(TestPlugins::shared(disk.vfs()), disk.vfs());
+    let tenant = manager.default_tenant().blocking();
+    tenant.put("global", "a", "1");
+    let first = swap(&manager, "log2").unwrap().replaced;
+    tenant.put("global", "a", "2");
+    assert_eq!(manager.undo(first, 1).unwrap(), Sequence(3));
+    let second = kept(&manager).remove(0);
+    tenant.put("global", "a", "4");
+    tenant.put("global", "a", "5");
+    swap(&manager, "log2").unwrap();
+    assert_eq!(manager.undo(first, 0).unwrap(), Sequence(6));
+    tenant.put("global", "a", "7");
+    tenant.put("global", "a", "8");
+    let report = manager.trim(&crate::TrimOptions::default()).unwrap();
+    assert_eq!(report.floor, Sequence(6));
+
+    // Commits 4, 5, 7 and 8 are not there; all numbers that were trimmed count.
+    let error = manager.undo(second, 5).unwrap_err();
+    assert!(error.to_string().starts_with("6 commits"), "{error}");
+    manager.undo(second, 6).unwrap();
+    assert_eq!(tenant.read("global", "a").as_deref(), Some("2"));
+}

@@ -260,15 +260,21 @@ impl<'a> Backwards<'a> {
         Ok(())
     }
 
-    /// 1 for a commit, 0 for a restore or undo.
-    fn weight(&self) -> Result<u64> {
-        let row = self
-            .row
-            .as_ref()
-            .map(|(_, row)| read_journal(row))
-            .transpose()?;
-        Ok(u64::from(
-            row.is_some_and(|row| row.kind != CommitKind::Restore),
+    /// 1 for a commit, 0 for a restore or undo; and whether it is the first of its namespace, as that
+    /// of a restore is and that of an undo is not.
+    fn weight(&self) -> Result<(u64, bool)> {
+        let Some((_, row)) = &self.row else {
+            return Ok((0, false));
+        };
+        let row = read_journal(row)?;
+        if row.kind != CommitKind::Restore {
+            return Ok((1, false));
+        }
+        let detail: serde_json::Value = serde_json::from_str(row.detail.unwrap_or("null"))
+            .map_err(|error| Error::corrupt("journal row of a restore", error.to_string()))?;
+        Ok((
+            0,
+            detail.get("undo") != Some(&serde_json::Value::Bool(true)),
         ))
     }
 }
@@ -280,7 +286,7 @@ fn commits_lost(current: &Namespace, head: Sequence, other: &dyn Backend) -> Res
     let mut own = Backwards::open(&*current.backend, head)?;
     let mut its = Backwards::open(other, Sequence(u64::MAX - 1))?;
     let mut lost = 0u64;
-    let mut last_weight = 1;
+    let mut is_first = false;
     loop {
         match (&own.row, &its.row) {
             // A number is given once, so rows that are equal are one commit, and all before it too.
@@ -290,15 +296,16 @@ fn commits_lost(current: &Namespace, head: Sequence, other: &dyn Backend) -> Res
                 if other.is_none() && *sequence <= floor {
                     return Ok(lost);
                 }
-                last_weight = own.weight()?;
-                lost += last_weight;
+                let weight;
+                (weight, is_first) = own.weight()?;
+                lost += weight;
                 own.step()?;
             }
             (None, other) => {
                 let shared = other.as_ref().map_or(floor, |(sequence, _)| *sequence);
                 let trimmed = current.floor().0.saturating_sub(shared.0);
-                // Nothing was trimmed before a restore, which is the first of its namespace.
-                return Ok(lost + trimmed * last_weight);
+                // Nothing was trimmed before the first row of a namespace.
+                return Ok(lost + if is_first { 0 } else { trimmed });
             }
         }
     }
