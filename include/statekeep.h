@@ -1434,7 +1434,7 @@ statekeep_status statekeep_metrics_text(const statekeep_manager *manager,
 /**
  * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
  * empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
- * (boolean). The result is the manifest. `[any-thread]` Since: 0.1
+ * (boolean). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
                                                const char *options,
@@ -1450,7 +1450,7 @@ statekeep_status statekeep_backup_list_json(const statekeep_manager *manager,
                                             statekeep_error **err);
 
 /**
- * The manifest of one backup as JSON; NOT_FOUND, with an error object, when there is none of that
+ * The manifest of one backup as JSON, with `pin` (boolean); NOT_FOUND, with an error object, when there is none of that
  * id. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_show_json(const statekeep_manager *manager,
@@ -1458,6 +1458,24 @@ statekeep_status statekeep_backup_show_json(const statekeep_manager *manager,
                                             size_t backup_id_len,
                                             struct statekeep_buf *out,
                                             statekeep_error **err);
+
+/**
+ * Pins a backup, so that no retention policy forgets it; OK also when it was pinned already,
+ * NOT_FOUND when there is none of that id. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_pin(const statekeep_manager *manager,
+                                      const char *backup_id,
+                                      size_t backup_id_len,
+                                      statekeep_error **err);
+
+/**
+ * Takes a backup's pin away; OK also when it had none, NOT_FOUND when there is no backup of that
+ * id. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_unpin(const statekeep_manager *manager,
+                                        const char *backup_id,
+                                        size_t backup_id_len,
+                                        statekeep_error **err);
 
 /**
  * Starts a verification at `STATEKEEP_VERIFY_QUICK` or `_FULL`. It ends as OK when the check was
@@ -1482,6 +1500,37 @@ statekeep_status statekeep_backup_restore_start(const statekeep_manager *manager
                                                 size_t options_len,
                                                 statekeep_op **out,
                                                 statekeep_error **err);
+
+/**
+ * Starts a check of the backup repository, which changes nothing. The result is a JSON object:
+ * `is_valid`, `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest
+ * leads to: `objects`, `bytes`, `listed`), `creations` (backups in the making, and those whose
+ * writer is gone), `leftovers`, `undecided`, `warnings`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_repository_check_start(const statekeep_manager *manager,
+                                                  statekeep_op **out,
+                                                  statekeep_error **err);
+
+/**
+ * Starts the removal of the objects that no manifest leads to and whose writer does not live.
+ * `options` is a JSON object or empty: `dry_run` (boolean, true unless given: tell, and remove
+ * nothing). The result is a JSON object: `dry_run`, `would_remove`, `removed` (each `objects`,
+ * `bytes`, `listed`) and `undecided`, why others were kept. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_repository_prune_strays_start(const statekeep_manager *manager,
+                                                         const char *options,
+                                                         size_t options_len,
+                                                         statekeep_op **out,
+                                                         statekeep_error **err);
+
+/**
+ * Starts a repair: it finishes what crashes left unfinished in the repository and removes neither
+ * backups nor what is damaged. The result is a JSON object: `leases`, `leftovers`, `indexed`,
+ * `indexes_removed`, `problems` (left as they are). `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_repository_repair_start(const statekeep_manager *manager,
+                                                   statekeep_op **out,
+                                                   statekeep_error **err);
 
 /**
  * Loads a plugin library after the checks of the configuration (owner, rights, `plugins.lock`);

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit;
 use crate::verbs::{
     backup, config, cursor, delete, diff, get, history, increment, index, list, metrics, namespace,
-    patch, plugin, query, set, swap, sweep, trim, upkeep, watch,
+    patch, plugin, query, repository, set, swap, sweep, trim, upkeep, watch,
 };
 
 /// Durable state for applications: get, set, go back in time, back up and restore.
@@ -112,6 +112,9 @@ pub enum Verb {
     /// Create, list, verify and restore backups
     #[command(subcommand)]
     Backup(backup::Backup),
+    /// Check and repair the place where the backups are
+    #[command(subcommand)]
+    Repository(repository::Repository),
     /// Show plugins and allow libraries to be loaded
     #[command(subcommand)]
     Plugin(plugin::Plugin),

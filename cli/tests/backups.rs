@@ -355,3 +355,44 @@ fn ctrl_c_stops_a_backup_and_leaves_none_behind() {
     assert!(run.stderr.contains("cancelled"), "{}", run.stderr);
     assert_eq!(place.ok(&["backup", "list"]), "");
 }
+
+#[test]
+fn strays_are_shown_and_removed_and_pins_are_kept() {
+    let place = Place::new();
+    place.ok(&["set", "global", "k", "1"]);
+    let id = create(&place);
+    let stray = place.path("state/backups/seg/01ARZ3NDEKTSV4RRFFQ69G5FAV-000000.seg");
+    std::fs::write(&stray, "left over").unwrap();
+    let check = place.ok(&["repository", "check"]);
+    assert!(check.starts_with("whole  1 backup"), "{check}");
+    assert!(check.contains("1 stray object, 9 B"), "{check}");
+    let plan = place.ok(&["backup", "prune-strays", "--dry-run"]);
+    assert!(plan.starts_with("would remove 1 stray object"), "{plan}");
+    assert!(plan.contains("01ARZ3NDEKTSV4RRFFQ69G5FAV") && stray.exists());
+    let message = place.fails(2, &["backup", "prune-strays"]);
+    assert!(message.contains("--yes") && stray.exists(), "{message}");
+    let done = place.ok(&["--json", "backup", "prune-strays", "--yes"]);
+    let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+    assert_eq!(
+        (&done["removed"]["objects"], stray.exists()),
+        (&json!(1), false)
+    );
+    let done = place.ok(&["backup", "prune-strays", "--yes"]);
+    assert_eq!(done, "removed 0 stray objects, 0 B\n");
+
+    assert_eq!(place.ok(&["backup", "pin", &id]), format!("{id} pinned\n"));
+    assert!(place.ok(&["backup", "list"]).contains("pinned"));
+    let unpinned = place.ok(&["--json", "backup", "unpin", &id]);
+    let unpinned: serde_json::Value = serde_json::from_str(&unpinned).unwrap();
+    assert_eq!(unpinned, json!({ "id": id, "pin": false, "changed": true }));
+
+    place.ok(&["repository", "repair"]);
+    damage(&place, "man");
+    let check = place.run(&["repository", "check"]);
+    assert_eq!(check.code, 5, "{}", check.stderr);
+    assert!(
+        check.stdout.contains(&format!("man/{id}")),
+        "{}",
+        check.stdout
+    );
+}

@@ -27,6 +27,7 @@ pub mod op;
 pub mod plugin;
 pub mod query;
 mod registry;
+pub mod repository;
 pub mod scan;
 pub mod scope;
 pub mod snapshot;

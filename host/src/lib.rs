@@ -68,9 +68,10 @@ pub use host::{Host, open, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 
 pub use statekeep_backup::{
-    BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary, CreateOptions,
-    Manifest, Phase, Problem, ProblemKind, Progress, ProgressSnapshot, RestoreOptions,
-    RestoreReport, VerifyLevel, VerifyReport,
+    BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary,
+    CreateOptions, Creation, Manifest, Phase, Problem, ProblemKind, Progress, ProgressSnapshot,
+    PruneReport, RepairReport, RepositoryReport, RestoreOptions, RestoreReport, Stray, StrayKind,
+    Strays, VerifyLevel, VerifyReport,
 };
 pub use statekeep_core::{
     Batch, BlockingTenant, CacheFacts, Change, ChangeOp, Class, CommitKind, CursorInfo, DiffChange,

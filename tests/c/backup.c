@@ -45,6 +45,20 @@ static void wrong_arguments(const statekeep_manager *m, const char *id) {
   CHECK_STATUS(statekeep_backup_show_json(m, NULL, 4, &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_show_json(m, S(""), &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_show_json(m, id, len, NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_repository_check_start(NULL, &op, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_repository_check_start(m, NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_repository_repair_start(NULL, &op, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_repository_prune_strays_start(m, S("{\"yes\":true}"), &op, &err),
+               INVALID_ARGUMENT);
+  CHECK(op == NULL);
+  CHECK_OK(statekeep_repository_check_start(m, &op, &err));
+  char valid[8];
+  finish(op, "\"is_valid\":tru", valid, sizeof(valid));
+  CHECK_OK(statekeep_repository_prune_strays_start(m, NULL, 0, &op, &err));
+  finish(op, "\"dry_run\":tru", valid, sizeof(valid));
+  CHECK_OK(statekeep_repository_repair_start(m, &op, &err));
+  finish(op, NULL, NULL, 0);
+  op = (statekeep_op *)1;
   CHECK_STATUS(statekeep_backup_pin(NULL, id, len, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_pin(m, S("nope"), &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_pin(m, S("01ARZ3NDEKTSV4RRFFQ69G5FAV"), &err), NOT_FOUND);

@@ -9,10 +9,10 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 25] = [
     "version", "status", "error", "buf", "config", "manager", "kv", "batch", "scan", "scope",
     "snapshot", "history", "atomic", "txn", "transact", "watch", "op", "query", "upkeep", "swap",
-    "metrics", "backup", "plugin", "log",
+    "metrics", "backup", "repository", "plugin", "log",
 ];
 const OTHERWISE: [(&str, &str); 1] = [("ProgressInfo", "statekeep_progress")];
 

@@ -67,6 +67,27 @@ def test_a_pin_is_shown_until_it_is_taken_away(state: statekeep.State) -> None:
         state.backups.pin("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 
+def test_what_no_backup_needs_is_found_and_removed(tmp_path: Path) -> None:
+    with statekeep.open(tmp_path / "state") as state:
+        state.set("global", "k", 1)
+        backup = state.backups.create()
+        report = state.backups.check()
+        assert report.is_valid and report.backups == 1 and report.strays.objects == 0
+        segments = tmp_path / "state" / "backups" / "seg"
+        stray = segments / "01ARZ3NDEKTSV4RRFFQ69G5FAV-000000.seg"
+        stray.write_bytes(b"left over")
+        plan = state.backups.prune_strays()
+        assert plan.dry_run and plan.would_remove.bytes == 9 and plan.removed.objects == 0
+        assert plan.would_remove.listed[0].object == f"seg/{stray.name}"
+        assert stray.exists()
+        done = state.backups.prune_strays(dry_run=False)
+        assert done.removed.objects == 1 and not stray.exists()
+        assert state.backups.repair()["problems"] == []
+        next(path for path in segments.iterdir()).unlink()
+        report = state.backups.check()
+        assert not report.is_valid and backup.id in report.problems[0]
+
+
 def test_a_level_is_checked_before_it_is_recorded(state: statekeep.State) -> None:
     for level in [99999, -(2**31), 23]:
         with pytest.raises(statekeep.InvalidArgument, match="compression level"):

@@ -15,6 +15,7 @@ pub mod namespace;
 pub mod patch;
 pub mod plugin;
 pub mod query;
+pub mod repository;
 pub mod set;
 pub mod swap;
 pub mod sweep;
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli, out: &mut Output) -> Result<Exit> {
         Verb::Swap(verb) => verb.run(globals, out),
         Verb::Namespace(verb) => verb.run(globals, out),
         Verb::Backup(verb) => verb.run(globals, out),
+        Verb::Repository(verb) => verb.run(globals, out),
         Verb::Plugin(verb) => verb.run(globals, out),
         Verb::Config(verb) => verb.run(globals, out),
     }

@@ -15,7 +15,16 @@ from __future__ import annotations
 from ._ffi import ffi as _ffi, lib as _lib
 from ._options import NEVER, SetOptions
 from .atomic import ABSENT
-from .backups import Backup, Backups, RestoreReport, VerifyReport
+from .backups import (
+    Backup,
+    Backups,
+    PruneReport,
+    RepositoryReport,
+    RestoreReport,
+    Stray,
+    Strays,
+    VerifyReport,
+)
 from .batch import Batch
 from .errors import (
     AlreadyExists,
@@ -96,9 +105,11 @@ __all__ = [
     "Plugins",
     "Poisoned",
     "Progress",
+    "PruneReport",
     "ReadOnly",
     "Record",
     "Reentrant",
+    "RepositoryReport",
     "RestoreReport",
     "Row",
     "Rows",
@@ -109,6 +120,8 @@ __all__ = [
     "Snapshot",
     "State",
     "StorageError",
+    "Stray",
+    "Strays",
     "SwapReport",
     "Timeout",
     "TooLarge",

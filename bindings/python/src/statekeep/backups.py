@@ -73,6 +73,64 @@ class RestoreReport:
     backup_sequence: int
 
 
+@dataclass(frozen=True)
+class Stray:
+    """An object that no manifest leads to: `kind` is `abandoned`, `unreferenced` or `finished`."""
+
+    object: str
+    bytes: int
+    backup: str
+    kind: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Strays:
+    """How many strays there are, what they take, and the first of them by name."""
+
+    objects: int
+    bytes: int
+    listed: tuple[Stray, ...]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Strays:
+        """From a report."""
+        listed = tuple(
+            Stray(
+                object=stray["object"],
+                bytes=stray["bytes"],
+                backup=stray["backup"],
+                kind=stray["kind"],
+                since=moment(stray["since_unix_ms"]),
+            )
+            for stray in row["listed"]
+        )
+        return cls(objects=row["objects"], bytes=row["bytes"], listed=listed)
+
+
+@dataclass(frozen=True)
+class RepositoryReport:
+    """What a check of the repository found; `report` has everything."""
+
+    is_valid: bool
+    backups: int
+    problems: list[str]
+    strays: Strays
+    undecided: str | None
+    warnings: list[str]
+    report: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What was removed, or after a dry run what would be; `undecided` is why others were kept."""
+
+    dry_run: bool
+    would_remove: Strays
+    removed: Strays
+    undecided: str | None
+
+
 class Backups:
     """The backups of a state."""
 
@@ -144,6 +202,36 @@ class Backups:
         asked = *_id(backup), *options({})
         row = self._run(lib.statekeep_backup_restore_start, asked, progress)
         return RestoreReport(**{name: row[name] for name in RestoreReport.__dataclass_fields__})
+
+    def check(self, *, progress: ProgressCallback | None = None) -> RepositoryReport:
+        """Checks the repository as a whole: what is missing, damaged, foreign or left over."""
+        row = self._run(lib.statekeep_repository_check_start, (), progress)
+        return RepositoryReport(
+            is_valid=row["is_valid"],
+            backups=row["backups"],
+            problems=[_problem(problem) for problem in row["problems"]],
+            strays=Strays.of(row["strays"]),
+            undecided=row["undecided"],
+            warnings=row["warnings"],
+            report=row,
+        )
+
+    def prune_strays(
+        self, *, dry_run: bool = True, progress: ProgressCallback | None = None
+    ) -> PruneReport:
+        """Removes what no manifest leads to and whose writer is gone; unless told to, only tells."""
+        asked = options({"dry_run": dry_run})
+        row = self._run(lib.statekeep_repository_prune_strays_start, asked, progress)
+        return PruneReport(
+            dry_run=row["dry_run"],
+            would_remove=Strays.of(row["would_remove"]),
+            removed=Strays.of(row["removed"]),
+            undecided=row["undecided"],
+        )
+
+    def repair(self, *, progress: ProgressCallback | None = None) -> dict[str, Any]:
+        """Finishes what crashes left unfinished; removes no backup and nothing that is damaged."""
+        return self._run(lib.statekeep_repository_repair_start, (), progress)
 
     def _run(
         self, start: Any, arguments: tuple[Any, ...], progress: ProgressCallback | None

@@ -3,6 +3,7 @@
 mod create;
 mod list;
 mod pin;
+mod prune;
 mod restore;
 mod show;
 mod verify;
@@ -38,6 +39,8 @@ pub enum Backup {
     Pin(pin::Pin),
     /// Take the pin of a backup away
     Unpin(pin::Unpin),
+    /// Remove objects that no backup leads to
+    PruneStrays(prune::PruneStrays),
 }
 
 impl Backup {
@@ -51,6 +54,7 @@ impl Backup {
             Backup::Restore(verb) => verb.run(globals, out),
             Backup::Pin(verb) => verb.run(globals, out),
             Backup::Unpin(verb) => verb.run(globals, out),
+            Backup::PruneStrays(verb) => verb.run(globals, out),
         }
     }
 }

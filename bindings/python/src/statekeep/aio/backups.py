@@ -23,6 +23,9 @@ class Backups(Lifted[backups.Backups]):
     pin = lifted(backups.Backups.pin)
     unpin = lifted(backups.Backups.unpin)
     verify = lifted_work(backups.Backups.verify)
+    check = lifted_work(backups.Backups.check)
+    prune_strays = lifted_work(backups.Backups.prune_strays)
+    repair = lifted_work(backups.Backups.repair)
     restore = lifted_work(backups.Backups.restore)
 
 
