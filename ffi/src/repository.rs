@@ -7,9 +7,9 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::engine::to_json;
+use crate::engine::{Host, Progress, to_json};
 use crate::error::Error;
-use crate::guard::{guard, need, put};
+use crate::guard::{guard, need};
 use crate::input;
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
@@ -36,12 +36,11 @@ pub unsafe extern "C" fn statekeep_repository_check_start(
         need(out, "out")?;
         let manager = self::manager(manager)?;
         let lease = manager.whole(WHAT)?;
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             to_json(host.backups.check_repository(progress)?)
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }
 
@@ -64,12 +63,11 @@ pub unsafe extern "C" fn statekeep_repository_prune_strays_start(
         // SAFETY: the header's contract for inputs.
         let form: PruneForm = unsafe { input::options(options, options_len) }?;
         let dry_run = form.dry_run.unwrap_or(true);
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             to_json(host.backups.prune_strays(dry_run, progress)?)
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }
 
@@ -86,11 +84,10 @@ pub unsafe extern "C" fn statekeep_repository_repair_start(
         need(out, "out")?;
         let manager = self::manager(manager)?;
         let lease = manager.whole(WHAT)?;
-        let op = op::start(lease.share(), move |host, progress| {
+        let job = move |host: &Host, progress: &Progress| {
             to_json(host.backups.repair_repository(progress)?)
-        })?;
+        };
         // SAFETY: the header's contract for outputs.
-        unsafe { put(out, op) };
-        Ok(())
+        unsafe { op::start(lease.share(), job, out) }
     })
 }
