@@ -81,7 +81,11 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
         let job = move |host: &Host, progress: &Progress| {
             let manifest = host.backups.create(&options, progress)?;
             let pin = options.pin;
-            to_json(BackupDetails { manifest, pin })
+            to_json(BackupDetails {
+                manifest,
+                pin,
+                last_verified_unix_ms: None,
+            })
         };
         // SAFETY: the header's contract for outputs.
         unsafe { op::start(lease.share(), job, out) }

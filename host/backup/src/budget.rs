@@ -16,10 +16,16 @@ struct State {
 }
 
 /// Shared by the threads of one pipeline; the first failure stops all of them.
-#[derive(Default)]
 pub(crate) struct Budget {
+    bytes_max: usize,
     state: Mutex<State>,
     room: Condvar,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget::of(IN_FLIGHT_BYTES_MAX)
+    }
 }
 
 /// Part of the budget, given back when dropped.
@@ -29,10 +35,19 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Budget {
+    /// A budget of less than [`IN_FLIGHT_BYTES_MAX`], for a pipeline that shares memory with others.
+    pub(crate) fn of(bytes_max: usize) -> Budget {
+        Budget {
+            bytes_max,
+            state: Mutex::default(),
+            room: Condvar::new(),
+        }
+    }
+
     /// Waits for room; fails once the pipeline has stopped.
     pub(crate) fn acquire(&self, bytes: usize) -> Result<Permit<'_>> {
         let mut state = self.state.lock();
-        while !state.stopped && state.used > 0 && state.used + bytes > IN_FLIGHT_BYTES_MAX {
+        while !state.stopped && state.used > 0 && state.used + bytes > self.bytes_max {
             self.room.wait(&mut state);
         }
         if state.stopped {

@@ -8,9 +8,10 @@ use statekeep_core::{ErrorKind, Progress, Result, Sequence};
 
 use crate::manifest::Manifest;
 use crate::name::BackupId;
+use crate::points::Chosen;
 use crate::repository::Repository;
 use crate::restore::{RestoreReport, Target, restore};
-use crate::testing::{MemoryRows, TestCodecs, backup, disk, objects, path, repository, rows};
+use crate::testing::{MemoryRows, backup, disk, objects, path, read_task, repository, rows};
 use crate::verify::{VerifyLevel, VerifyReport, verify};
 
 type Shared = Arc<Mutex<(Vec<(Vec<u8>, Vec<u8>)>, bool)>>;
@@ -31,14 +32,30 @@ impl Target for MemoryTarget {
 }
 
 fn check(repository: &Repository, id: BackupId, level: VerifyLevel) -> VerifyReport {
-    verify(repository, &TestCodecs, 2, id, level, &Progress::new()).unwrap()
+    let progress = Progress::new();
+    verify(
+        repository,
+        &read_task(repository, &progress),
+        id,
+        level,
+        None,
+    )
+    .unwrap()
 }
 
 fn restored(repository: &Repository, id: BackupId) -> (Result<RestoreReport>, Shared) {
     let shared = Shared::default();
-    let mut begin =
-        |_: &Manifest| Ok(Box::new(MemoryTarget(Arc::clone(&shared))) as Box<dyn Target>);
-    let report = restore(repository, &TestCodecs, 2, id, &Progress::new(), &mut begin);
+    let mut begin = |_: &Chosen| Ok(Box::new(MemoryTarget(Arc::clone(&shared))) as Box<dyn Target>);
+    let progress = Progress::new();
+    let report = repository.manifest(id).and_then(|(manifest, _)| {
+        let chosen = Chosen::end(manifest);
+        restore(
+            repository,
+            &read_task(repository, &progress),
+            &chosen,
+            &mut begin,
+        )
+    });
     (report, shared)
 }
 

@@ -16,7 +16,7 @@ use crate::segment::{Entries, Entry};
 pub const COUNT_ROWS_MAX: usize = 1000;
 
 /// What the rows of [`Counts`] stand for.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CountedBy {
     /// A tenant's scope, such as `user:42`.
@@ -51,13 +51,28 @@ pub struct Counts {
     pub rows: Vec<CountRow>,
 }
 
+impl Counts {
+    /// Whether both count the same, as far as the coarser of them tells.
+    pub(crate) fn agrees(&self, other: &Counts) -> bool {
+        let (mut a, mut b) = (Counter::of(self), Counter::of(other));
+        while a.by != b.by {
+            if a.by < b.by {
+                a.fold();
+            } else {
+                b.fold();
+            }
+        }
+        a.rows == b.rows
+    }
+}
+
 /// A stretch of records of one scope within a block.
 #[derive(Debug)]
 pub(crate) struct Stretch {
     pub(crate) tenant: TenantNumber,
     scope: Scope,
-    records: u64,
-    bytes: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What a block's entries add up to. Digest, stretches and expiry are those of records; rows of
@@ -208,6 +223,18 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    /// Goes on from counts.
+    pub(crate) fn of(counts: &Counts) -> Counter {
+        let mut counter = Counter {
+            by: counts.by,
+            rows: BTreeMap::new(),
+        };
+        for row in &counts.rows {
+            counter.merge((row.tenant, row.scope.clone()), (row.records, row.bytes));
+        }
+        counter
+    }
+
     pub(crate) fn add(&mut self, stretch: &Stretch) {
         // A stretch of tombstones counts nothing.
         if stretch.records == 0 {

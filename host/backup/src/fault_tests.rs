@@ -15,7 +15,7 @@ use statekeep_core::oracle::Oracle;
 
 use crate::store::Put;
 use crate::testing::{
-    MemoryRows, ROOT, TestCodecs, backup, disk, objects, path, record, repository, rows,
+    MemoryRows, ROOT, backup, disk, objects, path, read_task, record, repository, rows,
 };
 use crate::verify::{VerifyLevel, verify};
 
@@ -31,15 +31,9 @@ pub(crate) fn expect_whole(
     assert!(list.problems.is_empty(), "{story}: {:?}", list.problems);
     let ids: Vec<_> = list.backups.iter().map(|backup| backup.id).collect();
     for id in &ids {
-        let report = verify(
-            &repository,
-            &TestCodecs,
-            1,
-            *id,
-            VerifyLevel::Full,
-            &Progress::new(),
-        )
-        .unwrap();
+        let progress = Progress::new();
+        let task = read_task(&repository, &progress);
+        let report = verify(&repository, &task, *id, VerifyLevel::Full, None).unwrap();
         assert!(report.is_valid, "{story}: {report:?}");
     }
     let mut oracle = Oracle::new();
@@ -252,15 +246,9 @@ fn a_record_larger_than_a_block_and_than_the_budget_fits() {
         rows.rows[at].1.clone_from(&big);
     }
     let manifest = backup(&repository, &rows, "rle", &Progress::new()).unwrap();
-    let report = verify(
-        &repository,
-        &TestCodecs,
-        2,
-        manifest.id,
-        VerifyLevel::Full,
-        &Progress::new(),
-    )
-    .unwrap();
+    let progress = Progress::new();
+    let task = read_task(&repository, &progress);
+    let report = verify(&repository, &task, manifest.id, VerifyLevel::Full, None).unwrap();
     assert!(report.is_valid && report.records == 30, "{report:?}");
 }
 

@@ -6,6 +6,7 @@
 //! itself what it is. Every byte is described in `docs/format.md`.
 #![forbid(unsafe_code)]
 
+mod attest;
 mod budget;
 mod create;
 #[cfg(test)]
@@ -20,8 +21,10 @@ mod list;
 mod local;
 mod manager;
 mod manifest;
+mod merge;
 mod name;
 mod pin;
+mod points;
 mod problem;
 mod read_run;
 mod repository;
@@ -36,6 +39,7 @@ mod upkeep;
 mod verify;
 mod write_run;
 
+pub use attest::Attestation;
 pub use create::{CODEC_NONE, CreateOptions};
 pub use exchange::{
     EXPORT_FORMAT, ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom,
@@ -52,8 +56,9 @@ pub use manifest::{
     TenantRow, Timeline, parse_manifest,
 };
 pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
+pub use points::{Gap, PointRange, Ranges, TimelineRanges};
 pub use problem::{Problem, ProblemKind};
-pub use restore::{RestoreOptions, RestoreReport};
+pub use restore::{RestoreAt, RestoreOptions, RestoreReport};
 pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
 pub use segment::*;

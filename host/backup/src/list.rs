@@ -4,7 +4,7 @@ use serde::Serialize;
 use statekeep_core::{Error, ErrorKind, Result};
 
 use crate::hex::{Hash256, sha256};
-use crate::manifest::{BackupKind, Manifest, ManifestRef, parse_manifest};
+use crate::manifest::{Manifest, ManifestRef, parse_manifest};
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::{Problem, ProblemKind};
 use crate::repository::Repository;
@@ -40,12 +40,14 @@ pub struct BackupSummary {
     pub tags: Vec<String>,
     /// Pinned: no policy forgets it.
     pub pin: bool,
+    /// When it was last read wholly and found good.
+    pub last_verified_unix_ms: Option<i64>,
     /// See [`crate::StateDigest`].
     pub state_digest: Hash256,
 }
 
 impl BackupSummary {
-    fn of(manifest: &Manifest, pin: bool) -> BackupSummary {
+    fn of(manifest: &Manifest, pin: bool, last_verified_unix_ms: Option<i64>) -> BackupSummary {
         BackupSummary {
             id: manifest.id,
             kind: manifest.kind.name(),
@@ -60,6 +62,7 @@ impl BackupSummary {
             label: manifest.label.clone(),
             tags: manifest.tags.clone(),
             pin,
+            last_verified_unix_ms,
             state_digest: manifest.state_digest,
         }
     }
@@ -73,6 +76,8 @@ pub struct BackupDetails {
     pub manifest: Manifest,
     /// Pinned: no policy forgets it.
     pub pin: bool,
+    /// When it was last read wholly and found good.
+    pub last_verified_unix_ms: Option<i64>,
 }
 
 /// All backups of a repository. A damaged manifest hides no good one.
@@ -82,6 +87,8 @@ pub struct BackupList {
     pub backups: Vec<BackupSummary>,
     /// Manifests that cannot be used, and what does not belong among them.
     pub problems: Vec<Problem>,
+    /// When a restore of any of them was last tried and found good.
+    pub last_restore_test_unix_ms: Option<i64>,
 }
 
 impl Repository {
@@ -124,7 +131,11 @@ impl Repository {
             )
         };
         let pins = self.pins()?;
-        let mut list = BackupList::default();
+        let verified = self.verified()?;
+        let mut list = BackupList {
+            last_restore_test_unix_ms: verified.last_restore_test_unix_ms,
+            ..BackupList::default()
+        };
         list.problems
             .extend(listing.foreign.into_iter().map(foreign));
         for object in listing.objects {
@@ -135,7 +146,11 @@ impl Repository {
             match self.slot(&object.name) {
                 Ok(Some((manifest, _))) => {
                     let pinned = pins.contains(&manifest.id);
-                    list.backups.push(BackupSummary::of(&manifest, pinned));
+                    list.backups.push(BackupSummary::of(
+                        &manifest,
+                        pinned,
+                        verified.backups.get(&manifest.id).copied(),
+                    ));
                 }
                 Ok(None) => {}
                 // It was deleted since it was listed.
@@ -172,9 +187,4 @@ pub(crate) fn not_found(id: BackupId) -> Error {
         ErrorKind::NotFound,
         format!("there is no backup {id}; list shows those there are"),
     )
-}
-
-/// Whether this build can restore backups of the kind: one run that holds all records.
-pub(crate) fn is_whole(manifest: &Manifest) -> bool {
-    matches!(manifest.kind, BackupKind::Full | BackupKind::Synthetic) && manifest.runs.len() == 1
 }

@@ -10,18 +10,22 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use statekeep_core::{
     Error, ErrorKind, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Sequence,
-    Snapshot, SnapshotScan, StateManager, TenantNumber,
+    Snapshot, SnapshotScan, StateDigest, StateManager, TenantNumber,
 };
 
-use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, CreateTask, Source, create_full};
+use crate::create::{
+    CODEC_NONE, ChosenCodec, CreateOptions, CreateTask, Source, create_full, now_ms,
+};
 use crate::list::{BackupDetails, BackupList, not_found};
 use crate::manifest::{Manifest, TenantRow, Timeline};
 use crate::name::{BackupId, ObjectName};
+use crate::points::{Chosen, Ranges, choose, ranges};
+use crate::read_run::ReadTask;
 use crate::repository::Repository;
-use crate::restore::{RestoreOptions, RestoreReport, Target, restore};
+use crate::restore::{RestoreAt, RestoreOptions, RestoreReport, Target, restore};
 use crate::segment::{BlockCodec, SEGMENT_BYTES_MAX};
 use crate::upkeep::{PruneReport, RepairReport, RepositoryReport};
-use crate::verify::{VerifyLevel, VerifyReport, verify};
+use crate::verify::{BeginDrill, Drill, VerifyLevel, VerifyReport, verify};
 use crate::write_run::{Rows, THREADS_MAX};
 
 /// Threads that encode or decode, unless configured.
@@ -64,6 +68,16 @@ impl Target for NamespaceBuilder {
 
     fn finish(self: Box<Self>) -> Result<Sequence> {
         NamespaceBuilder::finish(*self)
+    }
+}
+
+impl Drill for NamespaceBuilder {
+    fn put(&mut self, key: &[u8], record: &[u8]) -> Result<()> {
+        NamespaceBuilder::put(self, key, record)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(u64, StateDigest)> {
+        NamespaceBuilder::rehearse(*self)
     }
 }
 
@@ -160,6 +174,7 @@ impl BackupManager {
         Ok(BackupDetails {
             manifest: repository.manifest(id)?.0,
             pin: repository.is_pinned(id)?,
+            last_verified_unix_ms: repository.verified()?.backups.get(&id).copied(),
         })
     }
 
@@ -225,50 +240,88 @@ impl BackupManager {
     ) -> Result<VerifyReport> {
         let _ends = Ends(progress);
         let repository = self.existing(id)?;
-        verify(
-            &repository,
-            self.plugins(),
-            self.threads(),
-            id,
-            level,
-            progress,
-        )
+        let task = self.task(&repository, progress);
+        let started_unix_ms = now_ms();
+        let mut begin = |manifest: &Manifest| {
+            let drill = self.begin(&Chosen::end(manifest.clone()))?;
+            Ok(Box::new(drill) as Box<dyn Drill>)
+        };
+        let drill: Option<BeginDrill<'_>> = match level {
+            VerifyLevel::RestoreTest => Some(&mut begin),
+            _ => None,
+        };
+        let mut report = verify(&repository, &task, id, level, drill)?;
+        repository.attest(&mut report, started_unix_ms);
+        Ok(report)
     }
 
-    /// Replaces the whole state by a backup: all of it, or nothing on any error. Clients stay open;
-    /// sequences go on rising; the old namespace stays as the undo.
+    /// Which moments can be restored, and every gap between.
+    pub fn ranges(&self, progress: &Progress) -> Result<Ranges> {
+        let _ends = Ends(progress);
+        match self.find()? {
+            Some(repository) => {
+                let task = self.task(&repository, progress);
+                ranges(&repository, &task, &self.timeline()?)
+            }
+            None => Ok(Ranges::default()),
+        }
+    }
+
+    /// Replaces the whole state by a moment of a backup: all of it, or nothing on any error. Clients
+    /// stay open; sequences go on rising; the old namespace stays as the undo.
     ///
     /// # Errors
-    /// `NotFound`; `Corrupt` or `Incompatible` naming the object that is damaged; `Unsupported` for
-    /// other than full backups. Only after `Indeterminate` the state may be the restored one.
+    /// `NotFound`, for a sequence or time with the nearest ones that there are; `Corrupt` or
+    /// `Incompatible` naming the object that is damaged; `Compacted` naming a key whose past was
+    /// trimmed by a rule. Only after `Indeterminate` the state may be the restored one.
     pub fn restore(
         &self,
-        id: BackupId,
-        _options: &RestoreOptions,
+        at: impl Into<RestoreAt>,
+        options: &RestoreOptions,
         progress: &Progress,
     ) -> Result<RestoreReport> {
         let _ends = Ends(progress);
-        let repository = self.existing(id)?;
-        let mut begin = |manifest: &Manifest| {
-            let tenants = manifest.tenants.iter();
-            let source = RestoreSource {
-                state_id: manifest.state.clone(),
-                sequence: Sequence(manifest.sequence_to),
-                tenants: tenants
-                    .map(|row| (TenantNumber(row.number), row.name.clone()))
-                    .collect(),
-            };
-            let builder = self.manager.begin_restore(source)?;
-            Ok(Box::new(builder) as Box<dyn Target>)
-        };
-        restore(
-            &repository,
-            self.plugins(),
-            self.threads(),
-            id,
+        let at = at.into();
+        let found = self.find()?;
+        let repository = found.ok_or_else(|| match at {
+            RestoreAt::Backup(id) => not_found(id),
+            _ => Error::other(ErrorKind::NotFound, "there is no backup yet"),
+        })?;
+        let task = self.task(&repository, progress);
+        progress.enter(Phase::Preparing);
+        let wanted = options.timeline.as_deref();
+        let chosen = choose(&repository, &task, at, &self.timeline()?, wanted)?;
+        restore(&repository, &task, &chosen, &mut |chosen| {
+            Ok(Box::new(self.begin(chosen)?) as Box<dyn Target>)
+        })
+    }
+
+    fn begin(&self, chosen: &Chosen) -> Result<NamespaceBuilder> {
+        let tenants = chosen.manifest.tenants.iter();
+        self.manager.begin_restore(RestoreSource {
+            state_id: chosen.manifest.state.clone(),
+            sequence: chosen.sequence(),
+            tenants: tenants
+                .map(|row| (TenantNumber(row.number), row.name.clone()))
+                .collect(),
+        })
+    }
+
+    fn timeline(&self) -> Result<String> {
+        Ok(self.manager.snapshot()?.facts().timeline)
+    }
+
+    pub(crate) fn task<'a>(
+        &'a self,
+        repository: &'a Repository,
+        progress: &'a Progress,
+    ) -> ReadTask<'a> {
+        ReadTask {
+            store: repository.store.as_ref(),
+            plugins: self.plugins(),
+            threads: self.threads(),
             progress,
-            &mut begin,
-        )
+        }
     }
 
     /// Removing backups is not built.

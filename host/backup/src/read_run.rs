@@ -13,13 +13,13 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use statekeep_core::{Codec, Error, ErrorKind, Plugins, Progress, Result};
 
-use crate::budget::{Budget, Permit, stopped};
+use crate::budget::{Budget, IN_FLIGHT_BYTES_MAX, Permit, stopped};
 use crate::facts::{BlockFacts, inspect};
 use crate::hex::Hash256;
 use crate::name::ObjectName;
 use crate::problem::Problem;
 use crate::run::{Run, SegmentRow};
-use crate::segment::{BlockRef, SegmentReader, decode_block};
+use crate::segment::{BlockRef, EncodedBlock, SegmentReader, decode_block};
 use crate::store::{Object, Store};
 use crate::write_run::THREADS_MAX;
 
@@ -31,6 +31,64 @@ pub(crate) struct ReadTask<'a> {
     pub(crate) progress: &'a Progress,
 }
 
+/// A range of keys of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// From this key on.
+    pub(crate) lo: Vec<u8>,
+    /// Up to before this one; `None` has no end.
+    pub(crate) hi: Option<Vec<u8>>,
+}
+
+impl Span {
+    /// Whether it holds every key.
+    pub(crate) fn is_all(&self) -> bool {
+        self.lo.is_empty() && self.hi.is_none()
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.lo.as_slice() <= key && !self.ends_before(key)
+    }
+
+    /// Whether a key and all after it lie behind it.
+    pub(crate) fn ends_before(&self, key: &[u8]) -> bool {
+        self.hi.as_deref().is_some_and(|hi| hi <= key)
+    }
+
+    /// The blocks of a segment that may hold keys of it.
+    pub(crate) fn blocks(&self, blocks: &[BlockRef]) -> std::ops::Range<usize> {
+        let from = blocks.partition_point(|block| block.first_key <= self.lo);
+        let to = blocks.partition_point(|block| !self.ends_before(&block.first_key));
+        from.saturating_sub(1)..to
+    }
+
+    /// Whether a segment may hold keys of it.
+    pub(crate) fn meets(&self, row: &SegmentRow) -> bool {
+        self.lo <= row.last_key.0 && !self.ends_before(&row.first_key.0)
+    }
+}
+
+/// Which blocks of a run are read, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadPlan {
+    /// Only blocks that may hold keys of it; the hash of a whole file is checked only when all is read.
+    pub(crate) span: Span,
+    /// Hands out also the stored form of each block.
+    pub(crate) stored: bool,
+    /// See [`IN_FLIGHT_BYTES_MAX`].
+    pub(crate) in_flight_bytes_max: usize,
+}
+
+impl Default for ReadPlan {
+    fn default() -> ReadPlan {
+        ReadPlan {
+            span: Span::default(),
+            stored: false,
+            in_flight_bytes_max: IN_FLIGHT_BYTES_MAX,
+        }
+    }
+}
+
 /// What the caller is handed, in the order of the run.
 pub(crate) enum Item {
     /// A block that was checked in all respects.
@@ -40,7 +98,9 @@ pub(crate) enum Item {
         /// Its entries.
         raw: Vec<u8>,
         /// What they add up to.
-        facts: BlockFacts,
+        facts: Box<BlockFacts>,
+        /// The block as it is stored, when the plan asks for it.
+        stored: Option<Box<EncodedBlock>>,
     },
     /// Something is wrong.
     Problem(Problem),
@@ -62,19 +122,17 @@ struct Decoded<'a> {
     _permit: Option<Permit<'a>>,
 }
 
-/// Reads all blocks of a run and hands them to `sink` in order. Ends with the first error of the
-/// sink, a cancellation or a panic; problems of the repository are items.
+/// Reads blocks of a run and hands them to `sink` in order. Ends with the first error of the sink,
+/// a cancellation or a panic; problems of the repository are items.
 pub(crate) fn read_run(
     task: &ReadTask<'_>,
     run: &Run,
+    plan: &ReadPlan,
     sink: &mut dyn FnMut(Item) -> Result<()>,
 ) -> Result<()> {
-    let budget = Budget::default();
+    let budget = Budget::of(plan.in_flight_bytes_max);
     let threads = task.threads.clamp(1, THREADS_MAX);
-    let codecs = Codecs {
-        plugins: task.plugins,
-        known: Mutex::default(),
-    };
+    let codecs = Codecs::new(task.plugins);
     let (jobs, job_queue) = bounded(2 * threads);
     let (items, item_queue) = bounded(2 * threads);
     std::thread::scope(|scope| {
@@ -84,7 +142,7 @@ pub(crate) fn read_run(
             let (queue, items) = (job_queue.clone(), items.clone());
             workers.push(scope.spawn(move || {
                 let _guard = budget.guard("decoder");
-                decode(run, budget, codecs, &queue, &items);
+                decode(run, plan, budget, codecs, &queue, &items);
             }));
         }
         drop(job_queue);
@@ -92,12 +150,14 @@ pub(crate) fn read_run(
             let _guard = budget.guard("reader");
             let mut reader = Reader {
                 task,
+                plan,
                 budget,
                 jobs,
                 items,
                 index: 0,
             };
-            for (segment, row) in run.segments.iter().enumerate() {
+            let rows = run.segments.iter().enumerate();
+            for (segment, row) in rows.filter(|(_, row)| plan.span.meets(row)) {
                 if let Err(error) = reader.segment(run, segment, row) {
                     budget.fail(error);
                     break;
@@ -142,6 +202,7 @@ fn deliver(
 
 struct Reader<'a, 'b> {
     task: &'b ReadTask<'b>,
+    plan: &'b ReadPlan,
     budget: &'a Budget,
     jobs: Sender<Job<'a>>,
     items: Sender<Decoded<'a>>,
@@ -181,7 +242,10 @@ impl Reader<'_, '_> {
     ) -> Result<()> {
         let mut sha256 = Sha256::new();
         sha256.update(reader.header);
-        for (at, block) in reader.blocks.iter().enumerate() {
+        let wanted = self.plan.span.blocks(&reader.blocks);
+        let whole = wanted == (0..reader.blocks.len());
+        let blocks = reader.blocks.iter().enumerate();
+        for (at, block) in blocks.take(wanted.end).skip(wanted.start) {
             self.task.progress.check()?;
             // A segment that lies about raw lengths is caught by the decoder; here it only waits.
             let cost = usize::try_from(block.raw_len.max(block.len)).unwrap_or(usize::MAX >> 1);
@@ -210,7 +274,7 @@ impl Reader<'_, '_> {
             .progress
             .add(0, (reader.header.len() + reader.tail.len()) as u64, 0);
         let is = Hash256(sha256.finalize().into());
-        if is != row.sha256 {
+        if whole && is != row.sha256 {
             let reason = format!("its sha256 is {is}, its run says {}", row.sha256);
             return self.problem(&row.name, &Error::corrupt(row.name.to_string(), reason));
         }
@@ -219,7 +283,7 @@ impl Reader<'_, '_> {
 }
 
 /// Opens a segment and compares it with its row in the run.
-fn open_segment(
+pub(crate) fn open_segment(
     object: &dyn Object,
     run: &Run,
     segment: usize,
@@ -249,6 +313,7 @@ fn open_segment(
 
 fn decode<'a>(
     run: &Run,
+    plan: &ReadPlan,
     budget: &Budget,
     codecs: &Codecs<'_>,
     jobs: &Receiver<Job<'a>>,
@@ -270,17 +335,23 @@ fn decode<'a>(
             continue;
         };
         let mut raw = Vec::new();
-        let outcome = decode_block(&bytes, &block, &|name| codecs.get(name), &mut raw)
-            .and_then(|()| inspect(run.content, &raw))
-            .and_then(|facts| {
-                check_block(&facts, &block, next_key.as_deref(), row).map(|()| facts)
-            });
-        drop(bytes);
+        let outcome = open_block(
+            run,
+            row,
+            codecs,
+            &bytes,
+            &block,
+            next_key.as_deref(),
+            &mut raw,
+        );
         let item = match outcome {
             Ok(facts) => Item::Block {
                 segment,
+                stored: plan
+                    .stored
+                    .then(|| Box::new(stored_block(bytes, &block, &facts))),
                 raw,
-                facts,
+                facts: Box::new(facts),
             },
             Err(error) => {
                 let at = format!("{}, block at byte {}", row.name, block.offset);
@@ -292,6 +363,35 @@ fn decode<'a>(
             item,
             _permit: Some(permit),
         }));
+    }
+}
+
+/// Unpacks the bytes of a block into `raw` and checks it in all respects.
+pub(crate) fn open_block(
+    run: &Run,
+    row: &SegmentRow,
+    codecs: &Codecs<'_>,
+    bytes: &[u8],
+    block: &BlockRef,
+    next_key: Option<&[u8]>,
+    raw: &mut Vec<u8>,
+) -> Result<BlockFacts> {
+    decode_block(bytes, block, &|name| codecs.get(name), raw)?;
+    let facts = inspect(run.content, raw)?;
+    check_block(&facts, block, next_key, row)?;
+    Ok(facts)
+}
+
+/// A block as another segment can take it.
+fn stored_block(bytes: Vec<u8>, block: &BlockRef, facts: &BlockFacts) -> EncodedBlock {
+    EncodedBlock {
+        bytes,
+        hash: block.hash,
+        raw_len: block.raw_len,
+        entries: facts.entries,
+        tombstones: facts.tombstones,
+        first_key: facts.first_key.clone(),
+        last_key: facts.last_key.clone(),
     }
 }
 
@@ -323,7 +423,7 @@ fn check_block(
 }
 
 /// Codecs by the names that blocks give, each looked up once.
-struct Codecs<'a> {
+pub(crate) struct Codecs<'a> {
     plugins: &'a dyn Plugins,
     known: Mutex<HashMap<String, Arc<dyn Codec>>>,
 }
@@ -331,6 +431,13 @@ struct Codecs<'a> {
 impl Codecs<'_> {
     /// Names that a segment may make us remember.
     const NAMES_MAX: usize = 64;
+
+    pub(crate) fn new(plugins: &dyn Plugins) -> Codecs<'_> {
+        Codecs {
+            plugins,
+            known: Mutex::default(),
+        }
+    }
 
     fn get(&self, name: &str) -> Result<Arc<dyn Codec>> {
         if let Some(codec) = self.known.lock().get(name) {

@@ -1,41 +1,65 @@
 //! Restoring a whole state, all or nothing.
 //!
 //! Records go into a new namespace beside the state; it takes the state's place only after every
-//! hash, count and the state digest were found right. Until then an error or a kill changes nothing.
+//! hash was found right, and of what a manifest describes also number and digest. Until then an
+//! error or a kill changes nothing.
 
 use std::time::Instant;
 
 use serde::Serialize;
-use statekeep_core::{Error, ErrorKind, Phase, Plugins, Progress, Result, Sequence, StateDigest};
+use statekeep_core::{Error, Phase, Result, Sequence, UnixMs};
 
 use crate::hex::Hash256;
-use crate::list::is_whole;
 use crate::manifest::Manifest;
+use crate::merge::{MergeRequest, Point, Strict, Totals, Visit, merge};
 use crate::name::{BackupId, ObjectName};
-use crate::problem::Problem;
-use crate::read_run::{Item, ReadTask, read_run};
+use crate::points::Chosen;
+use crate::read_run::ReadTask;
 use crate::repository::Repository;
-use crate::segment::Entries;
-use crate::verify::read_run_object;
+
+/// Which state is restored.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum RestoreAt {
+    /// What a backup shows.
+    Backup(BackupId),
+    /// The state right after a commit, from the smallest backup that has it.
+    Sequence(u64),
+    /// The state after the last commit at or before a time, from the smallest backup that has it.
+    Time(UnixMs),
+}
+
+impl From<BackupId> for RestoreAt {
+    fn from(id: BackupId) -> RestoreAt {
+        RestoreAt::Backup(id)
+    }
+}
 
 /// How a backup is restored. `RestoreOptions::default()` is the whole state, replacing all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestoreOptions {}
+pub struct RestoreOptions {
+    /// The past that a sequence or time belongs to; by default the state's own, or the only one that
+    /// the repository has backups of.
+    pub timeline: Option<String>,
+}
 
 /// The result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestoreReport {
-    /// The backup.
+    /// The backup that was read.
     pub id: BackupId,
-    /// The sequence that the backup shows.
+    /// The sequence of the restored state in the past that it was taken from.
     pub backup_sequence: u64,
+    /// The time of that commit, where it is known.
+    pub backup_time_unix_ms: Option<i64>,
+    /// The past that it was taken from.
+    pub timeline: String,
     /// The state's sequence after the restore; sequences go on rising.
     pub sequence: u64,
     /// Records restored.
     pub records: u64,
     /// Bytes of their stored keys and records.
     pub bytes: u64,
-    /// The digest of what was restored, which is that of the backup.
+    /// The digest of what was restored; of a whole backup it is the one that the manifest says.
     pub state_digest: Hash256,
     /// How long it took.
     pub duration_ms: u64,
@@ -50,84 +74,71 @@ pub(crate) trait Target {
     fn finish(self: Box<Self>) -> Result<Sequence>;
 }
 
-/// Restores a backup into the target that `begin` makes.
+/// Restores a moment of a backup into the target that `begin` makes.
 pub(crate) fn restore(
     repository: &Repository,
-    plugins: &dyn Plugins,
-    threads: usize,
-    id: BackupId,
-    progress: &Progress,
-    begin: &mut dyn FnMut(&Manifest) -> Result<Box<dyn Target>>,
+    task: &ReadTask<'_>,
+    chosen: &Chosen,
+    begin: &mut dyn FnMut(&Chosen) -> Result<Box<dyn Target>>,
 ) -> Result<RestoreReport> {
     let started = Instant::now();
+    let (manifest, progress) = (&chosen.manifest, task.progress);
     progress.enter(Phase::Preparing);
-    let (manifest, _) = repository.manifest(id)?;
-    let row = manifest
-        .runs
-        .first()
-        .filter(|_| is_whole(&manifest))
-        .ok_or_else(|| {
-            let message = format!(
-                "backup {id} is {} and has {} runs; this build restores full backups only",
-                manifest.kind.name(),
-                manifest.runs.len()
-            );
-            Error::other(ErrorKind::Unsupported, message)
-        })?;
-    let run = read_run_object(repository, row).map_err(Problem::into_error)?;
     progress.check()?;
-    progress.expect(manifest.records, run.stored_bytes);
-    let mut target = begin(&manifest)?;
-    progress.enter(Phase::Copying);
-    let (mut digest, mut records, mut bytes) = (StateDigest::default(), 0_u64, 0_u64);
-    let task = ReadTask {
-        store: repository.store.as_ref(),
-        plugins,
-        threads,
-        progress,
-    };
-    read_run(&task, &run, &mut |item| {
-        progress.check()?;
-        let (raw, facts) = match item {
-            Item::Problem(problem) => return Err(problem.into_error()),
-            Item::Block { raw, facts, .. } => (raw, facts),
-        };
-        if facts.tombstones > 0 {
-            return Err(Error::corrupt(
-                row.name.to_string(),
-                "a full backup holds a tombstone",
-            ));
-        }
-        let mut put = 0;
-        for entry in Entries::new(&raw) {
-            let entry = entry?;
-            target.put(entry.key, entry.record)?;
-            put += (entry.key.len() + entry.record.len()) as u64;
-        }
-        digest.merge(&facts.digest);
-        records += u64::from(facts.entries);
-        bytes += put;
-        progress.add(u64::from(facts.entries), 0, put);
-        Ok(())
+    let mut target = begin(chosen)?;
+    let totals = copy(repository, task, chosen, &mut |key, record| {
+        target.put(key, record)
     })?;
-    let state_digest = Hash256(digest.to_bytes());
-    if state_digest != manifest.state_digest || records != manifest.records {
-        let reason = format!(
-            "it says {} records with the state digest {}; its segments give {records} with {state_digest}",
-            manifest.records, manifest.state_digest
-        );
-        return Err(Error::corrupt(ObjectName::manifest(id).to_string(), reason));
-    }
     progress.check()?;
     progress.enter(Phase::Committing);
     let sequence = target.finish()?;
     Ok(RestoreReport {
-        id,
-        backup_sequence: manifest.sequence_to,
+        id: manifest.id,
+        backup_sequence: chosen.sequence().0,
+        backup_time_unix_ms: chosen.time().map(|time| time.0),
+        timeline: manifest.timeline.id.clone(),
         sequence: sequence.0,
-        records,
-        bytes,
-        state_digest,
+        records: totals.records,
+        bytes: totals.bytes,
+        state_digest: Hash256(totals.digest.to_bytes()),
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Hands all records of a moment to `put` and checks what they add up to.
+pub(crate) fn copy(
+    repository: &Repository,
+    task: &ReadTask<'_>,
+    chosen: &Chosen,
+    put: Visit<'_>,
+) -> Result<Totals> {
+    let request = MergeRequest::all(&chosen.manifest, chosen.point);
+    let totals = merge(repository, task, &request, &mut Strict, &mut |merged| {
+        let (mut records, mut bytes) = (0, 0);
+        merged.each(&mut |key, record| {
+            records += 1;
+            bytes += (key.len() + record.len()) as u64;
+            put(key, record)
+        })?;
+        task.progress.add(records, 0, bytes);
+        Ok(())
+    })?;
+    if chosen.point == Point::End {
+        check_totals(&chosen.manifest, &totals)?;
+    }
+    Ok(totals)
+}
+
+/// Compares number and digest of merged records with what the manifest says.
+fn check_totals(manifest: &Manifest, totals: &Totals) -> Result<()> {
+    let (digest, records) = (Hash256(totals.digest.to_bytes()), totals.records);
+    if digest == manifest.state_digest && records == manifest.records {
+        return Ok(());
+    }
+    let reason = format!(
+        "it says {} records with the state digest {}; its segments give {records} with {digest}",
+        manifest.records, manifest.state_digest
+    );
+    let name = ObjectName::manifest(manifest.id);
+    Err(Error::corrupt(name.to_string(), reason))
 }

@@ -1,6 +1,8 @@
 //! What the unit tests share: rows in memory, codecs that shrink, lie and panic, and a repository
 //! on a simulated disk.
 
+pub(crate) mod chain;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use statekeep_core::{
 
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Source, create_full};
 use crate::manifest::{Manifest, TenantRow, Timeline};
+use crate::read_run::ReadTask;
 use crate::repository::Repository;
 use crate::segment::BlockCodec;
 use crate::write_run::Rows;
@@ -189,6 +192,15 @@ pub(crate) fn backup(
         segment_bytes_max: 1 << 20,
     };
     create_full(&task, &mut rows.clone())
+}
+
+pub(crate) fn read_task<'a>(repository: &'a Repository, progress: &'a Progress) -> ReadTask<'a> {
+    ReadTask {
+        store: repository.store.as_ref(),
+        plugins: &TestCodecs,
+        threads: 2,
+        progress,
+    }
 }
 
 /// Names of all objects, without locks.

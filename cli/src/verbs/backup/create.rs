@@ -46,7 +46,11 @@ impl Create {
         })?;
         if out.json() {
             let pin = self.pin;
-            out.document(&super::document(&BackupDetails { manifest, pin })?)?;
+            out.document(&super::document(&BackupDetails {
+                manifest,
+                pin,
+                last_verified_unix_ms: None,
+            })?)?;
         } else {
             out.line(manifest.id)?;
             out.remark(format_args!(

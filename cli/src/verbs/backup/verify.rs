@@ -22,6 +22,9 @@ pub struct Verify {
     /// Only that all parts are there; records are not read
     #[arg(long)]
     quick: bool,
+    /// Also restore it into a place that nobody sees, and compare what is there
+    #[arg(long, conflicts_with = "quick")]
+    restore_test: bool,
 }
 
 impl Verify {
@@ -63,10 +66,10 @@ impl Verify {
     }
 
     fn one(&self, host: &Host, id: BackupId, out: &mut Output) -> Result<bool> {
-        let level = if self.quick {
-            VerifyLevel::Quick
-        } else {
-            VerifyLevel::Full
+        let level = match (self.quick, self.restore_test) {
+            (true, _) => VerifyLevel::Quick,
+            (_, true) => VerifyLevel::RestoreTest,
+            _ => VerifyLevel::Full,
         };
         let report = work::run(out, "verify", |progress| {
             host.backups.verify(id, level, progress)
@@ -84,6 +87,7 @@ fn print(report: &VerifyReport, out: &mut Output) -> Result<()> {
         (false, _) => "damaged",
         (true, VerifyLevel::Quick) => "present",
         (true, VerifyLevel::Full) => "valid",
+        (true, VerifyLevel::RestoreTest) => "restored",
     };
     let (records, bytes) = (
         text::count(report.records, "record"),

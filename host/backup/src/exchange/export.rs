@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use statekeep_core::{
-    Error, ErrorKind, Phase, Plugins, Progress, Result, SelectedKeys, Selection, Snapshot,
-    TenantNumber, split_key, unpack_record,
+    Error, Phase, Plugins, Progress, Result, SelectedKeys, Selection, Snapshot, TenantNumber,
+    split_key, unpack_record,
 };
 
 use super::format::{EXPORT_FORMAT, Footer, Header, SelectionText, line, push_record};
@@ -16,14 +16,11 @@ use super::output::{Output, choose};
 use super::{ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo};
 use crate::create::now_ms;
 use crate::hex::Hash256;
-use crate::list::is_whole;
 use crate::manager::{BackupManager, Ends, check_level};
 use crate::manifest::Manifest;
-use crate::problem::Problem;
-use crate::read_run::{Item, ReadTask, read_run};
+use crate::merge::{MergeRequest, Merged, Point, Strict, merge};
 use crate::repository::Repository;
-use crate::segment::{BlockCodec, ENTRY_BYTES_MAX, Entries};
-use crate::verify::read_run_object;
+use crate::segment::{BlockCodec, ENTRY_BYTES_MAX};
 
 /// Rows that are asked of a scan at once.
 const SCAN_ROWS: usize = 64;
@@ -144,31 +141,10 @@ impl BackupManager {
         progress: &Progress,
         visit: &mut Visit<'_>,
     ) -> Result<()> {
-        let id = manifest.id;
-        let run = manifest.runs.first().filter(|_| is_whole(manifest));
-        let run = run.ok_or_else(|| {
-            let message = format!(
-                "backup {id} is {} and has {} runs; this build exports full backups only",
-                manifest.kind.name(),
-                manifest.runs.len()
-            );
-            Error::other(ErrorKind::Unsupported, message)
-        })?;
-        let run = read_run_object(repository, run).map_err(Problem::into_error)?;
-        progress.expect(manifest.records, run.stored_bytes);
-        let task = ReadTask {
-            store: repository.store.as_ref(),
-            plugins: self.plugins(),
-            threads: self.threads(),
-            progress,
-        };
-        read_run(&task, &run, &mut |item| match item {
-            Item::Problem(problem) => Err(problem.into_error()),
-            Item::Block { raw, .. } => Entries::new(&raw).try_for_each(|entry| {
-                let entry = entry?;
-                visit(entry.key, entry.record)
-            }),
-        })
+        let task = self.task(repository, progress);
+        let request = MergeRequest::all(manifest, Point::End);
+        let mut each = |merged: Merged<'_>| merged.each(&mut |key, record| visit(key, record));
+        merge(repository, &task, &request, &mut Strict, &mut each).map(drop)
     }
 }
 

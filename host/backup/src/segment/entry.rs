@@ -18,7 +18,8 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    pub(super) fn encoded_len(&self) -> usize {
+    /// Its bytes in a block.
+    pub(crate) fn encoded_len(&self) -> usize {
         let (key, record) = (self.key.len(), self.record.len());
         1 + uvarint_len(key) + key + uvarint_len(record) + record
     }

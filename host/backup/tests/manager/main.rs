@@ -4,6 +4,7 @@
 
 mod faults;
 mod support;
+mod verifying;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -8,3 +8,11 @@ mod plugins;
 
 pub use log_backend::LogBackend;
 pub use plugins::{StoreCodec, TestPlugins};
+
+/// A row of `journal` of a commit without changes.
+pub fn journal_row(time: crate::UnixMs) -> Vec<u8> {
+    let (kind, origin) = (crate::CommitKind::Commit, crate::journal::Origin::default());
+    let mut row = Vec::new();
+    crate::journal::JournalWriter::begin(&mut row, kind, time, &origin, None, 0).finish(&mut row);
+    row
+}

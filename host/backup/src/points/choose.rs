@@ -1,0 +1,195 @@
+//! From a wanted moment to the backup that gives it.
+
+use std::collections::BTreeSet;
+
+use statekeep_core::{Error, ErrorKind, Result, Sequence, UnixMs};
+
+use super::journal::last_where;
+use super::{Chosen, first_sequence, manifests};
+use crate::manifest::Manifest;
+use crate::merge::Point;
+use crate::read_run::ReadTask;
+use crate::repository::Repository;
+use crate::restore::RestoreAt;
+
+/// The backup and the point in it for a wanted moment: one that shows exactly it, or the smallest
+/// whose history spans it. `own` is the state's timeline, `wanted` the one that was asked for.
+///
+/// # Errors
+/// `NotFound` with the nearest points before and after; `InvalidArgument` when it is not clear which
+/// past is meant.
+pub(crate) fn choose(
+    repository: &Repository,
+    task: &ReadTask<'_>,
+    at: RestoreAt,
+    own: &str,
+    wanted: Option<&str>,
+) -> Result<Chosen> {
+    if let RestoreAt::Backup(id) = at {
+        return Ok(Chosen::end(repository.manifest(id)?.0));
+    }
+    let all = manifests(repository)?;
+    let timeline = timeline(&all, own, wanted)?;
+    let (own, others): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|manifest| manifest.timeline.id == timeline);
+    let found = match at {
+        RestoreAt::Sequence(sequence) => by_sequence(&own, sequence).map(|m| (m, sequence)),
+        RestoreAt::Time(time) => by_time(repository, task, &own, time)?,
+        RestoreAt::Backup(_) => None,
+    };
+    let Some((manifest, sequence)) = found else {
+        return Err(no_backup(&own, &others, &timeline, at));
+    };
+    let point = if sequence == manifest.sequence_to {
+        Point::End
+    } else {
+        let time = time_of(repository, task, &own, manifest, sequence)?;
+        Point::Sequence(Sequence(sequence), time)
+    };
+    let manifest = manifest.clone();
+    Ok(Chosen { manifest, point })
+}
+
+fn timeline(all: &[Manifest], own: &str, wanted: Option<&str>) -> Result<String> {
+    let known: BTreeSet<&str> = all.iter().map(|m| m.timeline.id.as_str()).collect();
+    if let Some(wanted) = wanted {
+        return match known.get(wanted) {
+            Some(id) => Ok((*id).to_owned()),
+            None => Err(Error::other(
+                ErrorKind::NotFound,
+                format!("there is no backup of timeline {wanted}; the ranges of backups show them"),
+            )),
+        };
+    }
+    match (known.contains(own), known.first(), known.len()) {
+        (true, ..) => Ok(own.to_owned()),
+        (_, Some(only), 1) => Ok((*only).to_owned()),
+        (_, None, _) => Ok(own.to_owned()),
+        _ => {
+            let known: Vec<_> = known.into_iter().collect();
+            let reason = format!(
+                "the state's own has no backup, and the repository has {}; name one",
+                known.join(", ")
+            );
+            Err(Error::invalid("timeline", reason))
+        }
+    }
+}
+
+/// What reading a backup costs, in a word: the runs and the records beyond the point.
+fn cost(manifest: &Manifest) -> (u64, usize) {
+    (manifest.sequence_to, manifest.needs().count())
+}
+
+fn by_sequence(own: &[Manifest], sequence: u64) -> Option<&Manifest> {
+    let spans = |m: &&Manifest| (first_sequence(m)..=m.sequence_to).contains(&sequence);
+    own.iter().filter(spans).min_by_key(|m| {
+        let exact = m.sequence_to == sequence;
+        (!exact, cost(m))
+    })
+}
+
+fn by_time<'a>(
+    repository: &Repository,
+    task: &ReadTask<'_>,
+    own: &'a [Manifest],
+    time: UnixMs,
+) -> Result<Option<(&'a Manifest, u64)>> {
+    // From its last commit to the moment of the backup nothing was committed.
+    let shows = |m: &&Manifest| {
+        let until = m.as_of_unix_ms.max(m.time_unix_ms);
+        (m.time_unix_ms..=until).contains(&time.0)
+    };
+    let exact = own.iter().filter(shows);
+    let exact = exact.max_by_key(|m| (m.sequence_to, std::cmp::Reverse(cost(m))));
+    let mut spanning: Vec<_> = own
+        .iter()
+        .filter(|m| m.history_from.is_some() && m.time_unix_ms >= time.0)
+        .collect();
+    spanning.sort_by_key(|m| cost(m));
+    let exact = exact.map(|m| (m, m.sequence_to));
+    for manifest in spanning {
+        let last = last_where(repository, task, manifest, &|row| row.time <= time)?;
+        let from = first_sequence(manifest);
+        let sequence = match last {
+            Some(row) if row.sequence.0 >= from => row.sequence.0,
+            // Before the first commit after `from`: is it also after `from`?
+            _ => match time_of(repository, task, own, manifest, from)? {
+                Some(begin) if begin <= time => from,
+                _ => continue,
+            },
+        };
+        // Several commits may have one time.
+        return Ok(match exact {
+            Some((_, later)) if later >= sequence => exact,
+            _ => Some((manifest, sequence)),
+        });
+    }
+    Ok(exact)
+}
+
+/// The time of a commit that a backup spans, where it is known.
+pub(super) fn time_of(
+    repository: &Repository,
+    task: &ReadTask<'_>,
+    own: &[Manifest],
+    manifest: &Manifest,
+    sequence: u64,
+) -> Result<Option<UnixMs>> {
+    let until = |row: &statekeep_core::JournalFacts| row.sequence.0 <= sequence;
+    if let Some(row) = last_where(repository, task, manifest, &until)? {
+        return Ok(Some(row.time));
+    }
+    let same = own.iter().find(|m| m.sequence_to == sequence);
+    Ok(same.map(|m| UnixMs(m.time_unix_ms)))
+}
+
+fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreAt) -> Error {
+    let what = match at {
+        RestoreAt::Sequence(sequence) => format!("sequence {sequence}"),
+        RestoreAt::Time(time) => format!("time {} ms", time.0),
+        RestoreAt::Backup(id) => format!("backup {id}"),
+    };
+    let is_before = |m: &&Manifest| match at {
+        RestoreAt::Time(time) => m.time_unix_ms <= time.0,
+        RestoreAt::Sequence(sequence) => m.sequence_to <= sequence,
+        RestoreAt::Backup(_) => false,
+    };
+    let before = own.iter().filter(is_before).max_by_key(|m| m.sequence_to);
+    let after = own
+        .iter()
+        .filter(|m| !is_before(m))
+        .min_by_key(|m| first_sequence(m));
+    let mut message = format!("no backup of timeline {timeline} has {what}");
+    if let Some(m) = before {
+        let (to, time) = (m.sequence_to, m.time_unix_ms);
+        message += &format!(
+            "; nearest before: sequence {to} of {time} ms, backup {}",
+            m.id
+        );
+    }
+    if let Some(m) = after {
+        let from = first_sequence(m);
+        message += &format!("; nearest after: sequence {from}, backup {}", m.id);
+        if from == m.sequence_to {
+            message += &format!(" of {} ms", m.time_unix_ms);
+        }
+    }
+    let elsewhere: BTreeSet<&str> = others
+        .iter()
+        .filter(|m| match at {
+            RestoreAt::Sequence(n) => (first_sequence(m)..=m.sequence_to).contains(&n),
+            _ => false,
+        })
+        .map(|m| m.timeline.id.as_str())
+        .collect();
+    if !elsewhere.is_empty() {
+        let ids: Vec<_> = elsewhere.into_iter().collect();
+        message += &format!(
+            "; timeline {} has it: name it if you mean it",
+            ids.join(", ")
+        );
+    }
+    Error::other(ErrorKind::NotFound, message)
+}
