@@ -24,6 +24,7 @@ pub mod log;
 pub mod manager;
 pub mod metrics;
 pub mod op;
+mod page;
 pub mod plugin;
 pub mod query;
 mod registry;

@@ -12,13 +12,14 @@ use serde_json::json;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{EntryVisitor, ListOptions, Page, Scope, ValueKind};
+use crate::engine::{EntryVisitor, ListOptions, Page, Scope};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need, put};
 use crate::handle::{self, Kind};
 use crate::input;
 use crate::kv::kind_number;
 use crate::manager::{Manager, Reference, manager};
+use crate::page::Rows;
 use crate::snapshot::View;
 use crate::txn::Work;
 
@@ -29,8 +30,6 @@ pub const SCAN_OPTION_KEYS_ONLY: u32 = 1;
 const PAGE_KEYS_DEFAULT: u32 = 256;
 /// Most keys fetched at a time.
 const PAGE_KEYS_MAX: u32 = 10_000;
-/// A page's buffer above this size is not kept for the next page.
-const PAGE_BYTES_KEEP: usize = 1 << 20;
 
 /// An opaque scan.
 #[repr(C)]
@@ -210,63 +209,6 @@ struct Position {
     wish: Wish,
     rows: Rows,
     is_last_page: bool,
-}
-
-/// The rows of a page behind each other, in buffers that the next page uses again.
-#[derive(Default)]
-struct Rows {
-    bytes: Vec<u8>,
-    places: Vec<Place>,
-    /// The first that was not delivered.
-    next: usize,
-}
-
-struct Place {
-    start: usize,
-    key_len: usize,
-    /// Its kind and length; nothing in a scan of keys.
-    value: Option<(ValueKind, usize)>,
-}
-
-impl Rows {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.places.clear();
-        self.next = 0;
-        if self.bytes.capacity() > PAGE_BYTES_KEEP {
-            self.bytes = Vec::new();
-        }
-    }
-
-    fn push(&mut self, key: &str, value: Option<(ValueKind, &[u8])>) {
-        self.places.push(Place {
-            start: self.bytes.len(),
-            key_len: key.len(),
-            value: value.map(|(kind, value)| (kind, value.len())),
-        });
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.bytes
-            .extend_from_slice(value.map_or(&[], |(_, value)| value));
-    }
-
-    /// The next key with its value.
-    fn take(&mut self) -> Option<(&[u8], Option<(ValueKind, &[u8])>)> {
-        let place = self.places.get(self.next)?;
-        let (key, rest) = self
-            .bytes
-            .get(place.start..)?
-            .split_at_checked(place.key_len)?;
-        let value = match place.value {
-            Some((kind, len)) => Some((kind, rest.get(..len)?)),
-            None => None,
-        };
-        self.next += 1;
-        Some((key, value))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.next >= self.places.len()
-    }
 }
 
 impl Kind for Walk {

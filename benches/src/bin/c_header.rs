@@ -3,7 +3,7 @@
 //! `c_header [RECORDS] [DIRECTORY]`: a state on fjall is filled through `libstatekeep.so`, loaded
 //! as a program would load it. Beside it fjall alone, called through its plugin table, holds the
 //! same records. Rounds are interleaved; printed are medians and the ratio of the two. A set through
-//! the header also writes history, journal and head, and reads what it supersedes.
+//! the header also writes history and journal, and reads what it supersedes.
 
 use std::ffi::{c_char, c_void};
 use std::path::{Path, PathBuf};
