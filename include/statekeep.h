@@ -198,6 +198,11 @@ typedef struct statekeep_op statekeep_op;
 /** Depth of a verification: every record is decoded and the digest of the state is compared. */
 #define STATEKEEP_VERIFY_FULL 2
 
+/**
+ * Depth of a verification: as full, and the backup is restored where nobody sees it and compared.
+ */
+#define STATEKEEP_VERIFY_RESTORE_TEST 3
+
 /** Log level: errors only. */
 #define STATEKEEP_LOG_ERROR 1
 
@@ -1478,7 +1483,15 @@ statekeep_status statekeep_backup_unpin(const statekeep_manager *manager,
                                         statekeep_error **err);
 
 /**
- * Starts a verification at `STATEKEEP_VERIFY_QUICK` or `_FULL`. It ends as OK when the check was
+ * Which moments can be restored, and the gaps between, as a JSON object: `timelines`, each with
+ * `ranges` and `gaps`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_ranges_json(const statekeep_manager *manager,
+                                              struct statekeep_buf *out,
+                                              statekeep_error **err);
+
+/**
+ * Starts a verification at `STATEKEEP_VERIFY_QUICK`, `_FULL` or `_RESTORE_TEST`. It ends as OK when the check was
  * made; whether the backup is good is `is_valid` of the result, beside `errors` and `warnings`.
  * `[any-thread]` Since: 0.1
  */
@@ -1491,7 +1504,9 @@ statekeep_status statekeep_backup_verify_start(const statekeep_manager *manager,
 
 /**
  * Starts a restore of the whole state: handles stay open and see the old state until it ends, then
- * the restored one. `options` is an empty JSON object or empty. `[any-thread]` Since: 0.1
+ * the restored one. `options` is a JSON object or empty. With an empty id it names a moment instead:
+ * `to_sequence` or `to_time_unix_ms` (numbers), and `timeline` (text) where it is not the state's own.
+ * `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_restore_start(const statekeep_manager *manager,
                                                 const char *backup_id,

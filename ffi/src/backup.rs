@@ -9,7 +9,8 @@ use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
 use crate::engine::{
-    BackupDetails, BackupId, CreateOptions, Host, Progress, RestoreOptions, VerifyLevel, to_json,
+    BackupDetails, BackupId, CreateOptions, Host, Progress, RestoreAt, RestoreOptions, VerifyLevel,
+    to_json,
 };
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need};
@@ -21,6 +22,8 @@ use crate::op::{self, Op};
 pub const VERIFY_QUICK: u32 = 1;
 /// Depth of a verification: every record is decoded and the digest of the state is compared.
 pub const VERIFY_FULL: u32 = 2;
+/// Depth of a verification: as full, and the backup is restored where nobody sees it and compared.
+pub const VERIFY_RESTORE_TEST: u32 = 3;
 
 /// The identifier of a backup.
 ///
@@ -55,10 +58,29 @@ impl From<CreateForm> for CreateOptions {
     }
 }
 
-/// A restore has no options yet.
+/// The options of a restore.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RestoreForm {}
+struct RestoreForm {
+    to_sequence: Option<u64>,
+    to_time_unix_ms: Option<i64>,
+    timeline: Option<String>,
+}
+
+impl RestoreForm {
+    /// What is restored: a backup, or else the one moment that is named.
+    fn at(&self, backup: Option<BackupId>) -> Result<RestoreAt, Failure> {
+        match (backup, self.to_sequence, self.to_time_unix_ms) {
+            (Some(id), None, None) => Ok(RestoreAt::Backup(id)),
+            (None, Some(sequence), None) => Ok(RestoreAt::Sequence(sequence)),
+            (None, None, Some(ms)) => Ok(RestoreAt::Time(crate::engine::UnixMs(ms))),
+            _ => {
+                let reason = "give one of a backup's id, `to_sequence` and `to_time_unix_ms`";
+                Err(Failure::invalid("options", reason))
+            }
+        }
+    }
+}
 
 /// Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
 /// empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
@@ -167,7 +189,26 @@ pub unsafe extern "C" fn statekeep_backup_unpin(
     })
 }
 
-/// Starts a verification at `STATEKEEP_VERIFY_QUICK` or `_FULL`. It ends as OK when the check was
+/// Which moments can be restored, and the gaps between, as a JSON object: `timelines`, each with
+/// `ranges` and `gaps`. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_ranges_json(
+    manager: *const Manager,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("the ranges of backups")?;
+        let ranges = to_json(lease.host().backups.ranges(&Progress::new())?)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, ranges.to_string()) };
+        Ok(())
+    })
+}
+
+/// Starts a verification at `STATEKEEP_VERIFY_QUICK`, `_FULL` or `_RESTORE_TEST`. It ends as OK when the check was
 /// made; whether the backup is good is `is_valid` of the result, beside `errors` and `warnings`.
 /// `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
@@ -188,9 +229,12 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
         let level = match level {
             VERIFY_QUICK => VerifyLevel::Quick,
             VERIFY_FULL => VerifyLevel::Full,
+            VERIFY_RESTORE_TEST => VerifyLevel::RestoreTest,
             other => {
-                let reason =
-                    format!("{other} is neither QUICK ({VERIFY_QUICK}) nor FULL ({VERIFY_FULL})");
+                let reason = format!(
+                    "{other} is none of QUICK ({VERIFY_QUICK}), FULL ({VERIFY_FULL}) and \
+                     RESTORE_TEST ({VERIFY_RESTORE_TEST})"
+                );
                 return Err(Failure::invalid("level", &reason));
             }
         };
@@ -203,7 +247,9 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
 }
 
 /// Starts a restore of the whole state: handles stay open and see the old state until it ends, then
-/// the restored one. `options` is an empty JSON object or empty. `[any-thread]` Since: 0.1
+/// the restored one. `options` is a JSON object or empty. With an empty id it names a moment instead:
+/// `to_sequence` or `to_time_unix_ms` (numbers), and `timeline` (text) where it is not the state's own.
+/// `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_restore_start(
     manager: *const Manager,
@@ -220,15 +266,17 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
         let lease = manager.whole("a restore")?;
         lease.health().check_writable()?;
         // SAFETY: the header's contract for inputs.
-        let id = unsafe {
-            let RestoreForm {} = input::options(options, options_len)?;
-            id(backup_id, backup_id_len)?
+        let (at, timeline) = unsafe {
+            let form: RestoreForm = input::options(options, options_len)?;
+            let id = match backup_id_len {
+                0 => None,
+                len => Some(id(backup_id, len)?),
+            };
+            (form.at(id)?, form.timeline)
         };
+        let options = RestoreOptions { timeline };
         let job = move |host: &Host, progress: &Progress| {
-            to_json(
-                host.backups
-                    .restore(id, &RestoreOptions::default(), progress)?,
-            )
+            to_json(host.backups.restore(at, &options, progress)?)
         };
         // SAFETY: the header's contract for outputs.
         unsafe { op::start(lease.share(), job, out) }

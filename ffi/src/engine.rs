@@ -12,8 +12,8 @@ pub(crate) use statekeep_host::engine::{
 pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{
     BackupDetails, BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error,
-    ErrorKind, Host, Key, ListOptions, Progress, RestoreOptions, Scope, ScopeListOptions,
-    SetOptions, Value, ValueKind, VerifyLevel, open,
+    ErrorKind, Host, Key, ListOptions, Progress, RestoreAt, RestoreOptions, Scope,
+    ScopeListOptions, SetOptions, Value, ValueKind, VerifyLevel, open,
 };
 
 /// The status code of an error.

@@ -69,9 +69,9 @@ pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue
 
 pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary,
-    CreateOptions, Creation, Manifest, Phase, Problem, ProblemKind, Progress, ProgressSnapshot,
-    PruneReport, RepairReport, RepositoryReport, RestoreOptions, RestoreReport, Stray, StrayKind,
-    Strays, VerifyLevel, VerifyReport,
+    CreateOptions, Creation, Manifest, Phase, PointRange, Problem, ProblemKind, Progress,
+    ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt,
+    RestoreOptions, RestoreReport, Stray, StrayKind, Strays, VerifyLevel, VerifyReport,
 };
 pub use statekeep_core::{
     Batch, BlockingTenant, CacheFacts, Change, ChangeOp, Class, CommitKind, CursorInfo, DiffChange,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ._ffi import call, document, handle, lib, name, options
-from ._time import moment
+from ._time import moment, unix_ms
 from .operation import ProgressCallback, finish
 
 if TYPE_CHECKING:
@@ -181,10 +181,17 @@ class Backups:
         backup: str | Backup,
         *,
         quick: bool = False,
+        restore_test: bool = False,
         progress: ProgressCallback | None = None,
     ) -> VerifyReport:
-        """Reads and checks a backup: every byte, or with `quick` only manifest and sizes."""
-        level = lib.STATEKEEP_VERIFY_QUICK if quick else lib.STATEKEEP_VERIFY_FULL
+        """Reads and checks a backup: every byte, or with `quick` only manifest and sizes.
+
+        `restore_test` also restores it where nobody sees it, and compares what is there."""
+        level = lib.STATEKEEP_VERIFY_FULL
+        if quick:
+            level = lib.STATEKEEP_VERIFY_QUICK
+        elif restore_test:
+            level = lib.STATEKEEP_VERIFY_RESTORE_TEST
         row = self._run(lib.statekeep_backup_verify_start, (*_id(backup), level), progress)
         return VerifyReport(
             is_valid=row["is_valid"],
@@ -195,11 +202,29 @@ class Backups:
             records=row["records"],
         )
 
+    def ranges(self) -> dict[str, Any]:
+        """Which moments can be restored, and every gap between: `timelines` with `ranges`, `gaps`."""
+        return document(lib.statekeep_backup_ranges_json, self._state.handle)
+
     def restore(
-        self, backup: str | Backup, *, progress: ProgressCallback | None = None
+        self,
+        backup: str | Backup | None = None,
+        *,
+        to: datetime | None = None,
+        to_sequence: int | None = None,
+        timeline: str | None = None,
+        progress: ProgressCallback | None = None,
     ) -> RestoreReport:
-        """Replaces the whole state by a backup, all or nothing; open handles stay valid."""
-        asked = *_id(backup), *options({})
+        """Replaces the whole state by a backup, all or nothing; open handles stay valid.
+
+        In place of a backup, `to` or `to_sequence` names a moment, and the smallest backup that has it
+        is read; `timeline` names a past that is not the state's own."""
+        chosen = {
+            "to_time_unix_ms": None if to is None else unix_ms(to),
+            "to_sequence": to_sequence,
+            "timeline": timeline,
+        }
+        asked = *(_id(backup) if backup is not None else (b"", 0)), *options(chosen)
         row = self._run(lib.statekeep_backup_restore_start, asked, progress)
         return RestoreReport(**{name: row[name] for name in RestoreReport.__dataclass_fields__})
 

@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod pin;
 mod prune;
+mod ranges;
 mod restore;
 mod show;
 mod verify;
@@ -33,7 +34,9 @@ pub enum Backup {
     Show(show::Show),
     /// Read a backup and check it
     Verify(verify::Verify),
-    /// Replace the state by a backup
+    /// Show which moments can be restored
+    Ranges(ranges::Ranges),
+    /// Replace the state by a backup or by a moment of one
     Restore(restore::Restore),
     /// Keep a backup from every retention policy
     Pin(pin::Pin),
@@ -51,6 +54,7 @@ impl Backup {
             Backup::List(verb) => verb.run(globals, out),
             Backup::Show(verb) => verb.run(globals, out),
             Backup::Verify(verb) => verb.run(globals, out),
+            Backup::Ranges(verb) => verb.run(globals, out),
             Backup::Restore(verb) => verb.run(globals, out),
             Backup::Pin(verb) => verb.run(globals, out),
             Backup::Unpin(verb) => verb.run(globals, out),
