@@ -73,14 +73,18 @@ pub use statekeep_backup::{
     ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt,
     RestoreOptions, RestoreReport, Stray, StrayKind, Strays, VerifyLevel, VerifyReport,
 };
+pub use statekeep_backup::{
+    ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,
+    ImportOptions, ImportReport, RecordName, Samples,
+};
 pub use statekeep_core::{
     Batch, BlockingTenant, CacheFacts, Change, ChangeOp, Class, CommitKind, CursorInfo, DiffChange,
     DiffEntry, DiffOptions, DiffPage, Durability, EntryPage, EntryVisitor, Error, ErrorKind,
     Expected, Expiry, Explain, ExplainOrder, HistoryLimits, HistoryOptions, HistoryPage,
     IndexBuild, IndexDefinition, IndexInfo, IndexState, Keep, Key, Limits, ListOptions,
     NamespaceId, NamespaceStatus, Number, Page, Query, QueryFacts, QueryPage, QueryRow, Record,
-    Result, Rule, Savepoint, Scope, ScopeKind, ScopeListOptions, ScopePage, Sequence, SetOptions,
-    Start, StateInfo, StateManager, SwapReport, SweepReport, Tenant, TenantSnapshot,
+    Result, Rule, Savepoint, Scope, ScopeKind, ScopeListOptions, ScopePage, Selection, Sequence,
+    SetOptions, Start, StateInfo, StateManager, SwapReport, SweepReport, Tenant, TenantSnapshot,
     TransactOptions, Transaction, TransactionOptions, TrimOptions, TrimReport, UnixMs,
     UpkeepStatus, Value, ValueKind, Version, Watch, WatchOptions,
 };

@@ -1,6 +1,8 @@
 //! `backup`: immutable copies of the state, and the way back.
 
 mod create;
+mod export;
+mod import;
 mod list;
 mod pin;
 mod prune;
@@ -38,6 +40,10 @@ pub enum Backup {
     Ranges(ranges::Ranges),
     /// Replace the state by a backup or by a moment of one
     Restore(restore::Restore),
+    /// Write the state or a backup as JSON text
+    Export(export::Export),
+    /// Take JSON text into the state
+    Import(import::Import),
     /// Keep a backup from every retention policy
     Pin(pin::Pin),
     /// Take the pin of a backup away
@@ -56,6 +62,8 @@ impl Backup {
             Backup::Verify(verb) => verb.run(globals, out),
             Backup::Ranges(verb) => verb.run(globals, out),
             Backup::Restore(verb) => verb.run(globals, out),
+            Backup::Export(verb) => verb.run(globals, out),
+            Backup::Import(verb) => verb.run(globals, out),
             Backup::Pin(verb) => verb.run(globals, out),
             Backup::Unpin(verb) => verb.run(globals, out),
             Backup::PruneStrays(verb) => verb.run(globals, out),
