@@ -21,11 +21,7 @@ impl StateDigest {
             .chain_update(key)
             .chain_update(record)
             .finalize();
-        let (words, _) = hash.as_chunks::<8>();
-        let mut term = StateDigest::default();
-        for (limb, word) in term.0.iter_mut().zip(words) {
-            *limb = u64::from_le_bytes(*word);
-        }
+        let term = StateDigest::from_bytes(hash.into());
         self.merge(&term);
     }
 
@@ -49,6 +45,16 @@ impl StateDigest {
             *limb = rest;
             borrow = first || second;
         }
+    }
+
+    /// The sum that has these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> StateDigest {
+        let mut sum = StateDigest::default();
+        let (words, _) = bytes.as_chunks::<8>();
+        for (limb, word) in sum.0.iter_mut().zip(words) {
+            *limb = u64::from_le_bytes(*word);
+        }
+        sum
     }
 
     /// Its bytes, as manifests hold them.

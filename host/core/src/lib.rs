@@ -89,8 +89,9 @@ pub use restore::{NamespaceBuilder, RestoreSource};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
 pub use selection::{SelectedKeys, Selection};
 pub use snapshot::{
-    DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, Snapshot,
-    SnapshotScan, StateFacts, TenantSnapshot, Version,
+    Changes, DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, KeyChange,
+    NOT_ENDED, PastPoint, PastVersions, Since, Snapshot, SnapshotScan, StateFacts, TenantSnapshot,
+    Version,
 };
 pub use state_dir::{
     BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,

@@ -141,7 +141,7 @@ impl StateManager {
             committer.clone(),
             index_worker.clone(),
             rules.clone(),
-            options.keep,
+            (options.keep, options.backup_hold_ms),
             options.upkeep_interval_ms,
         );
         // Dropped from here on, as by an error, it is closed.

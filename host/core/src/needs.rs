@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::watch::CursorRow;
+use crate::watch::{CursorRow, is_backup_cursor};
 use crate::{Sequence, UnixMs};
 
 /// Which transaction needs the past.
@@ -130,7 +130,11 @@ impl Needs {
         });
         let cursors = self.cursors.iter().filter_map(|(name, row)| {
             let sequence = row.position.sequence;
-            (sequence < wanted).then(|| format!("the cursor `{name}` at commit {}", sequence.0))
+            let whose = match is_backup_cursor(name) {
+                true => "for the next incremental backup, the",
+                false => "the",
+            };
+            (sequence < wanted).then(|| format!("{whose} cursor `{name}` at commit {}", sequence.0))
         });
         pins.chain(leases).chain(cursors).collect()
     }

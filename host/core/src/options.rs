@@ -88,6 +88,8 @@ pub const FLUSH_INTERVAL_MS: u64 = 100;
 
 /// Bytes of hot records kept in memory, unless told otherwise.
 pub const CACHE_BYTES: u64 = 64 << 20;
+/// How long the past is held for the next incremental backup, unless told otherwise: 7 days.
+pub const BACKUP_HOLD_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Milliseconds between two runs of the upkeep, unless told otherwise.
 pub const UPKEEP_INTERVAL_MS: u64 = 60_000;
 
@@ -140,6 +142,9 @@ pub struct OpenOptions {
     /// How often expired keys are removed and the past is trimmed, in milliseconds; 0 for only when
     /// asked.
     pub upkeep_interval_ms: u64,
+    /// How long the past that the next incremental backup needs is held, in milliseconds; 0 for not
+    /// at all.
+    pub backup_hold_ms: u64,
     /// The file layer.
     pub vfs: Arc<dyn Vfs>,
     /// The clock.
@@ -162,6 +167,7 @@ impl OpenOptions {
             cache_bytes: CACHE_BYTES,
             keep: Keep::default(),
             upkeep_interval_ms: UPKEEP_INTERVAL_MS,
+            backup_hold_ms: BACKUP_HOLD_MS,
             vfs: Arc::new(RealVfs),
             clock: Arc::new(SystemClock),
         }

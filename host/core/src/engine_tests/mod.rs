@@ -18,6 +18,7 @@ mod past;
 mod poison;
 mod query_model;
 mod restores;
+mod since;
 mod snapshots;
 mod spine;
 mod swap_faults;

@@ -9,15 +9,10 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use super::Snapshot;
+use super::candidates::{KeySet, find_candidates};
 use crate::counts::Operation;
-use crate::index::{expiry_range, split_expiry_key};
-use crate::journal::read_journal;
-use crate::row_batch::each_row;
-use crate::stored_key::{prefix_end, scope_prefix, split_journal_key};
-use crate::{
-    BlockingTenant, CommitKind, Error, Key, KeyRange, Record, Result, Scope, Sequence, Space,
-    TenantNumber, split_key,
-};
+use crate::stored_key::{prefix_end, scope_prefix};
+use crate::{BlockingTenant, Error, Key, Record, Result, Scope, Sequence, TenantNumber, split_key};
 
 /// Which differences a page holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,7 +100,7 @@ impl DiffAhead {
     }
 }
 
-impl Candidates {
+impl KeySet for Candidates {
     fn wants(&self, key: &[u8]) -> bool {
         let outside = key < self.lo.as_slice() || self.of.hi.as_deref().is_some_and(|hi| key >= hi);
         !outside && !self.keys.contains(key)
@@ -125,7 +120,9 @@ impl Candidates {
             self.dropped = true;
         }
     }
+}
 
+impl Candidates {
     /// Only those after a key, which the next page begins with.
     fn after(mut self, lo: Vec<u8>) -> Candidates {
         self.keys = self.keys.split_off(&lo);
@@ -253,46 +250,6 @@ fn find(first: &Snapshot, second: &Snapshot, of: Question, lo: Vec<u8>) -> Resul
         bytes: 0,
         dropped: false,
     };
-    let backend = &*second.namespace.backend;
-    if let (Some(from), Some(to)) = (first.expired_at, second.expired_at) {
-        let (lo, hi) = expiry_range(from, to);
-        let range = KeyRange {
-            lo: &lo,
-            hi: Some(&hi),
-            reverse: false,
-        };
-        let mut cursor = backend.scan(Space::Index, range)?;
-        each_row(
-            |most, visit| cursor.next_batch(most, visit),
-            |key, _| {
-                candidates.add(split_expiry_key(key)?.1);
-                Ok(())
-            },
-        )?;
-        // Who has lost such a row before is in the journal from here on.
-        second.settle();
-    }
-    let lo = crate::stored_key::journal_key(Sequence(first.sequence.0 + 1));
-    let range = KeyRange {
-        lo: &lo,
-        hi: None,
-        reverse: false,
-    };
-    let mut cursor = backend.scan(Space::Journal, range)?;
-    each_row(
-        |most, visit| cursor.next_batch(most, visit),
-        |key, row| {
-            let sequence = split_journal_key(key)?;
-            let row = read_journal(row)?;
-            let counts = sequence <= second.sequence || row.kind == CommitKind::Expire;
-            for (_, key) in row.changes {
-                // What expired between the two may have been written anew after the second.
-                if candidates.wants(key) && (counts || second.had_ended(key)?) {
-                    candidates.add(key);
-                }
-            }
-            Ok(())
-        },
-    )?;
+    find_candidates(first, second, &mut candidates)?;
     Ok(candidates)
 }

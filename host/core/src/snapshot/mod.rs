@@ -4,19 +4,27 @@
 //! trimmed while it lives. It reads its own namespace to the end, also after a restore or `close`.
 
 mod at;
+mod candidates;
+mod changes;
 mod diff;
 mod history;
+mod least_keys;
 mod past_keys;
 mod scan;
+mod since;
+mod versions;
 mod view;
 
 use std::sync::Arc;
 
 pub(crate) use at::{last_until, row_in};
+pub use changes::{Changes, KeyChange};
 pub(crate) use diff::DiffAhead;
 pub use diff::{DiffChange, DiffEntry, DiffOptions, DiffPage};
 pub use history::{HistoryOptions, HistoryPage, Version};
 pub use scan::SnapshotScan;
+pub use since::{PastPoint, Since};
+pub use versions::{NOT_ENDED, PastVersions};
 pub use view::TenantSnapshot;
 
 use crate::commit::Committer;
@@ -163,6 +171,11 @@ impl Snapshot {
 
     /// The bytes of the record that a stored key had, if it was there.
     pub fn record(&self, data_key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.stored(data_key)?.filter(|record| self.shows(record)))
+    }
+
+    /// As `record`, also of a key whose time has come.
+    fn stored(&self, data_key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut record = Vec::new();
         if self
             .namespace
@@ -171,12 +184,12 @@ impl Snapshot {
         {
             let (sequence, _) = read_stamps(&record).map_err(|error| in_row(data_key, error))?;
             if sequence <= self.sequence {
-                return Ok(Some(record).filter(|record| self.shows(record)));
+                return Ok(Some(record));
             }
         }
         // The commit that changed the key may not be there with all of its rows yet.
         self.committer.settle();
-        Ok(self.past(data_key)?.filter(|record| self.shows(record)))
+        self.past(data_key)
     }
 
     /// Whether a key that was changed since had a record whose time had come; of a version that a

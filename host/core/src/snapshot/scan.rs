@@ -9,8 +9,7 @@
 //! read again from S when the cursor gets there. When S is long past, keys changed before the scan
 //! began are found in the history rows of the range instead of a long journal.
 
-use std::collections::BTreeSet;
-
+use super::least_keys::LeastKeys;
 use super::past_keys::PastKeys;
 use super::{Snapshot, in_row};
 use crate::journal::read_journal;
@@ -19,10 +18,6 @@ use crate::row_batch::RowBatch;
 use crate::stored_key::{journal_key, split_journal_key};
 use crate::{Cursor, KeyRange, Result, Sequence, Space};
 
-/// Most bytes of changed keys that are remembered at once.
-pub(super) const CHANGED_BYTES_MAX: usize = 8 << 20;
-/// What a remembered key takes beside its bytes.
-const KEY_OVERHEAD_BYTES: usize = 48;
 /// A snapshot that is more commits old than this is read by history rows.
 const JOURNAL_COMMITS_MAX: u64 = 1_000;
 
@@ -36,7 +31,6 @@ pub struct SnapshotScan<'a> {
     /// The last key that was dealt with.
     position: Option<Vec<u8>>,
     changed: Changed,
-    changed_bytes_max: usize,
     /// The commit after which the journal is followed.
     follow_after: Sequence,
     /// Keys that were changed up to that commit, when the journal is not read for them.
@@ -47,10 +41,7 @@ pub struct SnapshotScan<'a> {
 
 /// Keys of the range behind the position that were changed after the snapshot.
 struct Changed {
-    keys: BTreeSet<Vec<u8>>,
-    bytes: usize,
-    /// Keys from here on were dropped.
-    complete_below: Option<Vec<u8>>,
+    keys: LeastKeys,
     /// The first commit whose changes are not in `keys`.
     journal_next: Sequence,
 }
@@ -75,12 +66,9 @@ impl<'a> SnapshotScan<'a> {
             ended: false,
             position: None,
             changed: Changed {
-                keys: BTreeSet::new(),
-                bytes: 0,
-                complete_below: None,
+                keys: LeastKeys::new(),
                 journal_next: Sequence(follow_after.0 + 1),
             },
-            changed_bytes_max: CHANGED_BYTES_MAX,
             follow_after,
             past,
             lo: range.lo.to_vec(),
@@ -95,7 +83,7 @@ impl<'a> SnapshotScan<'a> {
     /// Remembers fewer changed keys, for tests.
     #[cfg(test)]
     pub(crate) fn with_changed_bytes_max(mut self, bytes: usize) -> SnapshotScan<'a> {
-        self.changed_bytes_max = bytes;
+        self.changed.keys.set_bytes_max(bytes);
         self
     }
 
@@ -116,13 +104,13 @@ impl<'a> SnapshotScan<'a> {
             if let Some(past) = &mut self.past {
                 past.fill()?;
             }
-            let changed = self.changed.keys.first().map(Vec::as_slice);
+            let changed = self.changed.keys.first();
             let past = self.past.as_ref().and_then(PastKeys::first);
             let keys = [row.map(|(key, _)| key), changed, past];
             let first = keys.into_iter().flatten().min();
             let (key, nothing) = (first.unwrap_or_default(), first.is_none());
-            if let Some(dropped) = &self.changed.complete_below
-                && (nothing || key >= dropped.as_slice())
+            if let Some(dropped) = self.changed.keys.complete_below()
+                && (nothing || key >= dropped)
             {
                 self.remember_again()?;
                 continue;
@@ -136,9 +124,7 @@ impl<'a> SnapshotScan<'a> {
             if current.is_some() {
                 self.batch.pass();
             }
-            if self.changed.keys.remove(&key) {
-                self.changed.bytes -= key.len() + KEY_OVERHEAD_BYTES;
-            }
+            self.changed.keys.remove(&key);
             if let Some(past) = &mut self.past {
                 past.pass(&key);
             }
@@ -175,11 +161,10 @@ impl<'a> SnapshotScan<'a> {
         let mut failure = None;
         loop {
             let (changed, position) = (&mut self.changed, self.position.as_deref());
-            let most = self.changed_bytes_max;
             let bounds = (self.lo.as_slice(), self.hi.as_deref());
             let read = cursor.next_batch(64, &mut |key, row| {
                 if failure.is_none() {
-                    failure = changed.note(key, row, position, bounds, most).err();
+                    failure = changed.note(key, row, position, bounds).err();
                 }
             })?;
             match failure {
@@ -193,8 +178,6 @@ impl<'a> SnapshotScan<'a> {
     /// The position has come to keys that were dropped: reads the journal once more for them.
     fn remember_again(&mut self) -> Result<()> {
         self.changed.keys.clear();
-        self.changed.bytes = 0;
-        self.changed.complete_below = None;
         self.changed.journal_next = Sequence(self.follow_after.0 + 1);
         self.follow_journal()
     }
@@ -218,28 +201,13 @@ impl Changed {
         row: &[u8],
         position: Option<&[u8]>,
         (lo, hi): (&[u8], Option<&[u8]>),
-        bytes_max: usize,
     ) -> Result<()> {
         let sequence = split_journal_key(key)?;
         for (_, key) in read_journal(row)?.changes {
             let outside = key < lo || hi.is_some_and(|hi| key >= hi);
             let passed = outside || position.is_some_and(|position| key <= position);
-            let dropped = self
-                .complete_below
-                .as_deref()
-                .is_some_and(|below| key >= below);
-            if passed || dropped || self.keys.contains(key) {
-                continue;
-            }
-            self.keys.insert(key.to_vec());
-            self.bytes += key.len() + KEY_OVERHEAD_BYTES;
-            // One key always stays, so that the scan comes forward.
-            while self.bytes > bytes_max && self.keys.len() > 1 {
-                let Some(last) = self.keys.pop_last() else {
-                    break;
-                };
-                self.bytes -= last.len() + KEY_OVERHEAD_BYTES;
-                self.complete_below = Some(last);
+            if !passed {
+                self.keys.add(key);
             }
         }
         self.journal_next = Sequence(sequence.0 + 1);

@@ -65,6 +65,7 @@ pub(crate) struct Upkeep {
     index_worker: Arc<IndexWorker>,
     rules: Arc<Rules>,
     keep: Keep,
+    backup_hold_ms: u64,
     /// Held by the run in progress.
     run: Mutex<()>,
     status: Mutex<UpkeepStatus>,
@@ -81,7 +82,7 @@ impl Upkeep {
         committer: Arc<Committer>,
         index_worker: Arc<IndexWorker>,
         rules: Arc<Rules>,
-        keep: Keep,
+        (keep, backup_hold_ms): (Keep, u64),
         interval_ms: u64,
     ) -> Arc<Upkeep> {
         Arc::new(Upkeep {
@@ -89,6 +90,7 @@ impl Upkeep {
             index_worker,
             rules,
             keep,
+            backup_hold_ms,
             run: Mutex::new(()),
             status: Mutex::new(UpkeepStatus {
                 interval_ms,
@@ -131,6 +133,11 @@ impl Upkeep {
 
     pub(crate) fn totals(&self) -> UpkeepTotals {
         *self.totals.lock()
+    }
+
+    /// How long the past is held for the next incremental backup.
+    pub(crate) fn backup_hold_ms(&self) -> u64 {
+        self.backup_hold_ms
     }
 
     fn is_paused(&self) -> bool {

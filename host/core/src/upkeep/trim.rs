@@ -15,6 +15,7 @@ use crate::meta::{FLOOR, floor_row};
 use crate::namespace::Namespace;
 use crate::snapshot::{last_until, row_in};
 use crate::stored_key::{journal_key, push_history_key, split_journal_key};
+use crate::watch::let_go_of_backups;
 use crate::{Durability, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
 
 /// How to trim.
@@ -121,6 +122,9 @@ impl Upkeep {
         let namespace = self.committer.namespace_arc()?;
         let now = self.committer.clock.now();
         self.release(&namespace, now);
+        if !options.dry_run {
+            let_go_of_backups(&self.committer, &namespace, now, self.backup_hold_ms)?;
+        }
         let wanted = self.wanted(&namespace, now)?;
         let mut report = TrimReport {
             dry_run: options.dry_run,

@@ -145,7 +145,7 @@ pub(super) fn check_cursor_name(name: &str) -> Result<()> {
     }
 }
 
-fn turn(
+pub(super) fn turn(
     committer: &Committer,
     work: impl FnOnce(&Turn<'_>) -> Result<TurnRows> + Send + 'static,
 ) -> Result<Done> {
@@ -200,7 +200,7 @@ pub(super) fn store_position(name: &str, position: Position) -> Work {
     })
 }
 
-fn rows_of(name: String, row: CursorRow) -> TurnRows {
+pub(super) fn rows_of(name: String, row: CursorRow) -> TurnRows {
     let mut bytes = Vec::new();
     push_cursor(&mut bytes, &row);
     TurnRows {

@@ -4,6 +4,7 @@
 //! nothing and takes no memory, it only keeps the past after its place from being trimmed. What is
 //! handed out has been committed; of several watches each sees everything.
 
+mod backup;
 mod change;
 mod cursor;
 mod filter;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use event_listener::Listener;
 use parking_lot::Mutex;
 
+use self::backup::check_not_own;
+pub(crate) use self::backup::{is_backup_cursor, let_go_of_backups};
 pub use self::change::Change;
 pub use self::cursor::{CURSOR_NAME_BYTES_MAX, CURSORS_MAX, CursorInfo};
 pub(crate) use self::cursor::{CursorRow, Position};
@@ -129,7 +132,10 @@ impl Watch {
             Start::Cursor(name) => Some(name.clone()),
             Start::Now | Start::Sequence(_) => None,
         };
-        cursor.as_deref().map_or(Ok(()), check_cursor_name)?;
+        if let Some(name) = &cursor {
+            check_cursor_name(name)?;
+            check_not_own(name)?;
+        }
         let lease = Lease::take(&manager.committer, cursor.as_deref())?;
         let mut created = false;
         let source = loop {
