@@ -1437,9 +1437,11 @@ statekeep_status statekeep_metrics_text(const statekeep_manager *manager,
                                         statekeep_error **err);
 
 /**
- * Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
- * empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
- * (boolean). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
+ * Starts a backup of the state as it is now; writers go on. `options` is a JSON object or empty:
+ * `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
+ * (boolean), `incremental` (boolean: only what changed since the last backup; where that cannot be,
+ * the backup is a full one and its `full_reason` says why), `history` (boolean: with the past that
+ * the state keeps). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
                                                const char *options,

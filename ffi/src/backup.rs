@@ -44,6 +44,8 @@ struct CreateForm {
     codec: Option<String>,
     level: Option<i32>,
     pin: Option<bool>,
+    incremental: Option<bool>,
+    history: Option<bool>,
 }
 
 impl From<CreateForm> for CreateOptions {
@@ -54,6 +56,8 @@ impl From<CreateForm> for CreateOptions {
             codec: form.codec,
             level: form.level,
             pin: form.pin.unwrap_or_default(),
+            incremental: form.incremental,
+            history: form.history,
         }
     }
 }
@@ -82,9 +86,11 @@ impl RestoreForm {
     }
 }
 
-/// Starts a full backup of the state as it is now; writers go on. `options` is a JSON object or
-/// empty: `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
-/// (boolean). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
+/// Starts a backup of the state as it is now; writers go on. `options` is a JSON object or empty:
+/// `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
+/// (boolean), `incremental` (boolean: only what changed since the last backup; where that cannot be,
+/// the backup is a full one and its `full_reason` says why), `history` (boolean: with the past that
+/// the state keeps). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_create_start(
     manager: *const Manager,

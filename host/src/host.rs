@@ -70,6 +70,7 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
         cache_bytes: config.cache_bytes(),
         keep: config.keep(),
         upkeep_interval_ms: config.upkeep_interval_ms(),
+        backup_hold_ms: config.backup_hold_ms(),
         ..OpenOptions::new(path, backend)
     };
     let manager = StateManager::open(options, Arc::clone(&plugins) as Arc<dyn Plugins>)?;
@@ -80,6 +81,9 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
             codec: config.backup_codec(),
             level: config.backup_level(),
             threads: config.backup_threads().unwrap_or(0),
+            incremental: config.backup_incremental(),
+            history: config.backup_history(),
+            chain_max: config.backup_chain_max(),
         },
     )?;
     Ok(Arc::new(Host {

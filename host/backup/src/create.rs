@@ -1,16 +1,18 @@
-//! Making a full backup.
+//! Writing a backup into a repository.
 //!
-//! Lease -> segments -> run -> manifest by put-if-absent, which is the commit -> lease removed.
+//! Lease -> segments -> runs -> manifest by put-if-absent, which is the commit -> lease removed.
 //! Whatever goes wrong before the commit leaves no object behind; what a killed process leaves is
 //! named by no manifest.
 
 use parking_lot::Mutex;
-use statekeep_core::{Error, ErrorKind, Phase, Progress, Result};
+use statekeep_core::{Error, ErrorKind, Phase, Progress, Result, StateDigest};
 
+use crate::budget::Budget;
+use crate::facts::Counts;
 use crate::hex::{Hash256, sha256};
 use crate::lease::Lease;
 use crate::manifest::{
-    BackupKind, Manifest, ManifestRef, RunRow, SlotType, TenantRow, Timeline, check_words,
+    BackupKind, Manifest, RunRow, SlotType, TenantRow, Timeline, check_words,
 };
 use crate::name::{BackupId, ObjectName};
 use crate::pin::pin_object;
@@ -19,7 +21,7 @@ use crate::run::{Run, RunContent};
 use crate::sealed::{FORMAT_VERSION, seal};
 use crate::segment::BlockCodec;
 use crate::store::{Put, Store};
-use crate::write_run::{Rows, RunTask, Written, write_run};
+use crate::write_run::{Feeder, RunTask, write_fed_run};
 
 /// The name of the codec that stores blocks as they are.
 pub const CODEC_NONE: &str = "none";
@@ -35,6 +37,11 @@ pub struct CreateOptions {
     pub codec: Option<String>,
     /// Another level than the configured one.
     pub level: Option<i32>,
+    /// Only what changed since the newest backup, or a full one, whose manifest says why, when that
+    /// cannot be built on; as configured when `None`.
+    pub incremental: Option<bool>,
+    /// With the past that the state keeps; as configured when `None`.
+    pub history: Option<bool>,
     /// Pinned from the start: no policy ever forgets it.
     pub pin: bool,
 }
@@ -99,7 +106,7 @@ pub(crate) fn now_ms() -> i64 {
         .unwrap_or(0)
 }
 
-/// What a full backup is made of.
+/// What all backups are made with.
 pub(crate) struct CreateTask<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) source: &'a Source,
@@ -110,8 +117,58 @@ pub(crate) struct CreateTask<'a> {
     pub(crate) segment_bytes_max: u64,
 }
 
+/// What a backup is beside the runs that it writes itself.
+#[derive(Default)]
+pub(crate) struct Plan<'a> {
+    pub(crate) kind: BackupKind,
+    /// Must be there until the commit.
+    pub(crate) parent: Option<&'a Manifest>,
+    pub(crate) chain: u32,
+    pub(crate) full_reason: Option<String>,
+    pub(crate) history_from: Option<u64>,
+    /// Runs that it takes over, which come before its own.
+    pub(crate) runs: Vec<RunRow>,
+    pub(crate) history: Vec<RunRow>,
+    pub(crate) journal: Vec<RunRow>,
+}
+
+/// One run that a backup writes; those of records come first.
+pub(crate) struct Part<'a> {
+    pub(crate) content: RunContent,
+    pub(crate) feed: &'a mut dyn FnMut(&mut Feeder<'_>) -> Result<()>,
+}
+
+/// What all records of a backup add up to.
+pub(crate) struct Sums {
+    pub(crate) digest: StateDigest,
+    pub(crate) counts: Counts,
+    pub(crate) records: u64,
+}
+
 /// Writes all rows as a full backup.
-pub(crate) fn create_full(task: &CreateTask<'_>, rows: &mut dyn Rows) -> Result<Manifest> {
+#[cfg(test)]
+pub(crate) fn create_full(
+    task: &CreateTask<'_>,
+    rows: &mut dyn crate::write_run::Rows,
+) -> Result<Manifest> {
+    let mut feed = |feeder: &mut Feeder<'_>| crate::write_run::scan(task.progress, rows, feeder);
+    let part = Part {
+        content: RunContent::Records,
+        feed: &mut feed,
+    };
+    create(task, Plan::default(), &mut [part], &mut Ok)
+}
+
+/// Writes a backup. `sums` makes the sums of all records of those of the records that were written.
+///
+/// # Errors
+/// `Compacted` when the parent is gone.
+pub(crate) fn create(
+    task: &CreateTask<'_>,
+    plan: Plan<'_>,
+    parts: &mut [Part<'_>],
+    sums: &mut dyn FnMut(Sums) -> Result<Sums>,
+) -> Result<Manifest> {
     check_words(task.options.label.as_deref(), &task.options.tags)?;
     let store = task.repository.store.as_ref();
     let (newest, previous) = task.repository.newest()?;
@@ -121,13 +178,21 @@ pub(crate) fn create_full(task: &CreateTask<'_>, rows: &mut dyn Rows) -> Result<
         written: Mutex::default(),
         keep: false,
     };
-    let manifest = write_objects(task, rows, &draft, id, previous)?;
+    let lease = Lease::of(draft.store, id)?;
+    draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
+    // From here on a collector waits for this backup before it looks what is needed.
+    let parent = plan.parent.map(|parent| parent.id);
+    parent.map_or(Ok(()), |parent| task.repository.still_there(parent))?;
+    let mut manifest = describe(task, plan, id, lease.started_unix_ms);
+    manifest.previous = previous;
+    write_parts(task, parts, &draft, &mut manifest, sums)?;
     let bytes = seal("manifest", &manifest)?;
     if task.options.pin {
         // Before the commit: a policy that sees the backup sees the pin.
         let (name, pin) = pin_object(id)?;
         draft.put(&name, &pin)?;
     }
+    parent.map_or(Ok(()), |parent| task.repository.still_there(parent))?;
     task.progress.check()?;
     task.progress.enter(Phase::Committing);
     commit(&mut draft, &ObjectName::manifest(id), &bytes)?;
@@ -138,53 +203,61 @@ pub(crate) fn create_full(task: &CreateTask<'_>, rows: &mut dyn Rows) -> Result<
     Ok(manifest)
 }
 
-/// Writes all but the manifest, which is returned.
-fn write_objects(
+/// Writes the runs, and into the manifest what they are.
+fn write_parts(
     task: &CreateTask<'_>,
-    rows: &mut dyn Rows,
+    parts: &mut [Part<'_>],
     draft: &Draft<'_>,
-    id: BackupId,
-    previous: Option<ManifestRef>,
-) -> Result<Manifest> {
-    let lease = Lease::of(draft.store, id)?;
-    let started_unix_ms = lease.started_unix_ms;
-    draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
+    manifest: &mut Manifest,
+    sums: &mut dyn FnMut(Sums) -> Result<Sums>,
+) -> Result<()> {
     task.progress.enter(Phase::Copying);
-    let run_task = RunTask {
-        store: draft.store,
-        id,
-        content: RunContent::Records,
-        codec: task.codec.codec.clone(),
-        threads: task.threads,
-        progress: task.progress,
-        segment_bytes_max: task.segment_bytes_max,
-        written: &draft.written,
-    };
-    let mut written = write_run(&run_task, rows)?;
-    let run = Run::new(
-        id,
-        0,
-        RunContent::Records,
-        std::mem::take(&mut written.segments),
-    );
-    let bytes = seal("run", &run)?;
-    draft.put(&run.name(), &bytes)?;
-    let row = RunRow {
-        name: run.name(),
-        sha256: sha256(&bytes),
-        bytes: bytes.len() as u64,
-    };
-    Ok(describe(
-        task,
-        Made {
-            id,
-            started_unix_ms,
-            previous,
-            row,
-            run: &run,
-            totals: written,
-        },
-    ))
+    let (mut segments, mut records) = (0_u32, None);
+    for (number, part) in (0..).zip(parts) {
+        let run_task = RunTask {
+            store: draft.store,
+            id: manifest.id,
+            content: part.content,
+            first_segment: segments,
+            codec: task.codec.codec.clone(),
+            threads: task.threads,
+            progress: task.progress,
+            segment_bytes_max: task.segment_bytes_max,
+            written: &draft.written,
+        };
+        let written = write_fed_run(&run_task, &Budget::default(), &mut *part.feed)?;
+        segments += u32::try_from(written.segments.len())
+            .map_err(|_| Error::other(ErrorKind::Internal, "too many segments"))?;
+        let run = Run::new(manifest.id, number, part.content, written.segments);
+        let bytes = seal("run", &run)?;
+        draft.put(&run.name(), &bytes)?;
+        let row = RunRow {
+            name: run.name(),
+            sha256: sha256(&bytes),
+            bytes: bytes.len() as u64,
+        };
+        manifest.raw_bytes += run.raw_bytes;
+        manifest.stored_bytes += run.stored_bytes;
+        match part.content {
+            RunContent::Records => {
+                manifest.runs.push(row);
+                records = Some(Sums {
+                    digest: written.digest,
+                    counts: written.counts,
+                    records: written.records,
+                });
+            }
+            RunContent::History => manifest.history.push(row),
+            RunContent::Journal => manifest.journal.push(row),
+        }
+    }
+    if let Some(records) = records {
+        let sums = sums(records)?;
+        manifest.state_digest = Hash256(sums.digest.to_bytes());
+        manifest.counts = sums.counts;
+        manifest.records = sums.records;
+    }
+    Ok(())
 }
 
 /// Claims the commit slot.
@@ -214,16 +287,7 @@ fn commit(draft: &mut Draft<'_>, name: &ObjectName, bytes: &[u8]) -> Result<()> 
     }
 }
 
-struct Made<'a> {
-    id: BackupId,
-    started_unix_ms: i64,
-    previous: Option<ManifestRef>,
-    row: RunRow,
-    run: &'a Run,
-    totals: Written,
-}
-
-fn describe(task: &CreateTask<'_>, made: Made<'_>) -> Manifest {
+fn describe(task: &CreateTask<'_>, plan: Plan<'_>, id: BackupId, started_unix_ms: i64) -> Manifest {
     let CreateTask {
         repository,
         source,
@@ -234,37 +298,37 @@ fn describe(task: &CreateTask<'_>, made: Made<'_>) -> Manifest {
     Manifest {
         format: FORMAT_VERSION,
         object: SlotType::Manifest,
-        id: made.id,
+        id,
         repository: repository.id.clone(),
-        kind: BackupKind::Full,
+        kind: plan.kind,
         series: source.state.clone(),
         state: source.state.clone(),
         timeline: source.timeline.clone(),
-        sequence_from: 0,
+        sequence_from: plan.parent.map_or(0, |parent| parent.sequence_to),
         sequence_to: source.sequence,
         time_unix_ms: source.time_unix_ms,
         as_of_unix_ms: source.as_of_unix_ms,
-        started_unix_ms: made.started_unix_ms,
+        started_unix_ms,
         backend: source.backend.clone(),
         tool: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
         codec: codec.name.clone(),
         level: codec.level,
-        parent: None,
-        chain: 0,
-        full_reason: None,
-        runs: vec![made.row],
-        history: Vec::new(),
-        journal: Vec::new(),
-        history_from: None,
-        records: made.totals.records,
-        raw_bytes: made.run.raw_bytes,
-        stored_bytes: made.run.stored_bytes,
-        counts: made.totals.counts,
+        parent: plan.parent.map(|parent| parent.id),
+        chain: plan.chain,
+        full_reason: plan.full_reason,
+        runs: plan.runs,
+        history: plan.history,
+        journal: plan.journal,
+        history_from: plan.history_from,
+        records: 0,
+        raw_bytes: 0,
+        stored_bytes: 0,
+        counts: Counts::default(),
         tenants: source.tenants.clone(),
-        previous: made.previous,
+        previous: None,
         tags: options.tags.clone(),
         label: options.label.clone(),
-        state_digest: Hash256(made.totals.digest.to_bytes()),
+        state_digest: Hash256([0; 32]),
         key_id: None,
     }
 }

@@ -52,6 +52,26 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// These with others added and some taken away, counted as coarsely as the coarsest; nothing when
+    /// what is taken away is not there.
+    pub(crate) fn changed(self, new: Counts, mut old: Counter) -> Option<Counts> {
+        let (mut all, mut new) = (Counter::of(&self), Counter::of(&new));
+        let by = all.by.max(new.by).max(old.by);
+        for counter in [&mut all, &mut new, &mut old] {
+            counter.fold_to(by);
+        }
+        for (name, sums) in new.rows {
+            all.merge(name, sums);
+        }
+        for (name, (records, bytes)) in old.rows {
+            let row = all.rows.get_mut(&name)?;
+            *row = (row.0.checked_sub(records)?, row.1.checked_sub(bytes)?);
+        }
+        all.rows.retain(|_, (records, _)| *records > 0);
+        all.fold_rest();
+        Some(all.finish())
+    }
+
     /// Whether both count the same, as far as the coarser of them tells.
     pub(crate) fn agrees(&self, other: &Counts) -> bool {
         let (mut a, mut b) = (Counter::of(self), Counter::of(other));
@@ -80,8 +100,8 @@ pub(crate) struct Stretch {
 #[derive(Debug, Default)]
 pub(crate) struct BlockFacts {
     pub(crate) digest: StateDigest,
-    /// Smallest and largest sequence: of records that of their commit, of history rows that of the
-    /// commit that superseded them, of journal rows their own.
+    /// Smallest and largest sequence: of records that of their commit, of versions that of the
+    /// commit that wrote them, of marks and journal rows their own.
     pub(crate) sequences: (u64, u64),
     /// The first moment at which one of its records expires.
     pub(crate) expires_min: Option<i64>,
@@ -114,7 +134,9 @@ pub(crate) fn inspect(content: RunContent, raw: &[u8]) -> Result<BlockFacts> {
         let sequence = match content {
             RunContent::Records => facts.record(&mut scopes, last, entry)?,
             RunContent::History if !entry.tombstone => {
-                inspect_history(entry.key, entry.record)?.end.0
+                let facts = inspect_history(entry.key, entry.record)?;
+                // What has expired has a row before a commit has ended it.
+                facts.version.map_or(facts.end, |_| facts.first).0
             }
             RunContent::Journal if !entry.tombstone => {
                 inspect_journal(entry.key, entry.record)?.sequence.0
@@ -248,7 +270,12 @@ impl Counter {
             CountedBy::Kind => (None, kind()),
         };
         self.merge(name, (stretch.records, stretch.bytes));
-        while self.rows.len() > COUNT_ROWS_MAX && self.by != CountedBy::Kind {
+        self.fold_rest();
+    }
+
+    /// Folds the rows at least this far.
+    fn fold_to(&mut self, by: CountedBy) {
+        while self.by < by {
             self.fold();
         }
     }
@@ -257,6 +284,12 @@ impl Counter {
         let row = self.rows.entry(name).or_default();
         row.0 = row.0.saturating_add(records);
         row.1 = row.1.saturating_add(bytes);
+    }
+
+    fn fold_rest(&mut self) {
+        while self.rows.len() > COUNT_ROWS_MAX && self.by != CountedBy::Kind {
+            self.fold();
+        }
     }
 
     fn fold(&mut self) {

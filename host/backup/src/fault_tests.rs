@@ -188,6 +188,7 @@ fn a_cancelled_backup_leaves_no_object() {
             store: repository.store.as_ref(),
             id: BackupId::after(None),
             content: crate::RunContent::Records,
+            first_segment: 0,
             codec: None,
             threads: 2,
             progress: &progress,

@@ -19,10 +19,12 @@ mod hex;
 mod lease;
 mod list;
 mod local;
+mod make;
 mod manager;
 mod manifest;
 mod merge;
 mod name;
+mod parent;
 mod pin;
 mod points;
 mod problem;
@@ -50,7 +52,9 @@ pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
 pub use hex::{Hash256, HexBytes};
 pub use list::{BackupDetails, BackupList, BackupSummary};
 pub use local::LocalStore;
-pub use manager::{BackupConfig, BackupManager, LEVEL_MAX, LEVEL_MIN};
+pub use manager::{
+    BackupConfig, BackupManager, CHAIN_DEFAULT, CHAIN_MAX, LEVEL_MAX, LEVEL_MIN,
+};
 pub use manifest::{
     BackupKind, Manifest, ManifestRef, RUNS_MAX, RunRow, SlotType, TAGS_MAX, TEXT_BYTES_MAX,
     TenantRow, Timeline, parse_manifest,

@@ -34,6 +34,14 @@ pub struct BackupSummary {
     pub raw_bytes: u64,
     /// Bytes of segments that it wrote.
     pub stored_bytes: u64,
+    /// The backup that an incremental one builds on.
+    pub parent: Option<BackupId>,
+    /// Incrementals on the full that it needs, itself counted; 0 of a full.
+    pub chain: u32,
+    /// Why it is a full although an incremental was asked for.
+    pub full_reason: Option<String>,
+    /// With history: any sequence from this one on can be restored.
+    pub history_from: Option<u64>,
     /// A name for people.
     pub label: Option<String>,
     /// Words to find it by.
@@ -59,6 +67,10 @@ impl BackupSummary {
             records: manifest.records,
             raw_bytes: manifest.raw_bytes,
             stored_bytes: manifest.stored_bytes,
+            parent: manifest.parent,
+            chain: manifest.chain,
+            full_reason: manifest.full_reason.clone(),
+            history_from: manifest.history_from,
             label: manifest.label.clone(),
             tags: manifest.tags.clone(),
             pin,

@@ -13,9 +13,7 @@ use statekeep_core::{
     Snapshot, SnapshotScan, StateDigest, StateManager, TenantNumber,
 };
 
-use crate::create::{
-    CODEC_NONE, ChosenCodec, CreateOptions, CreateTask, Source, create_full, now_ms,
-};
+use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
 use crate::list::{BackupDetails, BackupList, not_found};
 use crate::manifest::{Manifest, TenantRow, Timeline};
 use crate::name::{BackupId, ObjectName};
@@ -23,7 +21,7 @@ use crate::points::{Chosen, Ranges, choose, ranges};
 use crate::read_run::ReadTask;
 use crate::repository::Repository;
 use crate::restore::{RestoreAt, RestoreOptions, RestoreReport, Target, restore};
-use crate::segment::{BlockCodec, SEGMENT_BYTES_MAX};
+use crate::segment::BlockCodec;
 use crate::upkeep::{PruneReport, RepairReport, RepositoryReport};
 use crate::verify::{BeginDrill, Drill, VerifyLevel, VerifyReport, verify};
 use crate::write_run::{Rows, THREADS_MAX};
@@ -42,12 +40,24 @@ pub struct BackupConfig {
     pub level: Option<i32>,
     /// Threads that encode or decode; 0 chooses, at most [`THREADS_MAX`].
     pub threads: usize,
+    /// Backups are incremental, unless asked for otherwise.
+    pub incremental: bool,
+    /// Backups hold the past that the state keeps, unless asked for otherwise.
+    pub history: bool,
+    /// Most incrementals on one full, at most [`CHAIN_MAX`]; the next backup is a full one.
+    pub chain_max: u32,
 }
+
+/// Most incrementals on one full unless configured.
+pub const CHAIN_DEFAULT: u32 = 30;
+/// Highest number of incrementals on one full that may be configured: a manifest names three runs
+/// for each.
+pub const CHAIN_MAX: u32 = 300;
 
 /// The backups of one state.
 pub struct BackupManager {
-    manager: Arc<StateManager>,
-    config: BackupConfig,
+    pub(crate) manager: Arc<StateManager>,
+    pub(crate) config: BackupConfig,
     repository: Mutex<Option<Arc<Repository>>>,
 }
 
@@ -125,36 +135,6 @@ impl BackupManager {
     /// How it was configured.
     pub fn config(&self) -> &BackupConfig {
         &self.config
-    }
-
-    /// Makes a full backup of the state as it is now, and returns its manifest. Writers go on.
-    ///
-    /// # Errors
-    /// `Cancelled`, `NoSpace`, `Corrupt` for a record that cannot be read, and what else the
-    /// backend and the disk report: then no backup was made and nothing is left of it. Only after
-    /// `Indeterminate` the backup may be listed.
-    pub fn create(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
-        let _ends = Ends(progress);
-        progress.enter(Phase::Preparing);
-        let codec = self.choose_codec(options)?;
-        let repository = self.open_or_create()?;
-        // Leftovers cost space, nothing else.
-        if let Err(error) = repository.store.sweep() {
-            tracing::warn!(%error, "leftovers in the backup repository were not swept");
-        }
-        let snapshot = self.manager.snapshot()?;
-        let source = self.describe(&snapshot);
-        let mut rows = snapshot.scan()?;
-        let task = CreateTask {
-            repository: &repository,
-            source: &source,
-            codec: &codec,
-            options,
-            threads: self.threads(),
-            progress,
-            segment_bytes_max: SEGMENT_BYTES_MAX,
-        };
-        create_full(&task, &mut rows)
     }
 
     /// All backups, oldest first, and beside them what is wrong in the repository.
@@ -347,7 +327,7 @@ impl BackupManager {
         }
     }
 
-    fn choose_codec(&self, options: &CreateOptions) -> Result<ChosenCodec> {
+    pub(crate) fn choose_codec(&self, options: &CreateOptions) -> Result<ChosenCodec> {
         let name = options.codec.as_ref().unwrap_or(&self.config.codec);
         // A configured level belongs to the configured codec.
         let configured = self.config.level.filter(|_| *name == self.config.codec);
@@ -368,7 +348,7 @@ impl BackupManager {
         Ok(ChosenCodec { name, level, codec })
     }
 
-    fn describe(&self, snapshot: &Snapshot) -> Source {
+    pub(crate) fn describe(&self, snapshot: &Snapshot) -> Source {
         let facts = snapshot.facts();
         let tenants = facts.tenants.into_iter();
         Source {
@@ -407,7 +387,7 @@ impl BackupManager {
         Ok(slot.clone())
     }
 
-    fn open_or_create(&self) -> Result<Arc<Repository>> {
+    pub(crate) fn open_or_create(&self) -> Result<Arc<Repository>> {
         if let Some(repository) = self.find()? {
             return Ok(repository);
         }

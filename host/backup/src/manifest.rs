@@ -20,10 +20,11 @@ pub const TAGS_MAX: usize = 64;
 pub const TEXT_BYTES_MAX: usize = 256;
 
 /// How a backup was made.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupKind {
     /// All records, read from the state.
+    #[default]
     Full,
     /// What changed since the parent; its runs follow those of the parent.
     Incremental,

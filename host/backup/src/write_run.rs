@@ -37,6 +37,8 @@ pub(crate) struct RunTask<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) id: BackupId,
     pub(crate) content: RunContent,
+    /// Segments that other runs of the backup have.
+    pub(crate) first_segment: u32,
     pub(crate) codec: Option<BlockCodec>,
     pub(crate) threads: usize,
     pub(crate) progress: &'a Progress,
@@ -75,9 +77,10 @@ struct Encoded<'a> {
 }
 
 /// Writes all rows as segments, see [`write_fed_run`].
+#[cfg(test)]
 pub(crate) fn write_run(task: &RunTask<'_>, rows: &mut dyn Rows) -> Result<Written> {
     write_fed_run(task, &Budget::default(), &mut |feeder| {
-        scan(task, rows, feeder)
+        scan(task.progress, rows, feeder)
     })
 }
 
@@ -138,10 +141,15 @@ fn feed_all<'a>(
     feeder.flush()
 }
 
-fn scan(task: &RunTask<'_>, rows: &mut dyn Rows, feeder: &mut Feeder<'_>) -> Result<()> {
+/// Feeds all rows.
+pub(crate) fn scan(
+    progress: &Progress,
+    rows: &mut dyn Rows,
+    feeder: &mut Feeder<'_>,
+) -> Result<()> {
     let mut failure = None;
     loop {
-        task.progress.check()?;
+        progress.check()?;
         let visited = rows.next_batch(SCAN_ROWS, &mut |key, record| {
             if failure.is_none() {
                 failure = feeder
@@ -353,10 +361,13 @@ impl Output<'_> {
         let segment = match &mut self.segment {
             Some(segment) => segment,
             empty => {
-                let number = u32::try_from(self.segments.len())
-                    .map_err(|_| Error::other(ErrorKind::Internal, "too many segments"))?;
+                let too_many = || Error::other(ErrorKind::Internal, "too many segments");
+                let number = u32::try_from(self.segments.len()).map_err(|_| too_many())?;
+                let of_backup = self.task.first_segment.checked_add(number);
+                let name = ObjectName::segment(self.task.id, of_backup.ok_or_else(too_many)?);
                 empty.insert(SegmentWriter::create(
                     self.task.store,
+                    name,
                     self.task.id,
                     number,
                 )?)

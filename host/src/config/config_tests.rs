@@ -31,6 +31,9 @@ fn every_default_is_allowed_by_its_own_row() {
     assert_eq!(config.cache_bytes(), statekeep_core::CACHE_BYTES);
     let interval = statekeep_core::UPKEEP_INTERVAL_MS;
     assert_eq!(config.upkeep_interval_ms(), interval);
+    assert_eq!(config.backup_hold_ms(), statekeep_core::BACKUP_HOLD_MS);
+    assert_eq!(config.backup_chain_max(), statekeep_backup::CHAIN_DEFAULT);
+    assert!(!config.backup_incremental() && !config.backup_history());
     assert!(config.rules().is_empty());
     assert!(config.create());
     assert!(config.backend_options().is_empty());
@@ -106,7 +109,7 @@ fn values_out_of_range_name_key_value_and_what_is_allowed() {
 fn promised_names_count_and_those_of_later_features_are_refused_by_name() {
     let config = Config::from_toml(
         "backend_type = \"sled\"\n[backup]\nbackup_dir = \"/b\"\ncompression_type = \"gzip\"\n\
-         compression_level = 3\n",
+         compression_level = 3\nincremental_enabled = true\n",
     )
     .unwrap();
     assert_eq!(
@@ -114,12 +117,9 @@ fn promised_names_count_and_those_of_later_features_are_refused_by_name() {
         ("sled".into(), "gzip".into())
     );
     assert_eq!(config.backup_level(), Some(3));
+    assert!(config.backup_incremental());
     assert_eq!(config.backup_dir(), Some(PathBuf::from("/b")));
     for (text, name) in [
-        (
-            "[backup]\nincremental_enabled = true",
-            "backup.incremental_enabled",
-        ),
         ("[backup]\nmax_backups = 10", "backup.max_backups"),
         (
             "[backup]\nmax_backup_age = 2592000",

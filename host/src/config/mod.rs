@@ -4,6 +4,7 @@
 //! An unknown key is an error that names the one it was meant to be, a key of a feature that is not
 //! built is `Unsupported`; nothing is ignored silently.
 
+mod foreign;
 mod render;
 mod schema;
 mod source;
@@ -223,6 +224,26 @@ impl Config {
         self.named("backup.level")
             .as_i64()
             .and_then(|level| i32::try_from(level).ok())
+    }
+
+    /// Backups are incremental, unless asked for otherwise.
+    pub fn backup_incremental(&self) -> bool {
+        self.flag("backup.incremental_enabled")
+    }
+
+    /// Backups hold the kept past, unless asked for otherwise.
+    pub fn backup_history(&self) -> bool {
+        self.flag("backup.history")
+    }
+
+    /// Most incremental backups on one full.
+    pub fn backup_chain_max(&self) -> u32 {
+        u32::try_from(self.number("backup.chain_max")).unwrap_or(u32::MAX)
+    }
+
+    /// How long the past is held for the next incremental backup, in milliseconds.
+    pub fn backup_hold_ms(&self) -> u64 {
+        self.number("backup.hold_ms")
     }
 
     /// How many threads pack a backup.

@@ -3,7 +3,8 @@
 //! Names are dotted; a name that is no key is compared with those that are, so that a typo gets an
 //! answer that helps.
 
-pub use super::table::{ALIASES, KEYS, UNSUPPORTED};
+pub use super::foreign::{ALIASES, UNSUPPORTED};
+pub use super::table::KEYS;
 
 /// What a key holds.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -310,6 +310,43 @@ pub const KEYS: &[Key] = &[
         "How many threads pack a backup.",
     ),
     key(
+        "backup.incremental_enabled",
+        Kind::Bool,
+        Some("false"),
+        "",
+        "Backups hold only what changed since the last one, unless asked for otherwise. Where that \
+         cannot be, a backup is a full one and says why.",
+    ),
+    key(
+        "backup.history",
+        Kind::Bool,
+        Some("false"),
+        "",
+        "Backups hold the past that the state keeps, so that any point of it can be restored, \
+         unless asked for otherwise.",
+    ),
+    key(
+        "backup.chain_max",
+        Kind::Integer {
+            min: 1,
+            max: statekeep_backup::CHAIN_MAX as i64,
+        },
+        Some("30"),
+        "backups",
+        "The most incremental backups on one full; the next one is a full one.",
+    ),
+    key(
+        "backup.hold_ms",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 52,
+        },
+        Some("604800000"),
+        "milliseconds",
+        "How long the past that the next incremental backup needs is kept whatever `keep` says; 0 \
+         for not at all.",
+    ),
+    key(
         "plugins.paths",
         Kind::Paths,
         Some(""),
@@ -337,66 +374,4 @@ pub const KEYS: &[Key] = &[
         "",
         "Load plugins with RTLD_DEEPBIND, so that each prefers its own copies of shared symbols.",
     ),
-];
-
-/// Other names of keys, as users know them from elsewhere.
-pub const ALIASES: &[(&str, &str)] = &[
-    ("persistence_path", "path"),
-    ("backend_type", "backend"),
-    ("backup.backup_dir", "backup.dir"),
-    ("backup.backup_path", "backup.dir"),
-    ("backup.compression_type", "backup.codec"),
-    ("backup.compression_level", "backup.level"),
-];
-
-const RETENTION: &str =
-    "no retention policy is built in yet, so every backup stays; remove the key";
-const SCHEDULE: &str = "backups are not scheduled yet; remove the key and run `backup create`";
-
-/// Names that users may bring along and that are refused, with what to do instead.
-pub const UNSUPPORTED: &[(&str, &str)] = &[
-    (
-        "backup.incremental_enabled",
-        "every backup is a full one as yet; remove the key",
-    ),
-    (
-        "backup.full_backup_interval",
-        "every backup is a full one as yet; remove the key",
-    ),
-    ("backup.max_backups", RETENTION),
-    ("backup.max_backup_age", RETENTION),
-    ("backup.retention_count", RETENTION),
-    ("backup.retention", RETENTION),
-    (
-        "retention",
-        "retention of backups is not configurable yet; how much history is kept is said with `keep` and \
-         `rules`",
-    ),
-    ("backup.enabled", SCHEDULE),
-    ("backup.interval", SCHEDULE),
-    (
-        "backup.compression_enabled",
-        "choose how backups are packed with `backup.codec`; `none` stores them raw",
-    ),
-    (
-        "enable_compression",
-        "values are stored as they are given; remove the key",
-    ),
-    (
-        "enable_wal",
-        "each backend keeps its own log; say how safe a change is with `durability`",
-    ),
-    (
-        "sync_mode",
-        "say how safe a change is with `durability`: `sync` or `relaxed`",
-    ),
-    (
-        "cache_size_mb",
-        "say how many bytes of hot values are kept in memory with `cache_bytes`",
-    ),
-    (
-        "encryption",
-        "encryption at rest is not built yet; use an encrypted file system",
-    ),
-    ("hooks", "hooks are not built yet; remove the section"),
 ];

@@ -145,6 +145,9 @@ impl Run {
             codec: "none".to_owned(),
             level: None,
             threads: 1,
+            incremental: false,
+            history: false,
+            chain_max: statekeep_backup::CHAIN_DEFAULT,
         };
         self.backups = Some(BackupManager::open(self.manager().clone(), config).unwrap());
     }

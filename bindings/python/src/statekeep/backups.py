@@ -30,6 +30,10 @@ class Backup:
     label: str
     tags: tuple[str, ...]
     pin: bool
+    parent: str | None
+    chain: int
+    full_reason: str
+    history_from: int | None
     manifest: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -47,6 +51,10 @@ class Backup:
             label=row.get("label") or "",
             tags=tuple(row.get("tags") or ()),
             pin=row["pin"],
+            parent=row.get("parent"),
+            chain=row["chain"],
+            full_reason=row.get("full_reason") or "",
+            history_from=row.get("history_from"),
             manifest=row,
         )
 
@@ -145,9 +153,16 @@ class Backups:
         codec: str | None = None,
         level: int | None = None,
         pin: bool = False,
+        incremental: bool | None = None,
+        history: bool | None = None,
         progress: ProgressCallback | None = None,
     ) -> Backup:
-        """A full backup of one instant; writers go on. `progress` is called on this thread."""
+        """A backup of one instant; writers go on. `progress` is called on this thread.
+
+        An incremental one has only what changed since the last; where that cannot be, a full one is
+        made, and its `full_reason` says why. With history any point of the kept past is in it. `None`
+        is as configured.
+        """
         asked = options(
             {
                 "tags": list(tags),
@@ -155,6 +170,8 @@ class Backups:
                 "codec": codec,
                 "level": level,
                 "pin": pin or None,
+                "incremental": incremental,
+                "history": history,
             }
         )
         return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress))

@@ -1,4 +1,4 @@
-//! `backup create`: a full backup of this instant.
+//! `backup create`: a backup of this instant.
 
 use clap::Args;
 use statekeep::{BackupDetails, CreateOptions, Result};
@@ -18,6 +18,18 @@ pub struct Create {
     /// A tag; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// Only what changed since the last backup; a full one, which says why, where that cannot be
+    #[arg(long, overrides_with = "full")]
+    incremental: bool,
+    /// All records, whatever the setting backup.incremental_enabled says
+    #[arg(long)]
+    full: bool,
+    /// With the past that the state keeps
+    #[arg(long, overrides_with = "no_history")]
+    history: bool,
+    /// Without the past, whatever the setting backup.history says
+    #[arg(long)]
+    no_history: bool,
     /// The codec that packs it [default: the setting backup.codec]
     #[arg(long, value_name = "NAME")]
     codec: Option<String>,
@@ -38,6 +50,8 @@ impl Create {
             tags: self.tags.clone(),
             codec: self.codec.clone(),
             level: self.level,
+            incremental: chosen(self.incremental, self.full),
+            history: chosen(self.history, self.no_history),
             pin: self.pin,
             ..CreateOptions::default()
         };
@@ -53,8 +67,12 @@ impl Create {
             })?)?;
         } else {
             out.line(manifest.id)?;
+            if let Some(why) = &manifest.full_reason {
+                out.warning(format_args!("a full backup was made: {}", text::shown(why)));
+            }
             out.remark(format_args!(
-                "{} at sequence {}, {} packed to {}",
+                "{}: {} at sequence {}, {} packed to {}",
+                manifest.kind.name(),
                 text::count(manifest.records, "record"),
                 manifest.sequence_to,
                 text::size(manifest.raw_bytes),
@@ -63,4 +81,9 @@ impl Create {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// What was asked for; the configuration decides when nothing was.
+fn chosen(yes: bool, no: bool) -> Option<bool> {
+    (yes || no).then_some(yes)
 }

@@ -24,10 +24,15 @@ impl List {
                 out.document(&super::document(backup)?)?;
                 continue;
             }
+            let parent = backup.parent.map(|parent| format!("on {parent}"));
+            let history = backup.history_from;
+            let history = history.map(|from| format!("history from {from}"));
+            let full = backup.full_reason.as_ref().map(|why| format!("({why})"));
             let pinned = backup.pin.then(|| "pinned".to_owned());
             let tags = backup.tags.iter().map(|tag| format!("#{tag}"));
             let mut words: Vec<String> = pinned.into_iter().chain(tags).collect();
             words.extend(backup.label.clone());
+            words.extend(parent.into_iter().chain(history).chain(full));
             let line = format!(
                 "{}  {}  {:<11}  {:>14}  {:>10}  {}",
                 backup.id,

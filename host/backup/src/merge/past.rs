@@ -47,6 +47,7 @@ impl<'a> Past<'a> {
         audit: &mut dyn Audit,
     ) -> Result<Option<&[u8]>> {
         let (mut found, mut trimmed) = (false, None);
+        let mut last = None;
         while self.key() == Some(key) {
             let Some(cursor) = self.heads.load(audit)? else {
                 break;
@@ -58,7 +59,10 @@ impl<'a> Past<'a> {
             }
             let facts = inspect_history(entry.key, entry.record)?;
             let spans: Range<Sequence> = facts.first..facts.end;
+            // Of a row in several runs that of the newest comes first, and counts.
+            let again = last.replace(facts.first) == Some(facts.first);
             match facts.version {
+                Some(_) if again => {}
                 Some((record, _)) if spans.contains(&self.point) => {
                     found = true;
                     self.version.clear();

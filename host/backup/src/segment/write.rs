@@ -22,9 +22,13 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Begins segment `number` of a backup.
-    pub(crate) fn create(store: &dyn Store, id: BackupId, number: u32) -> Result<SegmentWriter> {
-        let name = ObjectName::segment(id, number);
+    /// Begins segment `number` of a run of a backup.
+    pub(crate) fn create(
+        store: &dyn Store,
+        name: ObjectName,
+        id: BackupId,
+        number: u32,
+    ) -> Result<SegmentWriter> {
         let out = store.create(&name)?;
         let mut header = Vec::new();
         header.extend_from_slice(HEADER_MAGIC);

@@ -132,6 +132,7 @@ fn put_run(
         store: repository.store.as_ref(),
         id,
         content,
+        first_segment: 0,
         codec: block_codec(codec),
         threads: 2,
         progress: &progress,

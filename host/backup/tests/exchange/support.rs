@@ -88,6 +88,9 @@ pub(crate) fn open_with(disk: &SimDisk, limits: Limits) -> Result<State> {
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        incremental: false,
+        history: false,
+        chain_max: statekeep_backup::CHAIN_DEFAULT,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config)?;
     Ok(State { manager, backups })

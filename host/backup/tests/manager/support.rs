@@ -22,6 +22,9 @@ pub(crate) fn open(disk: &SimDisk) -> Result<(Arc<StateManager>, BackupManager)>
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        incremental: false,
+        history: false,
+        chain_max: statekeep_backup::CHAIN_DEFAULT,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config)?;
     Ok((manager, backups))

@@ -347,7 +347,7 @@ fn the_journal_begins_with_the_row_that_tells_the_time_of_the_point() {
     let model = Model::open(&disk, None, None);
     let tenant = model.manager.tenant("acme").unwrap().blocking();
     let sequences = |since: &Since<'_>| {
-        let (mut all, mut rows) = (Vec::new(), since.journal().unwrap());
+        let (mut all, mut rows) = (Vec::new(), since.journal(true).unwrap());
         while rows.next_batch(2, &mut |key, _| all.push(key[7])).unwrap() > 0 {}
         all
     };
@@ -359,6 +359,10 @@ fn the_journal_begins_with_the_row_that_tells_the_time_of_the_point() {
     tenant.put("user:1", "c", "4");
     assert_eq!(sequences(&snapshot.since(&point).unwrap()), [2, 3]);
     assert_eq!(sequences(&snapshot.since_floor()), [1, 2, 3]);
+    let (mut all, after) = (Vec::new(), snapshot.since(&point).unwrap());
+    let mut rows = after.journal(false).unwrap();
+    while rows.next_batch(2, &mut |key, _| all.push(key[7])).unwrap() > 0 {}
+    assert_eq!(all, [3]);
 }
 
 #[test]

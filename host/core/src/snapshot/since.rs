@@ -131,10 +131,10 @@ impl Since<'_> {
         PastVersions::new(self)
     }
 
-    /// The rows of space `journal`, from that of the earlier point, which tells its time, to that of
-    /// the snapshot.
-    pub fn journal(&self) -> Result<Box<dyn Cursor + '_>> {
-        let lo = journal_key(self.before.sequence);
+    /// The rows of space `journal` after the earlier point up to that of the snapshot; when asked for,
+    /// also that of the point itself, which tells its time.
+    pub fn journal(&self, with_first: bool) -> Result<Box<dyn Cursor + '_>> {
+        let lo = journal_key(Sequence(self.before.sequence.0 + u64::from(!with_first)));
         let hi = journal_key(Sequence(self.snapshot.sequence.0.saturating_add(1)));
         let range = KeyRange {
             lo: &lo,

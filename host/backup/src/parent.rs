@@ -1,0 +1,92 @@
+//! What an incremental backup builds on: which backup, and whether it is still there.
+
+use statekeep_core::{Error, ErrorKind, PastPoint, Result, Sequence, UnixMs};
+
+use crate::create::Source;
+use crate::manifest::Manifest;
+use crate::name::{BackupId, Folder, ObjectName};
+use crate::repository::Repository;
+
+impl Manifest {
+    /// The point of the state's past that the backup shows.
+    pub(crate) fn point(&self) -> PastPoint {
+        PastPoint {
+            timeline: self.timeline.id.clone(),
+            sequence: Sequence(self.sequence_to),
+            time: UnixMs(self.time_unix_ms),
+            as_of: UnixMs(self.as_of_unix_ms),
+        }
+    }
+}
+
+impl Repository {
+    /// The newest good backup of the state and its timeline that shows no later commit than
+    /// `source`, or why there is none.
+    pub(crate) fn parent_of(&self, source: &Source) -> Result<Result<Manifest, String>> {
+        let listing = self.store.list(Folder::Manifests, "")?;
+        let ids = listing.objects.iter();
+        let mut ids: Vec<BackupId> = ids
+            .filter_map(|object| BackupId::parse(object.name.leaf()).ok())
+            .collect();
+        ids.sort_unstable();
+        let mut why = "there is no backup of this state yet".to_owned();
+        for id in ids.into_iter().rev() {
+            let manifest = match self.manifest(id) {
+                Ok((manifest, _)) => manifest,
+                Err(error) => {
+                    tracing::warn!(backup = %id, %error, "a manifest cannot be read");
+                    continue;
+                }
+            };
+            if manifest.state != source.state {
+                continue;
+            }
+            if manifest.timeline.id != source.timeline.id {
+                why = format!(
+                    "the last backup, {id}, shows the state before it was restored or taken back"
+                );
+                return Ok(Err(why));
+            }
+            if manifest.sequence_to > source.sequence {
+                why = format!(
+                    "backup {id} shows commit {}, which this state has not",
+                    manifest.sequence_to
+                );
+                continue;
+            }
+            if let Some(lost) = self.missing(&manifest)? {
+                return Ok(Err(format!(
+                    "{lost}, which backup {id} needs, is not there"
+                )));
+            }
+            return Ok(match self.still_there(id) {
+                Ok(()) => Ok(manifest),
+                Err(error) => Err(error.to_string()),
+            });
+        }
+        Ok(Err(why))
+    }
+
+    /// A run object that a backup needs and that is not there.
+    fn missing(&self, manifest: &Manifest) -> Result<Option<ObjectName>> {
+        for run in manifest.needs() {
+            if !self.store.exists(&run.name)? {
+                return Ok(Some(run.name.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks that a backup is there and that nobody has claimed its end.
+    ///
+    /// # Errors
+    /// `Compacted` when it is gone or about to go.
+    pub(crate) fn still_there(&self, id: BackupId) -> Result<()> {
+        let end = ObjectName::new(Folder::Ends, &id.to_string())?;
+        if self.store.exists(&ObjectName::manifest(id))? && !self.store.exists(&end)? {
+            return Ok(());
+        }
+        let message = format!("backup {id}, which an incremental one would need, is being removed");
+        Err(Error::other(ErrorKind::Compacted, message))
+    }
+}
