@@ -1550,6 +1550,37 @@ statekeep_status statekeep_repository_repair_start(const statekeep_manager *mana
                                                    statekeep_error **err);
 
 /**
+ * Starts an export into a file, which has its name only once it is whole and synced; writers go on.
+ * `options` is a JSON object or empty: one of `backup` (id), `at_sequence`, `at_unix_ms` (else the
+ * state as it is); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),
+ * `codec` (`"zstd"`, `"gzip"`, `"none"`), both else by the file's name; `level`; `overwrite`
+ * (boolean). The result has `records`, `bytes`, `sha256` and more. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_export_start(const statekeep_manager *manager,
+                                        const char *path,
+                                        size_t path_len,
+                                        const char *options,
+                                        size_t options_len,
+                                        statekeep_op **out,
+                                        statekeep_error **err);
+
+/**
+ * Starts an import of a file that an export made, or of plain lines, also packed by zstd or gzip.
+ * `options` is a JSON object: `mode` (`"merge"`, `"replace"`; required), `plain` (boolean: lines
+ * without header and footer), `tenant`, `scope`, `key` (patterns; only these), `dry_run` (boolean),
+ * `principal`, `correlation_id`. A replacement that fails changes nothing; the error of a merge says
+ * what had been committed. The result has `added`, `changed`, `removed` and more.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_import_start(const statekeep_manager *manager,
+                                        const char *path,
+                                        size_t path_len,
+                                        const char *options,
+                                        size_t options_len,
+                                        statekeep_op **out,
+                                        statekeep_error **err);
+
+/**
  * Loads a plugin library after the checks of the configuration (owner, rights, `plugins.lock`);
  * it stays for the life of the process. `out`, which may be NULL, is what the plugin is, as JSON.
  * `[any-thread]` Since: 0.1

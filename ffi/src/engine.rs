@@ -15,6 +15,10 @@ pub(crate) use statekeep_host::{
     ErrorKind, Host, Key, ListOptions, Progress, RestoreAt, RestoreOptions, Scope,
     ScopeListOptions, SetOptions, Value, ValueKind, VerifyLevel, open,
 };
+pub(crate) use statekeep_host::{
+    ExportFormat, ExportFrom, ExportOptions, ExportTo, ImportFrom, ImportMode, ImportOptions,
+    Selection,
+};
 
 /// The status code of an error.
 pub(crate) fn status_of(error: &Error) -> Status {

@@ -15,6 +15,7 @@ pub mod buf;
 pub mod config;
 mod engine;
 pub mod error;
+pub mod exchange;
 mod guard;
 mod handle;
 pub mod history;

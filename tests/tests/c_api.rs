@@ -20,10 +20,10 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 21] = [
+const PROGRAMS: [&str; 22] = [
     "config", "manager", "metrics", "kv", "batch", "scan", "scope", "snapshot", "atomic", "txn",
-    "watch", "query", "upkeep", "swap", "op", "backup", "plugin", "errors", "log", "threads",
-    "fork",
+    "watch", "query", "upkeep", "swap", "op", "backup", "exchange", "plugin", "errors", "log",
+    "threads", "fork",
 ];
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 /// What a static program needs beside `libstatekeep.a`; the same as `Libs.private`.

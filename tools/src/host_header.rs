@@ -9,10 +9,33 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 25] = [
-    "version", "status", "error", "buf", "config", "manager", "kv", "batch", "scan", "scope",
-    "snapshot", "history", "atomic", "txn", "transact", "watch", "op", "query", "upkeep", "swap",
-    "metrics", "backup", "repository", "plugin", "log",
+const SOURCES: [&str; 26] = [
+    "version",
+    "status",
+    "error",
+    "buf",
+    "config",
+    "manager",
+    "kv",
+    "batch",
+    "scan",
+    "scope",
+    "snapshot",
+    "history",
+    "atomic",
+    "txn",
+    "transact",
+    "watch",
+    "op",
+    "query",
+    "upkeep",
+    "swap",
+    "metrics",
+    "backup",
+    "repository",
+    "exchange",
+    "plugin",
+    "log",
 ];
 const OTHERWISE: [(&str, &str); 1] = [("ProgressInfo", "statekeep_progress")];
 

@@ -1,0 +1,169 @@
+//! Export and import: a state or a backup as JSON text, and back.
+//!
+//! As with backups, what takes long is a `statekeep_op`, and a handle that is bound to a tenant is
+//! refused.
+
+use std::ffi::c_char;
+use std::path::PathBuf;
+
+use statekeep_plugin_api::Status;
+
+use crate::engine::{
+    BackupId, ExportFormat, ExportFrom, ExportOptions, ExportTo, Host, ImportFrom, ImportMode,
+    ImportOptions, Progress, Selection, Sequence, UnixMs, to_json,
+};
+use crate::error::{Error, Failure};
+use crate::guard::{guard, need};
+use crate::input::{self, TEXT_BYTES_MAX};
+use crate::manager::{Manager, manager};
+use crate::op::{self, Op};
+
+/// A file's path, made absolute.
+///
+/// # Safety
+/// As `input::bytes`.
+unsafe fn file(ptr: *const c_char, len: usize) -> Result<PathBuf, Failure> {
+    // SAFETY: the caller's promise.
+    let text = unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "path") }?;
+    std::path::absolute(text).map_err(|error| Failure::invalid("path", &error.to_string()))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportForm {
+    backup: Option<String>,
+    at_sequence: Option<u64>,
+    at_unix_ms: Option<i64>,
+    tenant: Option<String>,
+    scope: Option<String>,
+    key: Option<String>,
+    format: Option<String>,
+    codec: Option<String>,
+    level: Option<i32>,
+    overwrite: Option<bool>,
+}
+
+impl ExportForm {
+    fn options(self) -> Result<ExportOptions, Failure> {
+        let from = match (self.backup, self.at_sequence, self.at_unix_ms) {
+            (None, None, None) => ExportFrom::Now,
+            (Some(id), None, None) => ExportFrom::Backup(BackupId::parse(&id)?),
+            (None, Some(sequence), None) => ExportFrom::Sequence(Sequence(sequence)),
+            (None, None, Some(at)) => ExportFrom::Time(UnixMs(at)),
+            _ => {
+                let reason = "give one of `backup`, `at_sequence` and `at_unix_ms`";
+                return Err(Failure::invalid("options", reason));
+            }
+        };
+        let format = match self.format.as_deref() {
+            None => None,
+            Some("jsonl") => Some(ExportFormat::JsonLines),
+            Some("json") => Some(ExportFormat::Json),
+            Some(_) => return Err(Failure::invalid("format", "it is `jsonl` or `json`")),
+        };
+        let [tenant, scope, key] = [&self.tenant, &self.scope, &self.key].map(Option::as_deref);
+        Ok(ExportOptions {
+            from,
+            selection: Some(Selection::new(tenant, scope, key)?),
+            format,
+            codec: self.codec,
+            level: self.level,
+            overwrite: self.overwrite.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportForm {
+    mode: Option<String>,
+    plain: Option<bool>,
+    tenant: Option<String>,
+    scope: Option<String>,
+    key: Option<String>,
+    dry_run: Option<bool>,
+    principal: Option<String>,
+    correlation_id: Option<String>,
+}
+
+impl ImportForm {
+    fn options(self) -> Result<ImportOptions, Failure> {
+        let mode: ImportMode = self.mode.as_deref().unwrap_or_default().parse()?;
+        let [tenant, scope, key] = [&self.tenant, &self.scope, &self.key].map(Option::as_deref);
+        let selection = Selection::new(tenant, scope, key)?;
+        Ok(ImportOptions {
+            plain: self.plain.unwrap_or_default(),
+            selection: Some(selection).filter(|selection| !selection.is_whole()),
+            dry_run: self.dry_run.unwrap_or_default(),
+            principal: self.principal.unwrap_or_default(),
+            correlation_id: self.correlation_id.unwrap_or_default(),
+            ..ImportOptions::new(mode)
+        })
+    }
+}
+
+/// Starts an export into a file, which has its name only once it is whole and synced; writers go on.
+/// `options` is a JSON object or empty: one of `backup` (id), `at_sequence`, `at_unix_ms` (else the
+/// state as it is); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),
+/// `codec` (`"zstd"`, `"gzip"`, `"none"`), both else by the file's name; `level`; `overwrite`
+/// (boolean). The result has `records`, `bytes`, `sha256` and more. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_export_start(
+    manager: *const Manager,
+    path: *const c_char,
+    path_len: usize,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("an export")?;
+        // SAFETY: the header's contract for inputs.
+        let (path, form): (_, ExportForm) =
+            unsafe { (file(path, path_len)?, input::options(options, options_len)?) };
+        let options = form.options()?;
+        let job = move |host: &Host, progress: &Progress| {
+            let to = ExportTo::File(&path);
+            to_json(host.backups.export(to, &options, progress)?)
+        };
+        // SAFETY: the header's contract for outputs.
+        unsafe { op::start(lease.share(), job, out) }
+    })
+}
+
+/// Starts an import of a file that an export made, or of plain lines, also packed by zstd or gzip.
+/// `options` is a JSON object: `mode` (`"merge"`, `"replace"`; required), `plain` (boolean: lines
+/// without header and footer), `tenant`, `scope`, `key` (patterns; only these), `dry_run` (boolean),
+/// `principal`, `correlation_id`. A replacement that fails changes nothing; the error of a merge says
+/// what had been committed. The result has `added`, `changed`, `removed` and more.
+/// `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_import_start(
+    manager: *const Manager,
+    path: *const c_char,
+    path_len: usize,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("an import")?;
+        lease.health().check_writable()?;
+        // SAFETY: the header's contract for inputs.
+        let (path, form): (_, ImportForm) =
+            unsafe { (file(path, path_len)?, input::options(options, options_len)?) };
+        let options = form.options()?;
+        let job = move |host: &Host, progress: &Progress| {
+            let from = ImportFrom::File(&path);
+            to_json(host.backups.import(from, &options, progress)?)
+        };
+        // SAFETY: the header's contract for outputs.
+        unsafe { op::start(lease.share(), job, out) }
+    })
+}
