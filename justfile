@@ -50,6 +50,10 @@ install PREFIX="/usr/local":
 bench *ARGS:
     scripts/bench "$@"
 
+# Fuzz what is read from outside for so many seconds: manifest, run, segment or import.
+fuzz TARGET SECONDS="60":
+    scripts/fuzz "{{TARGET}}" "{{SECONDS}}"
+
 # Licences, sources and bans of all dependencies (installs cargo-deny when it is missing).
 deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
