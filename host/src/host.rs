@@ -74,24 +74,33 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
         ..OpenOptions::new(path, backend)
     };
     let manager = StateManager::open(options, Arc::clone(&plugins) as Arc<dyn Plugins>)?;
-    let backups = BackupManager::open(
-        Arc::clone(&manager),
-        BackupConfig {
-            dir: absolute(&config.backup_dir().unwrap_or_default())?,
-            codec: config.backup_codec(),
-            level: config.backup_level(),
-            threads: config.backup_threads().unwrap_or(0),
-            incremental: config.backup_incremental(),
-            history: config.backup_history(),
-            chain_max: config.backup_chain_max(),
-        },
-    )?;
+    let backups = backups(config, &manager)?;
     Ok(Arc::new(Host {
         manager,
         backups,
         plugins,
         config: config.clone(),
     }))
+}
+
+fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager> {
+    let dir = config.backup_dir().unwrap_or_default();
+    let is_remote = config.backup_is_remote();
+    let options = BackupConfig {
+        dir: if is_remote { dir } else { absolute(&dir)? },
+        codec: config.backup_codec(),
+        level: config.backup_level(),
+        threads: config.backup_threads().unwrap_or(0),
+        incremental: config.backup_incremental(),
+        history: config.backup_history(),
+        chain_max: config.backup_chain_max(),
+    };
+    let manager = Arc::clone(manager);
+    if is_remote {
+        let opener = crate::remote::opener(config)?;
+        return Ok(BackupManager::open_in_store(manager, options, opener));
+    }
+    BackupManager::open(manager, options)
 }
 
 /// The backend to ask for; empty stands for the one that the state has.

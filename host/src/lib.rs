@@ -61,6 +61,7 @@
 mod builtin;
 mod config;
 mod host;
+mod remote;
 mod metrics;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};

@@ -53,7 +53,7 @@ pub use hex::{Hash256, HexBytes};
 pub use list::{BackupDetails, BackupList, BackupSummary};
 pub use local::LocalStore;
 pub use manager::{
-    BackupConfig, BackupManager, CHAIN_DEFAULT, CHAIN_MAX, LEVEL_MAX, LEVEL_MIN,
+    BackupConfig, BackupManager, CHAIN_DEFAULT, CHAIN_MAX, LEVEL_MAX, LEVEL_MIN, StoreOpener,
 };
 pub use manifest::{
     BackupKind, Manifest, ManifestRef, RUNS_MAX, RunRow, SlotType, TAGS_MAX, TEXT_BYTES_MAX,

@@ -22,6 +22,7 @@ use crate::read_run::ReadTask;
 use crate::repository::Repository;
 use crate::restore::{RestoreAt, RestoreOptions, RestoreReport, Target, restore};
 use crate::segment::BlockCodec;
+use crate::store::Store;
 use crate::upkeep::{PruneReport, RepairReport, RepositoryReport};
 use crate::verify::{BeginDrill, Drill, VerifyLevel, VerifyReport, verify};
 use crate::write_run::{Rows, THREADS_MAX};
@@ -54,11 +55,16 @@ pub const CHAIN_DEFAULT: u32 = 30;
 /// for each.
 pub const CHAIN_MAX: u32 = 300;
 
+/// Makes the store of a repository that is in no local folder; called at first use.
+pub type StoreOpener = Box<dyn Fn() -> Result<Arc<dyn Store>> + Send + Sync>;
+
 /// The backups of one state.
 pub struct BackupManager {
     pub(crate) manager: Arc<StateManager>,
     pub(crate) config: BackupConfig,
     repository: Mutex<Option<Arc<Repository>>>,
+    /// `None` for a local folder.
+    opener: Option<StoreOpener>,
 }
 
 impl Rows for SnapshotScan<'_> {
@@ -129,7 +135,23 @@ impl BackupManager {
             manager,
             config,
             repository: Mutex::new(None),
+            opener: None,
         })
+    }
+
+    /// A manager of backups in a store that is no local folder, such as a bucket; `config.dir` only
+    /// names it. Makes no request.
+    pub fn open_in_store(
+        manager: Arc<StateManager>,
+        config: BackupConfig,
+        opener: StoreOpener,
+    ) -> BackupManager {
+        BackupManager {
+            manager,
+            config,
+            repository: Mutex::new(None),
+            opener: Some(opener),
+        }
     }
 
     /// How it was configured.
@@ -383,7 +405,11 @@ impl BackupManager {
             return Ok(Some(Arc::clone(repository)));
         }
         // Not made yet, or removed or put elsewhere by somebody.
-        *slot = Repository::open(self.manager.vfs(), &self.config.dir)?.map(Arc::new);
+        let found = match &self.opener {
+            Some(open) => Repository::in_store(open()?)?,
+            None => Repository::open(self.manager.vfs(), &self.config.dir)?,
+        };
+        *slot = found.map(Arc::new);
         Ok(slot.clone())
     }
 
@@ -391,7 +417,10 @@ impl BackupManager {
         if let Some(repository) = self.find()? {
             return Ok(repository);
         }
-        let repository = Repository::open_or_create(self.manager.vfs(), &self.config.dir)?;
+        let repository = match &self.opener {
+            Some(open) => Repository::in_store_or_new(open()?)?,
+            None => Repository::open_or_create(self.manager.vfs(), &self.config.dir)?,
+        };
         let repository = Arc::new(repository);
         *self.repository.lock() = Some(Arc::clone(&repository));
         Ok(repository)

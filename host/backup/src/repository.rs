@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
-use statekeep_core::{Error, Result};
+use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
 use crate::local::{LocalStore, file_error, holder};
@@ -25,6 +25,15 @@ const BUILD_LOCK: &str = ".lock";
 struct FormatObject {
     format: u32,
     repository: String,
+}
+
+impl FormatObject {
+    fn new() -> FormatObject {
+        FormatObject {
+            format: FORMAT_VERSION,
+            repository: Ulid::new().to_string(),
+        }
+    }
 }
 
 /// An open repository. Shared by all threads.
@@ -61,6 +70,32 @@ impl Repository {
             store: Arc::new(store),
             id: document.repository,
         }))
+    }
+
+    /// Opens the repository in a store that has no folders to make; `None` when it is not there.
+    pub(crate) fn in_store(store: Arc<dyn Store>) -> Result<Option<Repository>> {
+        match read_all(store.as_ref(), &ObjectName::format(), DOCUMENT_BYTES_MAX) {
+            Ok(bytes) => {
+                let document: FormatObject = sealed::open("FORMAT", &bytes)?;
+                let id = document.repository;
+                Ok(Some(Repository { store, id }))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the repository in such a store, or makes it: the first FORMAT that is put counts.
+    pub(crate) fn in_store_or_new(store: Arc<dyn Store>) -> Result<Repository> {
+        if let Some(repository) = Repository::in_store(Arc::clone(&store))? {
+            return Ok(repository);
+        }
+        let format = FormatObject::new();
+        let bytes = sealed::seal("FORMAT", &format)?;
+        // When somebody else's was first, it is read below.
+        let _ = store.put_new(&ObjectName::format(), &bytes)?;
+        Repository::in_store(store)?
+            .ok_or_else(|| Error::corrupt("FORMAT", "the repository vanished while it was created"))
     }
 
     /// Opens the repository in a folder, or makes it.
@@ -108,10 +143,7 @@ fn build(vfs: &dyn Vfs, root: &Path, building: &Path) -> Result<()> {
         vfs.create_dir(&path).map_err(file_error("create", &path))?;
         vfs.sync_dir(&path).map_err(file_error("sync", &path))?;
     }
-    let document = FormatObject {
-        format: FORMAT_VERSION,
-        repository: Ulid::new().to_string(),
-    };
+    let document = FormatObject::new();
     let path = building.join("FORMAT");
     let mut file = vfs.create(&path).map_err(file_error("create", &path))?;
     file.write_all(&sealed::seal("FORMAT", &document)?)

@@ -244,6 +244,49 @@ fn toml_reads_back_as_the_same_configuration() {
 }
 
 #[test]
+fn a_secret_counts_and_is_never_shown() {
+    let mut config = Config::new("/s");
+    config.set("backup.dir", "s3://bucket/app").unwrap();
+    config
+        .set("backup.s3.secret_access_key", "hush-hush")
+        .unwrap();
+    config.set("backup.s3.region", "eu-1").unwrap();
+    assert_eq!(
+        config.backup_s3("secret_access_key").as_deref(),
+        Some("hush-hush")
+    );
+    assert_eq!(config.backup_dir(), Some(PathBuf::from("s3://bucket/app")));
+    let toml = config.to_toml().unwrap();
+    let shown = [
+        toml.clone(),
+        config.to_toml_commented(),
+        config.to_json().to_string(),
+        config
+            .get("backup.s3.secret_access_key")
+            .unwrap()
+            .to_string(),
+        format!("{config:?}"),
+        message(config.set("backup.s3.secret_access_key", "hush\nhush")),
+    ];
+    for text in shown {
+        assert!(!text.contains("hush"), "{text}");
+    }
+    assert_eq!(config.to_json()["backup"]["s3"]["region"], "eu-1");
+    let again = Config::from_toml(&toml).unwrap();
+    assert_eq!(again.backup_s3("region").as_deref(), Some("eu-1"));
+    assert_eq!(
+        (
+            again.backup_s3("secret_access_key"),
+            again.backup_is_remote()
+        ),
+        (None, true)
+    );
+    let nested = "[backup]\ndir = \"s3://b\"\n[backup.s3]\nsecret_access_key = \"x\"";
+    let nested = Config::from_toml(nested).unwrap();
+    assert_eq!(nested.backup_s3("secret_access_key").as_deref(), Some("x"));
+}
+
+#[test]
 fn the_reference_page_is_up_to_date() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -12,6 +12,7 @@ mod table;
 mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -30,13 +31,26 @@ pub use source::Source;
 /// assert!(error.to_string().contains("did you mean `backup.codec`?"));
 /// # Ok::<(), statekeep::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Config {
     values: BTreeMap<&'static str, Setting>,
 }
 
+/// What `backup.dir` begins with where it names an object store.
+const REMOTE: &str = "s3://";
+
+/// What was set, secrets hidden.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = schema::KEYS.iter().filter(|key| self.is_set(key));
+        f.debug_map()
+            .entries(set.map(|key| (key.name, self.shown(key))))
+            .finish()
+    }
+}
+
 /// A value and who gave it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Setting {
     value: Value,
     source: Source,
@@ -91,7 +105,7 @@ impl Config {
         )
     }
 
-    /// The value of a key as it counts: set, else the default, else `null`.
+    /// The value of a key as it counts: set, else the default, else `null`; `***` for a secret.
     pub fn get(&self, key: &str) -> Result<Value> {
         match (lookup(key), option_name(key)) {
             (_, Some(option)) => Ok(self
@@ -99,7 +113,7 @@ impl Config {
                 .get(option)
                 .cloned()
                 .unwrap_or_default()),
-            (Ok(row), None) => Ok(self.value(row)),
+            (Ok(row), None) => Ok(self.shown(row)),
             (Err(error), None) => Err(error),
         }
     }
@@ -214,6 +228,22 @@ impl Config {
             .or_else(|| Some(self.path()?.join("backups")))
     }
 
+    /// Whether the backup repository is in an object store: `backup.dir` is `s3://BUCKET/PREFIX`.
+    pub fn backup_is_remote(&self) -> bool {
+        self.text("backup.dir").starts_with(REMOTE)
+    }
+
+    /// A setting of the object store, `backup.s3.NAME`, also a secret one.
+    pub fn backup_s3(&self, name: &str) -> Option<String> {
+        let value = self.named(&format!("backup.s3.{name}"));
+        value.as_str().map(str::to_owned)
+    }
+
+    /// Whether the object store may be reached by `http:`.
+    pub fn backup_s3_allow_http(&self) -> bool {
+        self.flag("backup.s3.allow_http")
+    }
+
     /// The codec of backups.
     pub fn backup_codec(&self) -> String {
         self.text("backup.codec")
@@ -309,6 +339,18 @@ impl Config {
         let value = checked(row)?;
         self.values.insert(row.name, Setting { value, source });
         Ok(())
+    }
+
+    fn is_set(&self, key: &Key) -> bool {
+        self.values.contains_key(key.name)
+    }
+
+    /// The value as it may be shown.
+    fn shown(&self, key: &Key) -> Value {
+        if key.kind == Kind::Secret && self.is_set(key) {
+            return Value::from(value::HIDDEN);
+        }
+        self.value(key)
     }
 
     fn value(&self, key: &Key) -> Value {

@@ -5,13 +5,18 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 use statekeep_core::{Error, ErrorKind, Result};
 
-use super::schema::{ALIASES, KEYS, UNSUPPORTED};
+use super::schema::{ALIASES, KEYS, Key, Kind, UNSUPPORTED};
 use super::{Config, Source, value};
 
 impl Config {
-    /// The keys that were set, as TOML that reads back as the same configuration.
+    /// The keys that were set, as TOML that reads back as the same configuration, but for secrets,
+    /// which are left out.
     pub fn to_toml(&self) -> Result<String> {
-        let document = self.document(|set| set);
+        let mut document = Map::new();
+        let secret = |key: &Key| key.kind == Kind::Secret;
+        for key in KEYS.iter().filter(|key| self.is_set(key) && !secret(key)) {
+            insert(&mut document, key.name, self.value(key));
+        }
         toml::to_string(&document).map_err(|error| {
             // TOML has no null, which a backend's own option may hold.
             let reason = format!("the configuration cannot be written as TOML: {error}");
@@ -19,9 +24,14 @@ impl Config {
         })
     }
 
-    /// Every key with the value that counts, nested by section; `null` where none is set.
+    /// Every key with the value that counts, nested by section; `null` where none is set, `***` for a
+    /// secret that is set.
     pub fn to_json(&self) -> Value {
-        Value::Object(self.document(|_| true))
+        let mut document = Map::new();
+        for key in KEYS {
+            insert(&mut document, key.name, self.shown(key));
+        }
+        Value::Object(document)
     }
 
     /// Every key with the value that counts and who set it, as TOML with comments.
@@ -34,6 +44,10 @@ impl Config {
             if table != section {
                 let _ = writeln!(text, "\n[{table}]");
                 section = table;
+            }
+            if key.kind == Kind::Secret && self.is_set(key) {
+                let _ = writeln!(text, "# {name}: set, not shown");
+                continue;
             }
             let value = self.value(key);
             let source = self
@@ -78,25 +92,18 @@ impl Config {
         }
         page
     }
+}
 
-    fn document(&self, wanted: impl Fn(bool) -> bool) -> Map<String, Value> {
-        let mut document = Map::new();
-        for key in KEYS
-            .iter()
-            .filter(|key| wanted(self.values.contains_key(key.name)))
-        {
-            let value = self.value(key);
-            match key.name.split_once('.') {
-                None => drop(document.insert(key.name.to_owned(), value)),
-                Some((table, name)) => {
-                    let table = document.entry(table).or_insert_with(|| Map::new().into());
-                    if let Value::Object(table) = table {
-                        table.insert(name.to_owned(), value);
-                    }
-                }
+/// Puts a value at a dotted name, in tables within tables.
+fn insert(document: &mut Map<String, Value>, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => drop(document.insert(name.to_owned(), value)),
+        Some((table, name)) => {
+            let table = document.entry(table).or_insert_with(|| Map::new().into());
+            if let Value::Object(table) = table {
+                insert(table, name, value);
             }
         }
-        document
     }
 }
 

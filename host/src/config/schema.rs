@@ -11,6 +11,10 @@ pub use super::table::KEYS;
 pub enum Kind {
     /// A file or folder; relative to the configuration file, else to the working directory.
     Path,
+    /// A text of 1 to 2048 bytes without control characters.
+    Text,
+    /// Such a text that is never shown.
+    Secret,
     /// A list of folders; as text separated by `:`.
     Paths,
     /// A name of 1 to 128 bytes of `a-z A-Z 0-9 . - _`.

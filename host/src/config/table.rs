@@ -284,7 +284,8 @@ pub const KEYS: &[Key] = &[
         "backup.dir",
         Kind::Path,
         "`backups` in the state directory",
-        "The backup repository; created by the first backup.",
+        "The backup repository; created by the first backup. A folder, or `s3://BUCKET/PREFIX` in a \
+         build with the feature `s3`.",
     ),
     key(
         "backup.codec",
@@ -308,6 +309,43 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { min: 1, max: 16 },
         "two, or one on a single processor",
         "How many threads pack a backup.",
+    ),
+    unset(
+        "backup.s3.endpoint",
+        Kind::Text,
+        "`AWS_ENDPOINT_URL`, else AWS",
+        "The server of an S3-compatible store, such as `https://s3.example.com`.",
+    ),
+    unset(
+        "backup.s3.region",
+        Kind::Name,
+        "`AWS_REGION`, else `us-east-1`",
+        "The region of the bucket.",
+    ),
+    unset(
+        "backup.s3.access_key_id",
+        Kind::Text,
+        "`AWS_ACCESS_KEY_ID`, else what the machine offers",
+        "The name of the access key.",
+    ),
+    unset(
+        "backup.s3.secret_access_key",
+        Kind::Secret,
+        "`AWS_SECRET_ACCESS_KEY`",
+        "The access key. Never shown; better set in the environment than in a file.",
+    ),
+    unset(
+        "backup.s3.session_token",
+        Kind::Secret,
+        "`AWS_SESSION_TOKEN`",
+        "The token of temporary credentials. Never shown.",
+    ),
+    key(
+        "backup.s3.allow_http",
+        Kind::Bool,
+        Some("false"),
+        "",
+        "Reach the server by `http:` too, where everybody on the way reads and changes what is sent.",
     ),
     key(
         "backup.incremental_enabled",

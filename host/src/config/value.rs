@@ -11,13 +11,16 @@ use super::schema::{Key, Kind};
 const RULES: &str = "a list of up to 256 tables with `tenant`, `scope`, `key`, `class`, `ttl_ms` \
                      and `history`";
 
+/// What is shown of a secret.
+pub const HIDDEN: &str = "***";
+
 /// Longest text of a value in bytes.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// The value of a key from its text form: command line, environment, defaults.
 pub fn parse(key: &Key, text: &str) -> Result<Value> {
     let value = match key.kind {
-        Kind::Path | Kind::Name | Kind::Choice(_) => Value::from(text),
+        Kind::Path | Kind::Text | Kind::Secret | Kind::Name | Kind::Choice(_) => Value::from(text),
         Kind::Paths if text.trim_start().starts_with('[') => {
             serde_json::from_str(text).map_err(|_| refuse(key, text))?
         }
@@ -66,6 +69,7 @@ pub fn check(key: &Key, value: Value) -> Result<Value> {
         (Kind::Paths, Value::Array(list)) => {
             list.len() <= 64 && list.iter().all(|path| path.as_str().is_some_and(is_path))
         }
+        (Kind::Text | Kind::Secret, Value::String(text)) => is_text(text),
         (Kind::Name, Value::String(text)) => is_name(text),
         (Kind::Choice(words), Value::String(text)) => words.contains(&text.as_str()),
         (Kind::Integer { min, max }, Value::Number(number)) => number
@@ -77,11 +81,18 @@ pub fn check(key: &Key, value: Value) -> Result<Value> {
     if fits {
         return Ok(value);
     }
+    if key.kind == Kind::Secret {
+        return Err(refuse(key, HIDDEN));
+    }
     Err(refuse(key, &value.to_string()))
 }
 
 fn is_path(text: &str) -> bool {
     !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.contains('\0')
+}
+
+fn is_text(text: &str) -> bool {
+    (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 fn is_name(text: &str) -> bool {
@@ -112,6 +123,7 @@ pub fn allowed(key: &Key) -> String {
     };
     match key.kind {
         Kind::Path => "a path".to_owned(),
+        Kind::Text | Kind::Secret => "a text of 1 to 2048 bytes".to_owned(),
         Kind::Paths => "a list of up to 64 paths".to_owned(),
         Kind::Name => "a name of 1 to 128 letters, digits, `.`, `-`, `_`".to_owned(),
         Kind::Choice(words) => words

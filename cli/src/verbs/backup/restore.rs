@@ -47,7 +47,7 @@ impl Restore {
         let config = session::settings(globals)?.config;
         let has_backups = config
             .backup_dir()
-            .is_some_and(|dir| dir.join("FORMAT").exists());
+            .is_some_and(|dir| config.backup_is_remote() || dir.join("FORMAT").exists());
         let access = if has_backups {
             Access::Create
         } else {
