@@ -42,6 +42,10 @@ plugins DIR="target/plugins":
 rocksdb DIR="target/plugins":
     scripts/rocksdb "{{DIR}}"
 
+# Test backup repositories in object stores against real servers (more than a hundred crates).
+s3:
+    scripts/s3
+
 # Install headers, libraries, the command and the pkg-config file.
 install PREFIX="/usr/local":
     scripts/install "{{PREFIX}}"

@@ -16,6 +16,9 @@ mod facts;
 #[cfg(test)]
 mod fault_tests;
 mod hex;
+mod index;
+#[cfg(test)]
+mod index_tests;
 mod lease;
 mod list;
 mod local;
@@ -50,6 +53,7 @@ pub use exchange::{
 };
 pub use facts::{COUNT_ROWS_MAX, CountRow, CountedBy, Counts};
 pub use hex::{Hash256, HexBytes};
+pub use index::{INDEX_AFTER, INDEX_ROWS_MAX};
 pub use list::{BackupDetails, BackupList, BackupSummary};
 pub use local::LocalStore;
 pub use manager::{

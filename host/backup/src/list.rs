@@ -4,9 +4,10 @@ use serde::Serialize;
 use statekeep_core::{Error, ErrorKind, Result};
 
 use crate::hex::{Hash256, sha256};
+use crate::index::{BackupRow, Known};
 use crate::manifest::{Manifest, ManifestRef, parse_manifest};
 use crate::name::{BackupId, Folder, ObjectName};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 use crate::repository::Repository;
 use crate::sealed::DOCUMENT_BYTES_MAX;
 use crate::store::read_all;
@@ -55,27 +56,32 @@ pub struct BackupSummary {
 }
 
 impl BackupSummary {
-    fn of(manifest: &Manifest, pin: bool, last_verified_unix_ms: Option<i64>) -> BackupSummary {
+    fn of(
+        id: BackupId,
+        row: BackupRow,
+        pin: bool,
+        last_verified_unix_ms: Option<i64>,
+    ) -> BackupSummary {
         BackupSummary {
-            id: manifest.id,
-            kind: manifest.kind.name(),
-            series: manifest.series.clone(),
-            time_unix_ms: manifest.time_unix_ms,
-            sequence: manifest.sequence_to,
-            backend: manifest.backend.clone(),
-            codec: manifest.codec.clone(),
-            records: manifest.records,
-            raw_bytes: manifest.raw_bytes,
-            stored_bytes: manifest.stored_bytes,
-            parent: manifest.parent,
-            chain: manifest.chain,
-            full_reason: manifest.full_reason.clone(),
-            history_from: manifest.history_from,
-            label: manifest.label.clone(),
-            tags: manifest.tags.clone(),
+            id,
+            kind: row.kind.name(),
+            series: row.series,
+            time_unix_ms: row.time_unix_ms,
+            sequence: row.sequence,
+            backend: row.backend,
+            codec: row.codec,
+            records: row.records,
+            raw_bytes: row.raw_bytes,
+            stored_bytes: row.stored_bytes,
+            parent: row.parent,
+            chain: row.chain,
+            full_reason: row.full_reason,
+            history_from: row.history_from,
+            label: row.label,
+            tags: row.tags,
             pin,
             last_verified_unix_ms,
-            state_digest: manifest.state_digest,
+            state_digest: row.state_digest,
         }
     }
 }
@@ -134,42 +140,23 @@ impl Repository {
 
     /// All backups and problems. Fails only when the folder itself cannot be listed.
     pub(crate) fn list(&self) -> Result<BackupList> {
-        let listing = self.store.list(Folder::Manifests, "")?;
-        let foreign = |name: String| {
-            Problem::new(
-                ProblemKind::Integrity,
-                &name,
-                "it is not the manifest of a backup",
-            )
-        };
+        let mut list = BackupList::default();
+        let slots = self.slots(Known::Used, &mut list.problems)?;
+        // After the slots: a backup that is listed was pinned before it was committed.
         let pins = self.pins()?;
         let verified = self.verified()?;
-        let mut list = BackupList {
-            last_restore_test_unix_ms: verified.last_restore_test_unix_ms,
-            ..BackupList::default()
-        };
-        list.problems
-            .extend(listing.foreign.into_iter().map(foreign));
-        for object in listing.objects {
-            if BackupId::parse(object.name.leaf()).is_err() {
-                list.problems.push(foreign(object.name.to_string()));
-                continue;
-            }
-            match self.slot(&object.name) {
-                Ok(Some((manifest, _))) => {
-                    let pinned = pins.contains(&manifest.id);
-                    list.backups.push(BackupSummary::of(
-                        &manifest,
-                        pinned,
-                        verified.backups.get(&manifest.id).copied(),
-                    ));
-                }
-                Ok(None) => {}
-                // It was deleted since it was listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => list.problems.push(Problem::of(&object.name, &error)),
-            }
-        }
+        list.last_restore_test_unix_ms = verified.last_restore_test_unix_ms;
+        let backups = slots.into_iter().filter_map(|slot| {
+            let (id, row) = (slot.id, slot.backup?);
+            let last_verified = verified.backups.get(&id).copied();
+            Some(BackupSummary::of(
+                id,
+                row,
+                pins.contains(&id),
+                last_verified,
+            ))
+        });
+        list.backups.extend(backups);
         list.backups.sort_by_key(|backup| backup.id);
         Ok(list)
     }

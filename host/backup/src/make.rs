@@ -92,6 +92,10 @@ impl BackupManager {
         {
             tracing::warn!(%error, "the past is not held for the next incremental backup");
         }
+        // The backup stands without it.
+        if let Err(error) = repository.index_when_due() {
+            tracing::warn!(%error, "the index of the backup repository was not written");
+        }
         Ok(manifest)
     }
 }

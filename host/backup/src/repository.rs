@@ -7,11 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
+use crate::index::Rows;
 use crate::local::{LocalStore, file_error, holder};
 use crate::name::{Folder, ObjectName};
 use crate::sealed::{self, DOCUMENT_BYTES_MAX, FORMAT_VERSION};
@@ -41,6 +43,8 @@ pub(crate) struct Repository {
     pub(crate) store: Arc<dyn Store>,
     /// The repository's id, which every manifest repeats.
     pub(crate) id: String,
+    /// What lists have read; slots never change.
+    pub(crate) rows: Mutex<Rows>,
 }
 
 impl Repository {
@@ -69,6 +73,7 @@ impl Repository {
         Ok(Some(Repository {
             store: Arc::new(store),
             id: document.repository,
+            rows: Mutex::default(),
         }))
     }
 
@@ -78,7 +83,8 @@ impl Repository {
             Ok(bytes) => {
                 let document: FormatObject = sealed::open("FORMAT", &bytes)?;
                 let id = document.repository;
-                Ok(Some(Repository { store, id }))
+                let rows = Mutex::default();
+                Ok(Some(Repository { store, id, rows }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
-use parking_lot::Mutex;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use statekeep_backup::{Folder, Listing, Object, ObjectInfo, ObjectName, ObjectWriter, Put, Store};
 use statekeep_core::{Error, ErrorKind, Result};
 use tokio::runtime::Runtime;
@@ -184,9 +184,24 @@ impl S3Store {
         self.tasks.run(work(Arc::clone(&self.place)))
     }
 
+    /// This store's session, begun when it is first asked for.
+    fn begun(&self) -> Result<MappedMutexGuard<'_, Session>> {
+        let mut slot = self.session.lock();
+        if slot.is_none() {
+            let session = self.with(|place| async move {
+                let begun = session::begin(Arc::clone(&place)).await;
+                begun.map_err(|error| place.error("begin a session in", "lease", &error))
+            })??;
+            *slot = Some(session);
+        }
+        let lost = |_| Error::other(ErrorKind::Internal, "a session was lost");
+        MutexGuard::try_map(slot, Option::as_mut).map_err(lost)
+    }
+
     /// The put for a server that ignores conditions: looks first, and looks again.
     fn put_and_look(&self, name: &ObjectName, bytes: Bytes) -> Result<Put> {
-        let (path, what, session) = (self.place.path(name), name.to_string(), self.session()?);
+        let (path, what) = (self.place.path(name), name.to_string());
+        let was_alive = self.begun()?.witness();
         let is_slot = name.folder() == Some(Folder::Manifests);
         self.with(|place| async move {
             let failed = |error: object_store::Error| place.error("write", &what, &error);
@@ -202,11 +217,7 @@ impl S3Store {
                 return Ok(Put::Exists);
             }
             let put = meta.last_modified.timestamp_millis();
-            if is_slot
-                && !session::was_alive(&place, &session, put)
-                    .await
-                    .map_err(failed)?
-            {
+            if is_slot && !was_alive(put) {
                 // A collector may have taken us for dead, and the objects with us.
                 place.client.delete(&path).await.map_err(failed)?;
                 return Ok(Put::Exists);
@@ -340,15 +351,7 @@ impl Store for S3Store {
     }
 
     fn session(&self) -> Result<String> {
-        let mut slot = self.session.lock();
-        if let Some(session) = &*slot {
-            return Ok(session.id.clone());
-        }
-        let session = self.with(|place| async move {
-            let begun = session::begin(Arc::clone(&place)).await;
-            begun.map_err(|error| place.error("begin a session in", "lease", &error))
-        })??;
-        Ok(slot.insert(session).id.clone())
+        Ok(self.begun()?.id.clone())
     }
 
     fn is_alive(&self, session: &str) -> Result<bool> {

@@ -24,9 +24,10 @@ impl Repair {
             out.document(&report)?;
         } else {
             out.line(format_args!(
-                "removed {} and {}",
+                "removed {} and {}; indexed {}",
                 text::count(report.leases, "finished lease"),
                 text::count(report.leftovers, "half-written file"),
+                text::count(report.indexed, "backup"),
             ))?;
             for problem in &report.problems {
                 let problem = text::shown_text(&problem.to_string());

@@ -38,7 +38,10 @@ fn program(name: &str) -> Option<PathBuf> {
 
 fn skip(name: &str, package: &str) -> Option<Server> {
     let line = format!("SKIP s3: {name} not found; pip install {package}");
-    assert!(std::env::var("STATEKEEP_NO_SKIP").as_deref() != Ok("1"), "{line}");
+    assert!(
+        std::env::var("STATEKEEP_NO_SKIP").as_deref() != Ok("1"),
+        "{line}"
+    );
     println!("{line}");
     None
 }
@@ -83,7 +86,9 @@ fn start(program: &Path, arguments: &[String], port: u16, dir: TempDir) -> Serve
         port,
         _dir: dir,
     };
-    until("the server does not answer", || TcpStream::connect(("127.0.0.1", port)).ok());
+    until("the server does not answer", || {
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
     server
 }
 
@@ -145,7 +150,9 @@ pub fn seaweed() -> Option<Server> {
         let commands = format!("s3.bucket.create -name {BUCKET}\ns3.bucket.list\nexit\n");
         shell.stdin.take()?.write_all(commands.as_bytes()).ok()?;
         let answer = shell.wait_with_output().ok()?;
-        String::from_utf8_lossy(&answer.stdout).contains(&format!("  {BUCKET}\t")).then_some(())
+        String::from_utf8_lossy(&answer.stdout)
+            .contains(&format!("  {BUCKET}\t"))
+            .then_some(())
     });
     Some(server)
 }
