@@ -61,8 +61,8 @@
 mod builtin;
 mod config;
 mod host;
-mod remote;
 mod metrics;
+mod remote;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
 pub use host::{Host, open, registry};
