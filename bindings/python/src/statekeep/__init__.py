@@ -55,6 +55,7 @@ from .errors import (
     Unsupported,
     Vetoed,
 )
+from .exchange import ExportReport, ImportReport
 from .namespaces import Namespace, SwapReport
 from .operation import Progress
 from .past import Difference, History, Version
@@ -87,8 +88,10 @@ __all__ = [
     "Difference",
     "Error",
     "Explanation",
+    "ExportReport",
     "Forked",
     "History",
+    "ImportReport",
     "Incompatible",
     "Indeterminate",
     "Index",

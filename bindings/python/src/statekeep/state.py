@@ -14,6 +14,7 @@ from ._values import encode
 from .atomic import Atomics
 from .backups import Backups
 from .batch import Batch
+from .exchange import Exchange
 from .namespaces import Namespaces
 from .past import Past
 from .plugins import Plugins
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class State(Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Namespaces):
+class State(Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Namespaces, Exchange):
     """Durable state, shared with every other language in the process that opened the same path.
 
     Values are anything JSON can say, or `bytes`. Use it as a context manager, or call `close()`.

@@ -62,6 +62,9 @@ class State(Opened[blocking.State]):
     pause_upkeep = lifted(blocking.State.pause_upkeep)
     resume_upkeep = lifted(blocking.State.resume_upkeep)
 
+    export = lifted_work(blocking.State.export)
+    import_ = lifted_work(blocking.State.import_)
+
     swap_backend = lifted_work(blocking.State.swap_backend)
     namespaces = lifted(blocking.State.namespaces)
     undo = lifted(blocking.State.undo)
