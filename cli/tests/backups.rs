@@ -396,3 +396,48 @@ fn strays_are_shown_and_removed_and_pins_are_kept() {
         check.stdout
     );
 }
+
+/// Real processes in one repository: two states are backed up at once, while a third one is restored
+/// again and again and strays are removed. Nothing that was acknowledged is lost.
+#[test]
+fn several_processes_share_a_repository() {
+    const ROUNDS: usize = 4;
+    let place = Place::new();
+    let shared = format!("backup.dir={}", place.path("shared").display());
+    let of = |state: &'static str, args: &[&str]| {
+        place.ok(&[&["--path", state, "--set", &shared], args].concat())
+    };
+    for state in ["a", "b", "c"] {
+        for number in 0..20 {
+            let key = format!("k{number}");
+            place.ok(&["--path", state, "set", "agent:x", &key, "\"some text\""]);
+        }
+    }
+    let kept = of("c", &["backup", "create"]);
+    let made = std::thread::scope(|scope| {
+        let writers = ["a", "b"].map(|state| {
+            scope.spawn(move || {
+                let create = |_| of(state, &["backup", "create"]);
+                (0..ROUNDS).map(create).collect::<Vec<_>>()
+            })
+        });
+        for _ in 0..ROUNDS {
+            of("c", &["backup", "prune-strays", "--yes"]);
+            of("c", &["backup", "restore", "--yes", kept.trim_end()]);
+            of("c", &["repository", "check"]);
+            of("c", &["repository", "repair"]);
+        }
+        writers.map(|writer| writer.join().unwrap()).concat()
+    });
+    assert_eq!(made.len(), 2 * ROUNDS);
+    let listed = of("c", &["backup", "list"]);
+    for id in made.iter().chain([&kept]) {
+        assert!(listed.contains(id.trim_end()), "{id} is lost: {listed}");
+    }
+    of("c", &["backup", "verify", "--all"]);
+    let check = of("c", &["repository", "check"]);
+    assert!(
+        check.starts_with(&format!("whole  {} backups", 2 * ROUNDS + 1)),
+        "{check}"
+    );
+}
