@@ -8,6 +8,7 @@ use std::sync::Arc;
 use statekeep_core::vfs::sim::{SimDisk, Times};
 use statekeep_core::{ErrorKind, Progress, Result};
 
+use crate::create::CreateOptions;
 use crate::manifest::{Manifest, parse_manifest};
 use crate::name::{BackupId, ObjectName};
 use crate::sealed::seal;
@@ -15,7 +16,7 @@ use statekeep_core::oracle::Oracle;
 
 use crate::store::Put;
 use crate::testing::{
-    MemoryRows, ROOT, backup, disk, objects, path, read_task, record, repository, rows,
+    MemoryRows, ROOT, backup, backup_with, disk, objects, path, read_task, record, repository, rows,
 };
 use crate::verify::{VerifyLevel, verify};
 
@@ -29,6 +30,8 @@ pub(crate) fn expect_whole(
     repository.store.sweep().unwrap();
     let list = repository.list().unwrap();
     assert!(list.problems.is_empty(), "{story}: {:?}", list.problems);
+    // Each was asked for with a pin, which is there before the backup is.
+    assert!(list.backups.iter().all(|backup| backup.pin), "{story}");
     let ids: Vec<_> = list.backups.iter().map(|backup| backup.id).collect();
     for id in &ids {
         let progress = Progress::new();
@@ -54,7 +57,12 @@ pub(crate) fn expect_whole(
 pub(crate) fn attempt(disk: &SimDisk) -> Result<Manifest> {
     let repository = repository(disk)?;
     repository.store.sweep()?;
-    backup(&repository, &rows(1500, 1000), "none", &Progress::new())
+    let options = CreateOptions {
+        pin: true,
+        ..CreateOptions::default()
+    };
+    let (rows, progress) = (rows(1500, 1000), Progress::new());
+    backup_with(&repository, &rows, "none", &options, &progress)
 }
 
 /// A disk with one acknowledged backup, and one without a repository.

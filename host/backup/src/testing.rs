@@ -161,6 +161,17 @@ pub(crate) fn backup(
     codec: &str,
     progress: &Progress,
 ) -> Result<Manifest> {
+    backup_with(repository, rows, codec, &CreateOptions::default(), progress)
+}
+
+/// The same, asked for in another way.
+pub(crate) fn backup_with(
+    repository: &Repository,
+    rows: &MemoryRows,
+    codec: &str,
+    options: &CreateOptions,
+    progress: &Progress,
+) -> Result<Manifest> {
     let source = Source {
         state: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
         timeline: Timeline {
@@ -186,7 +197,7 @@ pub(crate) fn backup(
         repository,
         source: &source,
         codec: &chosen,
-        options: &CreateOptions::default(),
+        options,
         threads: 2,
         progress,
         segment_bytes_max: 1 << 20,

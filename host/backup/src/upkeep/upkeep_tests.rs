@@ -185,7 +185,8 @@ fn damage_is_told_and_while_needs_are_unknown_nothing_that_may_be_needed_goes() 
         &ObjectName::segment(BackupId::after(Some(other)), 7),
         b"stray",
     );
-    put(&disk, &ObjectName::pin(id), b"not sealed");
+    let pin = path(&ObjectName::pin(id).to_string());
+    disk.edit(&pin, |bytes| bytes[10] ^= 1).unwrap();
     let segment = path(&ObjectName::segment(id, 0).to_string());
     disk.edit(&segment, |bytes| bytes.truncate(bytes.len() - 1))
         .unwrap();
