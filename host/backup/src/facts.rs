@@ -54,8 +54,8 @@ pub struct Counts {
 impl Counts {
     /// These with others added and some taken away, counted as coarsely as the coarsest; nothing when
     /// what is taken away is not there.
-    pub(crate) fn changed(self, new: Counts, mut old: Counter) -> Option<Counts> {
-        let (mut all, mut new) = (Counter::of(&self), Counter::of(&new));
+    pub(crate) fn changed(&self, new: &Counts, mut old: Counter) -> Option<Counts> {
+        let (mut all, mut new) = (Counter::of(self), Counter::of(new));
         let by = all.by.max(new.by).max(old.by);
         for counter in [&mut all, &mut new, &mut old] {
             counter.fold_to(by);

@@ -148,7 +148,7 @@ fn incremental(
     };
     let past = with_history.then_some(&since);
     write(task, plan, past, &mut changes, &mut |new| {
-        old.borrow_mut().sums(parent, new)
+        old.borrow_mut().sums(parent, &new)
     })
 }
 
@@ -295,7 +295,7 @@ impl Old {
     }
 
     /// The sums of all records: those of the parent, without the old ones and with the new ones.
-    fn sums(&mut self, parent: &Manifest, new: Sums) -> Result<Sums> {
+    fn sums(&mut self, parent: &Manifest, new: &Sums) -> Result<Sums> {
         let unfit = || {
             let message = format!(
                 "what backup {} says that it holds is not what the state held at commit {}",
@@ -311,7 +311,7 @@ impl Old {
         digest.remove(&self.digest);
         Ok(Sums {
             digest,
-            counts: (parent.counts.clone().changed(new.counts, old)).ok_or_else(unfit)?,
+            counts: (parent.counts.changed(&new.counts, old)).ok_or_else(unfit)?,
             records: records.ok_or_else(unfit)?,
         })
     }
