@@ -49,6 +49,9 @@ fn repository() -> (SimDisk, BackupManager) {
         codec: "none".to_owned(),
         level: None,
         threads: 1,
+        incremental: false,
+        history: false,
+        chain_max: statekeep_backup::CHAIN_DEFAULT,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config).unwrap();
     let options = CreateOptions {

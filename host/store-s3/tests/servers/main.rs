@@ -11,8 +11,8 @@ use std::thread;
 
 use sha2::Digest;
 use statekeep_backup::{
-    BackupConfig, BackupId, BackupManager, CreateOptions, Folder, ObjectName, Progress, Put,
-    RestoreOptions, Store, StrayKind, VerifyLevel, read_all,
+    BackupConfig, BackupId, BackupManager, CHAIN_DEFAULT, CreateOptions, Folder, ObjectName,
+    Progress, Put, RestoreOptions, Store, StrayKind, VerifyLevel, read_all,
 };
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
@@ -138,6 +138,9 @@ fn manager(config: &S3Config) -> (Arc<StateManager>, BackupManager) {
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        incremental: false,
+        history: false,
+        chain_max: CHAIN_DEFAULT,
     };
     let config = config.clone();
     let opener = move || Ok(Arc::new(S3Store::new(&config)?) as Arc<dyn Store>);
