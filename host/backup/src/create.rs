@@ -12,7 +12,7 @@ use crate::facts::Counts;
 use crate::hex::{Hash256, sha256};
 use crate::lease::Lease;
 use crate::manifest::{
-    BackupKind, Manifest, RunRow, SlotType, TenantRow, Timeline, check_words,
+    BackupKind, Manifest, RUNS_MAX, RunRow, SlotType, TenantRow, Timeline, check_words,
 };
 use crate::name::{BackupId, ObjectName};
 use crate::pin::pin_object;
@@ -121,8 +121,11 @@ pub(crate) struct CreateTask<'a> {
 #[derive(Default)]
 pub(crate) struct Plan<'a> {
     pub(crate) kind: BackupKind,
-    /// Must be there until the commit.
-    pub(crate) parent: Option<&'a Manifest>,
+    /// The parent of an incremental, or what a synthetic full is merged from: must be there until
+    /// the commit.
+    pub(crate) base: Option<&'a Manifest>,
+    /// See [`Manifest::merged_from`].
+    pub(crate) merged_from: Option<BackupId>,
     pub(crate) chain: u32,
     pub(crate) full_reason: Option<String>,
     pub(crate) history_from: Option<u64>,
@@ -135,6 +138,8 @@ pub(crate) struct Plan<'a> {
 /// One run that a backup writes; those of records come first.
 pub(crate) struct Part<'a> {
     pub(crate) content: RunContent,
+    /// What its pipeline may hold, see [`Budget`].
+    pub(crate) in_flight_bytes_max: usize,
     pub(crate) feed: &'a mut dyn FnMut(&mut Feeder<'_>) -> Result<()>,
 }
 
@@ -154,6 +159,7 @@ pub(crate) fn create_full(
     let mut feed = |feeder: &mut Feeder<'_>| crate::write_run::scan(task.progress, rows, feeder);
     let part = Part {
         content: RunContent::Records,
+        in_flight_bytes_max: crate::budget::IN_FLIGHT_BYTES_MAX,
         feed: &mut feed,
     };
     create(task, Plan::default(), &mut [part], &mut Ok)
@@ -162,7 +168,7 @@ pub(crate) fn create_full(
 /// Writes a backup. `sums` makes the sums of all records of those of the records that were written.
 ///
 /// # Errors
-/// `Compacted` when the parent is gone.
+/// `Compacted` when what it stands on is gone, or when it would need more than [`RUNS_MAX`] runs.
 pub(crate) fn create(
     task: &CreateTask<'_>,
     plan: Plan<'_>,
@@ -170,6 +176,11 @@ pub(crate) fn create(
     sums: &mut dyn FnMut(Sums) -> Result<Sums>,
 ) -> Result<Manifest> {
     check_words(task.options.label.as_deref(), &task.options.tags)?;
+    let named = plan.runs.len() + plan.history.len() + plan.journal.len() + parts.len();
+    if named > RUNS_MAX {
+        let message = format!("it would need {named} runs; a backup may need {RUNS_MAX}");
+        return Err(Error::other(ErrorKind::Compacted, message));
+    }
     let store = task.repository.store.as_ref();
     let (newest, previous) = task.repository.newest()?;
     let id = BackupId::after(newest);
@@ -181,8 +192,8 @@ pub(crate) fn create(
     let lease = Lease::of(draft.store, id)?;
     draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
     // From here on a collector waits for this backup before it looks what is needed.
-    let parent = plan.parent.map(|parent| parent.id);
-    parent.map_or(Ok(()), |parent| task.repository.still_there(parent))?;
+    let base = plan.base.map(|base| base.id);
+    base.map_or(Ok(()), |base| task.repository.still_there(base))?;
     let mut manifest = describe(task, plan, id, lease.started_unix_ms);
     manifest.previous = previous;
     write_parts(task, parts, &draft, &mut manifest, sums)?;
@@ -192,7 +203,7 @@ pub(crate) fn create(
         let (name, pin) = pin_object(id)?;
         draft.put(&name, &pin)?;
     }
-    parent.map_or(Ok(()), |parent| task.repository.still_there(parent))?;
+    base.map_or(Ok(()), |base| task.repository.still_there(base))?;
     task.progress.check()?;
     task.progress.enter(Phase::Committing);
     commit(&mut draft, &ObjectName::manifest(id), &bytes)?;
@@ -225,7 +236,10 @@ fn write_parts(
             segment_bytes_max: task.segment_bytes_max,
             written: &draft.written,
         };
-        let written = write_fed_run(&run_task, &Budget::default(), &mut *part.feed)?;
+        let written = {
+            let budget = Budget::of(part.in_flight_bytes_max);
+            write_fed_run(&run_task, &budget, &mut *part.feed)?
+        };
         segments += u32::try_from(written.segments.len())
             .map_err(|_| Error::other(ErrorKind::Internal, "too many segments"))?;
         let run = Run::new(manifest.id, number, part.content, written.segments);
@@ -295,16 +309,17 @@ fn describe(task: &CreateTask<'_>, plan: Plan<'_>, id: BackupId, started_unix_ms
         options,
         ..
     } = task;
+    let parent = plan.base.filter(|_| plan.kind == BackupKind::Incremental);
     Manifest {
         format: FORMAT_VERSION,
         object: SlotType::Manifest,
         id,
         repository: repository.id.clone(),
         kind: plan.kind,
-        series: source.state.clone(),
+        series: plan.base.map_or(&source.state, |base| &base.series).clone(),
         state: source.state.clone(),
         timeline: source.timeline.clone(),
-        sequence_from: plan.parent.map_or(0, |parent| parent.sequence_to),
+        sequence_from: parent.map_or(0, |parent| parent.sequence_to),
         sequence_to: source.sequence,
         time_unix_ms: source.time_unix_ms,
         as_of_unix_ms: source.as_of_unix_ms,
@@ -313,7 +328,8 @@ fn describe(task: &CreateTask<'_>, plan: Plan<'_>, id: BackupId, started_unix_ms
         tool: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
         codec: codec.name.clone(),
         level: codec.level,
-        parent: plan.parent.map(|parent| parent.id),
+        parent: parent.map(|parent| parent.id),
+        merged_from: plan.merged_from,
         chain: plan.chain,
         full_reason: plan.full_reason,
         runs: plan.runs,

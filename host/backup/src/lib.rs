@@ -38,6 +38,7 @@ mod run;
 mod sealed;
 mod segment;
 mod store;
+mod synthetic;
 #[cfg(test)]
 mod testing;
 mod upkeep;

@@ -10,10 +10,13 @@ use statekeep_core::{
     Result, Sequence, Since, Snapshot, StateDigest, UnixMs, encode_record,
 };
 
-use crate::create::{CreateOptions, CreateTask, Part, Plan, Source, Sums, create};
+use crate::budget::IN_FLIGHT_BYTES_MAX;
+use crate::create::{ChosenCodec, CreateOptions, CreateTask, Part, Plan, Source, Sums, create};
 use crate::facts::{Counter, Scopes};
 use crate::manager::{BackupManager, Ends};
 use crate::manifest::{BackupKind, Manifest};
+use crate::name::BackupId;
+use crate::repository::Repository;
 use crate::run::RunContent;
 use crate::segment::{Entry, SEGMENT_BYTES_MAX};
 use crate::write_run::{Feeder, scan};
@@ -42,15 +45,24 @@ impl BackupManager {
             tracing::warn!(%error, "the state could not be synced; its backup may show more than it keeps");
         }
         let source = self.describe(&snapshot);
-        let (mut parent, mut full_reason) = (None, None);
+        let (mut parent, mut merged_from, mut full_reason) = (None, None, None);
         if options.incremental.unwrap_or(self.config.incremental) {
             match repository.parent_of(&source)? {
                 Ok(manifest) if manifest.chain >= self.config.chain_max => {
-                    let (chain, most) = (manifest.chain, self.config.chain_max);
-                    let why = format!(
-                        "{chain} incremental backups stand on one full; backup.chain_max is {most}"
-                    );
-                    full_reason = Some(why);
+                    match self.shorten(&repository, &snapshot, &manifest, &codec, progress) {
+                        Ok(synthetic) => {
+                            merged_from = Some(manifest.id);
+                            parent = Some(synthetic);
+                        }
+                        Err(error) if !is_of_chain(&error) => return Err(error),
+                        Err(error) => {
+                            let (chain, most) = (manifest.chain, self.config.chain_max);
+                            full_reason = Some(format!(
+                                "{chain} incremental backups stand on one full, backup.chain_max is \
+                                 {most}, and they could not be merged: {error}"
+                            ));
+                        }
+                    }
                 }
                 Ok(manifest) => parent = Some(manifest),
                 Err(why) => full_reason = Some(why),
@@ -68,7 +80,7 @@ impl BackupManager {
         let with_history = options.history.unwrap_or(self.config.history);
         let mut made = None;
         if let Some(parent) = &parent {
-            match incremental(&task, &snapshot, parent, with_history) {
+            match incremental(&task, &snapshot, parent, merged_from, with_history) {
                 Ok(manifest) => made = Some(manifest),
                 // What the parent shows is not known any more, or the parent is gone.
                 Err(error) if error.kind() == ErrorKind::Compacted => {
@@ -98,6 +110,39 @@ impl BackupManager {
         }
         Ok(manifest)
     }
+
+    /// Makes a synthetic full of a chain that may not grow, for the next incremental to stand on.
+    fn shorten(
+        &self,
+        repository: &Repository,
+        snapshot: &Snapshot,
+        chain: &Manifest,
+        codec: &ChosenCodec,
+        progress: &Progress,
+    ) -> Result<Manifest> {
+        // For nothing when no incremental could stand on it.
+        snapshot.since(&chain.point())?;
+        let options = CreateOptions::default();
+        let made = self.merge_backup(repository, chain, codec, &options, progress)?;
+        tracing::info!(backup = %made.id, "a chain at its maximum was merged into a synthetic full");
+        // How much the incremental will be is not known.
+        progress.expect(0, 0);
+        Ok(made)
+    }
+}
+
+/// Whether an error can be one of what a chain is or holds: a full backup reads none of it.
+fn is_of_chain(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Corrupt
+            | ErrorKind::Incompatible
+            | ErrorKind::NotFound
+            | ErrorKind::Compacted
+            | ErrorKind::Conflict
+            | ErrorKind::Plugin
+            | ErrorKind::Io
+    )
 }
 
 fn full(
@@ -121,6 +166,7 @@ fn incremental(
     task: &CreateTask<'_>,
     snapshot: &Snapshot,
     parent: &Manifest,
+    merged_from: Option<BackupId>,
     with_history: bool,
 ) -> Result<Manifest> {
     let since = snapshot
@@ -138,7 +184,8 @@ fn incremental(
     let taken_over = |runs: &[_]| if continues { runs.to_vec() } else { Vec::new() };
     let plan = Plan {
         kind: BackupKind::Incremental,
-        parent: Some(parent),
+        base: Some(parent),
+        merged_from,
         chain: parent.chain.saturating_add(1),
         full_reason: None,
         history_from: with_history.then(|| parent.history_from.unwrap_or(parent.sequence_to)),
@@ -172,15 +219,18 @@ fn write(
     };
     let mut parts = vec![Part {
         content: RunContent::Records,
+        in_flight_bytes_max: IN_FLIGHT_BYTES_MAX,
         feed: records,
     }];
     if past.is_some() {
         parts.push(Part {
             content: RunContent::History,
+            in_flight_bytes_max: IN_FLIGHT_BYTES_MAX,
             feed: &mut history,
         });
         parts.push(Part {
             content: RunContent::Journal,
+            in_flight_bytes_max: IN_FLIGHT_BYTES_MAX,
             feed: &mut journal,
         });
     }

@@ -45,7 +45,8 @@ pub struct BackupConfig {
     pub incremental: bool,
     /// Backups hold the past that the state keeps, unless asked for otherwise.
     pub history: bool,
-    /// Most incrementals on one full, at most [`CHAIN_MAX`]; the next backup is a full one.
+    /// Most incrementals on one full, at most [`CHAIN_MAX`]; before the next one they are merged into a
+    /// synthetic full.
     pub chain_max: u32,
 }
 

@@ -127,6 +127,10 @@ pub struct Manifest {
     /// The backup that an incremental builds on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<BackupId>,
+    /// The backup whose runs were merged into this synthetic full; of an incremental, into its parent,
+    /// right before it, since the chain had reached its maximum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_from: Option<BackupId>,
     /// How many incrementals stand on the full that it needs, itself counted; 0 of a full.
     #[serde(default)]
     pub chain: u32,

@@ -1,9 +1,12 @@
-//! What an incremental backup builds on: which backup, and whether it is still there.
+//! What an incremental backup builds on: which backup, and whether it is still there. A synthetic
+//! full asks the same of the backup that it is merged from.
+
+use std::collections::BinaryHeap;
 
 use statekeep_core::{Error, ErrorKind, PastPoint, Result, Sequence, UnixMs};
 
 use crate::create::Source;
-use crate::manifest::Manifest;
+use crate::manifest::{BackupKind, Manifest};
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::repository::Repository;
 
@@ -21,16 +24,14 @@ impl Manifest {
 
 impl Repository {
     /// The newest good backup of the state and its timeline that shows no later commit than
-    /// `source`, or why there is none.
+    /// `source`, or why there is none. Of a backup and the synthetic full of it, the latter.
     pub(crate) fn parent_of(&self, source: &Source) -> Result<Result<Manifest, String>> {
         let listing = self.store.list(Folder::Manifests, "")?;
         let ids = listing.objects.iter();
-        let mut ids: Vec<BackupId> = ids
-            .filter_map(|object| BackupId::parse(object.name.leaf()).ok())
-            .collect();
-        ids.sort_unstable();
+        let ids = ids.filter_map(|object| BackupId::parse(object.name.leaf()).ok());
+        let mut places: BinaryHeap<_> = ids.map(|id| (id, id)).collect();
         let mut why = "there is no backup of this state yet".to_owned();
-        for id in ids.into_iter().rev() {
+        while let Some((place, id)) = places.pop() {
             let manifest = match self.manifest(id) {
                 Ok((manifest, _)) => manifest,
                 Err(error) => {
@@ -39,6 +40,13 @@ impl Repository {
                 }
             };
             if manifest.state != source.state {
+                continue;
+            }
+            // However young, it shows no more than what it was merged from.
+            if manifest.kind == BackupKind::Synthetic
+                && let Some(from) = manifest.merged_from.filter(|from| *from < place)
+            {
+                places.push((from, id));
                 continue;
             }
             if manifest.timeline.id != source.timeline.id {
@@ -86,7 +94,7 @@ impl Repository {
         if self.store.exists(&ObjectName::manifest(id))? && !self.store.exists(&end)? {
             return Ok(());
         }
-        let message = format!("backup {id}, which an incremental one would need, is being removed");
+        let message = format!("backup {id}, which the one to be made would need, is being removed");
         Err(Error::other(ErrorKind::Compacted, message))
     }
 }

@@ -203,7 +203,6 @@ impl Feeder<'_> {
         self.send(work, permit)
     }
 
-    #[expect(dead_code, reason = "synthetic fulls will ask")]
     /// Whether a block that begins with this entry can be taken as it is: blocks are not cut smaller
     /// than the format wants them.
     pub(crate) fn takes_block(&self, first: Entry<'_>) -> Result<bool> {
@@ -211,7 +210,6 @@ impl Feeder<'_> {
         Ok(self.builder.is_empty() || self.builder.boundary(first.key, len))
     }
 
-    #[expect(dead_code, reason = "synthetic fulls will ask")]
     /// Takes a block of another run as it is stored there; its entries must be those of `facts`.
     pub(crate) fn copy(&mut self, block: EncodedBlock, facts: BlockFacts) -> Result<()> {
         self.flush()?;

@@ -94,12 +94,15 @@ fn update() {
     }
 }
 
+/// What a fuzz target does with bytes.
+type Target = fn(&[u8]);
+
 #[test]
 fn every_seed_goes_through_its_target() {
     if std::env::var_os("UPDATE_SEEDS").is_some() {
         update();
     }
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, Target); 4] = [
         ("manifest", entry::manifest),
         ("run", entry::run),
         ("segment", entry::segment),

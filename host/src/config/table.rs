@@ -371,7 +371,8 @@ pub const KEYS: &[Key] = &[
         },
         Some("30"),
         "backups",
-        "The most incremental backups on one full; the next one is a full one.",
+        "The most incremental backups on one full; before the next one they are merged into a synthetic \
+         full, without reading the state.",
     ),
     key(
         "backup.hold_ms",

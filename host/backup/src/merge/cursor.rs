@@ -227,8 +227,8 @@ impl<'a> RunCursor<'a> {
         let next_key = next.map(|next| next.first_key.as_slice());
         let (run, stored, raw) = (&self.run, &self.stored, &mut self.raw);
         let facts = open_block(run, row, self.codecs, stored, block, next_key, raw);
-        self.stored.clear();
-        self.stored.shrink_to(crate::BLOCK_BYTES_MAX);
+        // Between two blocks a run holds only the unpacked one.
+        self.stored = Vec::new();
         let named = |error: &Error| {
             Problem::at(
                 format!("{}, block at byte {}", row.name, block.offset),

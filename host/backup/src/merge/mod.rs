@@ -70,7 +70,6 @@ pub(crate) enum Merged<'a> {
     Block {
         raw: &'a [u8],
         facts: Box<BlockFacts>,
-        #[expect(dead_code, reason = "a synthetic full copies it")]
         stored: Option<Box<EncodedBlock>>,
     },
     /// One record.

@@ -6,14 +6,11 @@ use proptest::prelude::*;
 use statekeep_core::{Progress, Sequence, TenantNumber, UnixMs};
 
 use super::*;
-use crate::testing::chain::{Model, chain, name, time};
+use crate::testing::chain::{Model, chain, commits, model, name, time};
 use crate::testing::{disk, objects, path, read_task, repository};
 use crate::verify::{VerifyLevel, verify};
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
-/// A key, and unless it is deleted the length of its value and when it expires.
-type Commit = (u8, Option<(usize, Option<i64>)>);
-
 fn read(repository: &Repository, request: &MergeRequest<'_>) -> Result<(State, Totals)> {
     let progress = Progress::new();
     let task = read_task(repository, &progress);
@@ -27,23 +24,6 @@ fn read(repository: &Repository, request: &MergeRequest<'_>) -> Result<(State, T
         })
     })?;
     Ok((state, totals))
-}
-
-/// Commits on a few keys; sizes so that a run has from one to several blocks.
-fn commits() -> impl Strategy<Value = Vec<Commit>> {
-    let value = (
-        prop_oneof![3 => 1_usize..300, 1 => 100_000_usize..400_000],
-        prop::option::weighted(0.3, 0_i64..600),
-    );
-    prop::collection::vec((0_u8..14, prop::option::weighted(0.8, value)), 8..50)
-}
-
-fn model(commits: &[Commit]) -> Model {
-    let mut model = Model::default();
-    for (n, value) in commits {
-        model.commit(*n, *value);
-    }
-    model
 }
 
 proptest! {

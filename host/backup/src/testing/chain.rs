@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use proptest::prelude::*;
 use statekeep_core::testing::journal_row;
 use statekeep_core::{
     Key, Progress, RecordHeader, RecordKind, Scope, Sequence, StateDigest, TenantNumber, UnixMs,
@@ -74,8 +75,8 @@ impl Model {
         state
     }
 
-    /// The difference from one commit to a later one, with tombstones. What has expired stays in:
-    /// points before need it, and readers judge by `as_of`.
+    /// The difference from one commit to a later one, with tombstones. What has expired stays in,
+    /// though history has it too: readers judge by `as_of`.
     fn changes(&self, from: u64, to: u64) -> Vec<(Vec<u8>, Vec<u8>, bool)> {
         let (old, new) = (self.at(from, None), self.at(to, None));
         let mut changes = Vec::new();
@@ -102,8 +103,14 @@ impl Model {
     fn history(&self, from: u64, to: u64) -> Vec<(Vec<u8>, Vec<u8>, bool)> {
         let mut rows = Vec::new();
         for (key, versions) in &self.keys {
-            for (first, end, record, _) in versions {
-                if let Some(end) = end.filter(|end| from < *end && *end <= to) {
+            for (first, end, record, expires) in versions {
+                // What has expired has a row though no commit has ended it yet.
+                let expired = expires.is_some_and(|at| *first <= to && at <= time(to));
+                let end = match end.filter(|end| *end <= to) {
+                    None if expired => Some(u64::MAX),
+                    end => end,
+                };
+                if let Some(end) = end.filter(|end| from < *end) {
                     let mut name = key.clone();
                     name.push(0);
                     name.extend_from_slice(&first.to_be_bytes());
@@ -117,6 +124,26 @@ impl Model {
         rows.sort();
         rows
     }
+}
+
+/// A key, and unless it is deleted the length of its value and when it expires.
+type Commit = (u8, Option<(usize, Option<i64>)>);
+
+/// Commits on a few keys; sizes so that a run has from one to several blocks.
+pub(crate) fn commits() -> impl Strategy<Value = Vec<Commit>> {
+    let value = (
+        prop_oneof![3 => 1_usize..300, 1 => 100_000_usize..400_000],
+        prop::option::weighted(0.3, 0_i64..600),
+    );
+    prop::collection::vec((0_u8..14, prop::option::weighted(0.8, value)), 8..50)
+}
+
+pub(crate) fn model(commits: &[Commit]) -> Model {
+    let mut model = Model::default();
+    for (n, value) in commits {
+        model.commit(*n, *value);
+    }
+    model
 }
 
 /// Writes a run under a backup id of its own.

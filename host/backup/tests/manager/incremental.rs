@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use proptest::prelude::*;
 use statekeep_backup::{
-    BackupConfig, BackupKind, BackupManager, CreateOptions, Manifest, Progress, RestoreOptions,
-    VerifyLevel,
+    BackupConfig, BackupKind, BackupManager, CreateOptions, Manifest, Progress, RestoreAt,
+    RestoreOptions, VerifyLevel,
 };
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::{SimDisk, Times};
@@ -103,6 +103,8 @@ enum Op {
     Trim,
     Restore,
     BackUp,
+    Grow,
+    Merge,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -116,6 +118,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Trim),
         1 => Just(Op::Restore),
         4 => Just(Op::BackUp),
+        4 => Just(Op::Grow),
+        1 => Just(Op::Merge),
     ]
 }
 
@@ -165,6 +169,29 @@ impl Site {
                         .unwrap();
                 }
             }
+            Op::Grow => {
+                let made = self.back_up(None, Some(true)).unwrap();
+                let why = made.full_reason.as_deref().unwrap_or_default();
+                assert!(!why.contains("merged"), "{why}");
+                self.expect_good(&made);
+            }
+            Op::Merge => {
+                let options = CreateOptions::default();
+                match self
+                    .backups
+                    .create_synthetic(None, &options, &Progress::new())
+                {
+                    Ok(made) => self.expect_good(&made),
+                    // No backup yet, none of this past, or none that stands on another.
+                    Err(error) => assert!(
+                        matches!(
+                            error.kind(),
+                            ErrorKind::NotFound | ErrorKind::InvalidArgument
+                        ),
+                        "{error}"
+                    ),
+                }
+            }
             Op::BackUp => {
                 let incremental = self.back_up(None, Some(true)).unwrap();
                 let full = self.back_up(Some(false), Some(true)).unwrap();
@@ -173,12 +200,16 @@ impl Site {
                 assert_eq!(incremental.state_digest, full.state_digest);
                 assert_eq!(incremental.counts, full.counts);
                 assert_eq!(incremental.records, full.records);
-                let level = VerifyLevel::Full;
-                let report = self.backups.verify(incremental.id, level, &Progress::new());
-                let report = report.unwrap();
-                assert!(report.is_valid, "{report:?}");
+                self.expect_good(&incremental);
             }
         }
+    }
+
+    fn expect_good(&self, made: &Manifest) {
+        let level = VerifyLevel::Full;
+        let report = self.backups.verify(made.id, level, &Progress::new());
+        let report = report.unwrap();
+        assert!(report.is_valid, "{report:?}");
     }
 }
 
@@ -186,9 +217,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn an_incremental_says_what_a_full_says(ops in prop::collection::vec(op(), 1..80)) {
+    fn an_incremental_says_what_a_full_says(
+        ops in prop::collection::vec(op(), 1..80),
+        chain_max in 1..4u32,
+    ) {
         let disk = SimDisk::new();
-        let site = open(&disk, 30).unwrap();
+        let site = open(&disk, chain_max).unwrap();
         for op in &ops {
             site.run(op);
         }
@@ -236,13 +270,89 @@ fn a_chain_names_its_parents_runs_and_writes_only_what_was_changed() {
     let third = site.back_up(None, None).unwrap();
     assert_eq!((third.raw_bytes, third.chain), (0, 2));
     assert_eq!(third.state_digest, second.state_digest);
+    site.put("k0009");
     let fourth = site.back_up(None, None).unwrap();
-    assert_eq!(fourth.kind, BackupKind::Full);
-    let reason = fourth.full_reason.unwrap();
-    assert!(reason.contains("backup.chain_max is 2"), "{reason}");
-    assert_eq!(fourth.state_digest, second.state_digest);
+    assert_eq!((fourth.kind, fourth.chain), (BackupKind::Incremental, 1));
+    assert_eq!((fourth.runs.len(), fourth.merged_from), (2, Some(third.id)));
+    let synthetic = site.backups.show(fourth.parent.unwrap()).unwrap().manifest;
+    assert_eq!(
+        (synthetic.kind, synthetic.runs.len()),
+        (BackupKind::Synthetic, 1)
+    );
+    assert_eq!(synthetic.merged_from, Some(third.id));
+    assert_eq!(synthetic.sequence_to, third.sequence_to);
+    assert_eq!(synthetic.state_digest, second.state_digest);
     let asked = site.back_up(Some(false), None).unwrap();
     assert_eq!((asked.kind, asked.full_reason), (BackupKind::Full, None));
+}
+
+#[test]
+fn a_chain_at_its_maximum_that_cannot_be_merged_gives_way_to_a_full() {
+    let disk = SimDisk::new();
+    let site = open(&disk, 1).unwrap();
+    site.put("a");
+    site.back_up(None, None).unwrap();
+    site.put("b");
+    let last = site.back_up(None, None).unwrap();
+    let segment = &objects(&disk, "seg")[0];
+    let segment = Path::new("/state/backups/seg").join(segment);
+    disk.edit(&segment, |bytes| bytes[40] ^= 1).unwrap();
+    let error =
+        site.backups
+            .create_synthetic(Some(last.id), &CreateOptions::default(), &Progress::new());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Corrupt);
+    site.put("c");
+    let full = site.back_up(None, None).unwrap();
+    assert_eq!((full.kind, full.merged_from), (BackupKind::Full, None));
+    let reason = full.full_reason.clone().unwrap();
+    assert!(reason.contains("backup.chain_max is 1"), "{reason}");
+    assert!(reason.contains(".seg"), "{reason}");
+    site.expect_good(&full);
+    assert_eq!(objects(&disk, "man").len(), 3);
+}
+
+#[test]
+fn a_synthetic_full_is_restored_and_built_on_like_a_full() {
+    let disk = SimDisk::new();
+    let site = open(&disk, 30).unwrap();
+    let synthetic = |from| {
+        let options = CreateOptions::default();
+        site.backups
+            .create_synthetic(from, &options, &Progress::new())
+    };
+    assert_eq!(synthetic(None).unwrap_err().kind(), ErrorKind::NotFound);
+    site.put("a");
+    let full = site.back_up(None, Some(true)).unwrap();
+    let error = synthetic(Some(full.id)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    site.put("b");
+    let second = site.back_up(None, Some(true)).unwrap();
+    site.put("c");
+    let third = site.back_up(None, Some(true)).unwrap();
+    let made = synthetic(None).unwrap();
+    assert_eq!(made.merged_from, Some(third.id));
+    // What shows less is nothing to stand on, though it is the newest.
+    let older = synthetic(Some(second.id)).unwrap();
+    assert_eq!(older.sequence_to, second.sequence_to);
+    assert_eq!(
+        (made.history_from, &made.history),
+        (Some(0), &third.history)
+    );
+    assert_eq!(made.journal, third.journal);
+    site.put("d");
+    let next = site.back_up(None, Some(true)).unwrap();
+    assert_eq!((next.parent, next.chain), (Some(made.id), 1));
+    assert_eq!((next.history_from, next.history.len()), (Some(0), 4));
+    site.expect_good(&next);
+    // Restored, it is the state of the backup that it was merged from; so is a point before it.
+    let restored = |at: RestoreAt, timeline| {
+        let options = RestoreOptions { timeline };
+        let report = site.backups.restore(at, &options, &Progress::new());
+        report.unwrap().records
+    };
+    assert_eq!(restored(made.id.into(), None), 3);
+    let past = Some(made.timeline.id.clone());
+    assert_eq!(restored(RestoreAt::Sequence(2), past), 2);
 }
 
 #[test]
