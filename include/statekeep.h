@@ -307,6 +307,12 @@ typedef struct statekeep_progress {
   uint64_t bytes_total;
   /** Commits that a swap has still to take over. */
   uint64_t commits_behind;
+  /** Milliseconds since it began, or that it took. */
+  uint64_t elapsed_ms;
+  /** Bytes read in a second, on average. */
+  uint64_t bytes_per_second;
+  /** Milliseconds that are left at that rate; -1 when not known. */
+  int64_t left_ms;
 } statekeep_progress;
 
 /** Called once when an operation has ended, with the status that `statekeep_op_wait` returns. */
@@ -314,6 +320,9 @@ typedef void (*statekeep_op_done_fn)(void *user_data, statekeep_status status);
 
 /** Called exactly once when the library no longer needs `user_data`. */
 typedef void (*statekeep_destroy_fn)(void *user_data);
+
+/** Called while an operation runs, with how far it is; `info` is good until it returns. */
+typedef void (*statekeep_progress_fn)(void *user_data, const struct statekeep_progress *info);
 
 /**
  * Takes one line: UTF-8, not NUL-ended, lent for the call. The library may be in the middle of a
@@ -1258,6 +1267,15 @@ statekeep_status statekeep_op_progress(const statekeep_op *op,
 statekeep_status statekeep_op_cancel(const statekeep_op *op, statekeep_error **err);
 
 /**
+ * Limits the bytes of the repository that a backup writes, or a verification or restore reads, in a
+ * second, from now on; 0 takes the limit away. Other operations are not changed by it.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_limit_rate(const statekeep_op *op,
+                                         uint64_t bytes_per_second,
+                                         statekeep_error **err);
+
+/**
  * The result as one JSON object; PENDING, without an error object, while there is none; the
  * operation's own status and error when it failed. `[any-thread]` Since: 0.1
  */
@@ -1277,6 +1295,20 @@ statekeep_status statekeep_op_on_done(const statekeep_op *op,
                                       void *user_data,
                                       statekeep_destroy_fn destroy,
                                       statekeep_error **err);
+
+/**
+ * Has a function called while the operation runs, at once and then at most ten times a second, on a
+ * thread of the library's own. None comes after its end, which waits for a call that runs; none at
+ * all when it has ended. Freeing the operation takes the calls back, but for one that runs.
+ * `destroy`, which may be NULL, runs exactly once, also when this function fails. A second
+ * registration is ALREADY_EXISTS. The callback may call any function, to cancel the operation among
+ * them, but must not unwind, long-jump, or wait for the operation. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_op_on_progress(const statekeep_op *op,
+                                          statekeep_progress_fn callback,
+                                          void *user_data,
+                                          statekeep_destroy_fn destroy,
+                                          statekeep_error **err);
 
 /**
  * Frees an operation's handle; NULL is allowed. Work that is running goes on, unseen and without
@@ -1485,6 +1517,17 @@ statekeep_status statekeep_backup_unpin(const statekeep_manager *manager,
                                         statekeep_error **err);
 
 /**
+ * The scheduled backups as a JSON object: `enabled`, `every_ms`, `daily_at`, `time_zone`,
+ * `full_every_ms`, `jitter_ms`, `running` (a progress, or null), `next_run_unix_ms`,
+ * `newest_backup_unix_ms`, `last_run` (`started_unix_ms`, `finished_unix_ms`, `backup`, `error`),
+ * `last_error`, `runs`, `failures`, `failures_in_row`, `waits_for_other`. They are made while the state is
+ * open, as `backup.every` or `backup.daily_at` say. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_schedule_json(const statekeep_manager *manager,
+                                                struct statekeep_buf *out,
+                                                statekeep_error **err);
+
+/**
  * Which moments can be restored, and the gaps between, as a JSON object: `timelines`, each with
  * `ranges` and `gaps`. `[any-thread]` Since: 0.1
  */
@@ -1628,6 +1671,6 @@ statekeep_status statekeep_log_set(uint32_t level,
 /** Options that mean as configured. */
 #define STATEKEEP_SET_OPTIONS_INIT {sizeof(statekeep_set_options), 0, 0, 0, 0}
 /** A progress to be filled in. */
-#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0}
+#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 #endif /* STATEKEEP_H */

@@ -63,7 +63,7 @@ pub fn open(globals: &Globals, access: Access) -> Result<Arc<Host>> {
     if access == Access::Existing {
         config.set("create", "false")?;
     }
-    statekeep::open(&config).map_err(|error| match error {
+    statekeep::open_unscheduled(&config).map_err(|error| match error {
         // What the core advises, the setting `create`, is not the user's: it was set above.
         Error::Other {
             kind: ErrorKind::NotFound,

@@ -111,6 +111,9 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
         let behind = crate::text::count(now.commits_behind, "commit");
         message = format!("{message}, {behind} behind");
     }
+    if now.bytes_per_second > 0 {
+        message = format!("{message}, {}/s", crate::text::size(now.bytes_per_second));
+    }
     bar.set_message(message);
     bar.tick();
 }

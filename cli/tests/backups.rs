@@ -441,3 +441,66 @@ fn several_processes_share_a_repository() {
         "{check}"
     );
 }
+
+#[test]
+fn a_schedule_is_shown_and_only_run_makes_the_backup_that_is_due() {
+    let place = Place::new();
+    place.ok(&["set", "agent:a", "n", "1"]);
+    let none = place.ok(&["backup", "schedule"]);
+    assert!(none.contains("only when asked"), "{none}");
+    let message = place.fails(1, &["backup", "schedule", "--run"]);
+    assert!(message.contains("backup.every"), "{message}");
+
+    let hourly = ["--set", "backup.every=1h"];
+    let shown = place.ok(&[&hourly[..], &["backup", "schedule"]].concat());
+    assert!(
+        shown.contains("every 1h") && shown.contains("newest  never"),
+        "{shown}"
+    );
+    // Other verbs make none, although one is due.
+    place.ok(&[&hourly[..], &["get", "agent:a", "n"]].concat());
+    assert!(place.json_lines(&["backup", "list"]).is_empty());
+
+    let run = [&hourly[..], &["backup", "schedule", "--run"]].concat();
+    let first = place.json_lines(&run).remove(0);
+    let second = place.json_lines(&run).remove(0);
+    let listed = place.json_lines(&["backup", "list"]);
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&first["made"], &second["made"]),
+        (&listed[0]["id"], &json!(null))
+    );
+    assert_eq!(listed[0]["tags"], json!(["scheduled"]));
+    let (begun, next) = (
+        &second["newest_backup_unix_ms"],
+        &second["next_run_unix_ms"],
+    );
+    assert_eq!(begun, &listed[0]["started_unix_ms"]);
+    let wait = next.as_i64().unwrap() - begun.as_i64().unwrap();
+    // An hour, and up to the minute that spreads them.
+    assert!((3_600_000..=3_660_000).contains(&wait), "{wait}");
+
+    let daily = [
+        "--set",
+        "backup.daily_at=03:00",
+        "--set",
+        "backup.time_zone=UTC0",
+    ];
+    let shown = place.ok(&[&daily[..], &["backup", "schedule"]].concat());
+    assert!(
+        shown.contains("daily at 03:00:00, UTC0") && !shown.contains("never"),
+        "{shown}"
+    );
+    let both = [&hourly[..], &daily[..], &["backup", "schedule"]].concat();
+    assert!(place.fails(2, &both).contains("remove one"));
+}
+
+#[test]
+fn a_rate_that_is_none_is_refused_and_one_that_is_bounds_the_backup() {
+    let place = Place::new();
+    place.ok(&["set", "agent:a", "n", "1"]);
+    let message = place.fails(2, &["backup", "create", "--limit-rate", "fast"]);
+    assert!(message.contains("500K"), "{message}");
+    place.ok(&["backup", "create", "--limit-rate", "10MiB/s"]);
+    place.ok(&["backup", "verify", "--all", "--limit-rate", "1G"]);
+}

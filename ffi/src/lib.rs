@@ -35,6 +35,7 @@ pub mod scope;
 pub mod snapshot;
 pub mod status;
 pub mod swap;
+mod ticker;
 pub mod transact;
 pub mod txn;
 pub mod upkeep;

@@ -16,6 +16,7 @@ use crate::error::{Error, Failure};
 use crate::guard::{self, guard, need, put};
 use crate::handle::{self, Kind};
 use crate::registry::Lease;
+use crate::ticker::{self, Ticker, Told};
 
 /// An opaque operation.
 #[repr(C)]
@@ -41,7 +42,7 @@ pub const OP_PHASE_VERIFYING: u32 = 6;
 /// How far an operation is; start from `STATEKEEP_PROGRESS_INIT`. A total of 0 is not known. The
 /// struct grows at its end; `struct_size` tells the library what the caller knows.
 #[repr(C)]
-#[derive(Copy, Clone)]
+#[derive(Copy, Clone, Default)]
 pub struct ProgressInfo {
     /// `sizeof` of this struct.
     pub struct_size: usize,
@@ -61,7 +62,17 @@ pub struct ProgressInfo {
     pub bytes_total: u64,
     /// Commits that a swap has still to take over.
     pub commits_behind: u64,
+    /// Milliseconds since it began, or that it took.
+    pub elapsed_ms: u64,
+    /// Bytes read in a second, on average.
+    pub bytes_per_second: u64,
+    /// Milliseconds that are left at that rate; -1 when not known.
+    pub left_ms: i64,
 }
+
+/// Called while an operation runs, with how far it is; `info` is good until it returns.
+pub type ProgressFn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, info: *const ProgressInfo)>;
 
 /// Called once when an operation has ended, with the status that `statekeep_op_wait` returns.
 pub type OpDoneFn = Option<unsafe extern "C" fn(user_data: *mut c_void, status: Status)>;
@@ -96,6 +107,38 @@ struct Work {
     progress: Progress,
     state: Mutex<Outcome>,
     ended: Condvar,
+    ticker: Ticker,
+}
+
+impl Told for Work {
+    fn ticker(&self) -> &Ticker {
+        &self.ticker
+    }
+
+    fn info(&self) -> ProgressInfo {
+        let now = self.progress.snapshot();
+        let is_done = self.state.lock().result.is_some();
+        ProgressInfo {
+            struct_size: size_of::<ProgressInfo>(),
+            phase: if is_done {
+                OP_PHASE_DONE
+            } else {
+                phase_number(now.phase)
+            },
+            is_done: u32::from(is_done),
+            records: now.records,
+            records_total: now.records_total,
+            bytes_in: now.bytes_in,
+            bytes_out: now.bytes_out,
+            bytes_total: now.bytes_total,
+            commits_behind: now.commits_behind,
+            elapsed_ms: now.elapsed_ms,
+            bytes_per_second: now.bytes_per_second,
+            left_ms: now
+                .left_ms
+                .map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -133,7 +176,9 @@ impl Kind for Operation {
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        // Whoever freed the handle is told no more; `destroy` runs here, outside the lock.
+        // Whoever freed the handle is told no more; `destroy` runs here, outside the lock. A call
+        // that runs is not waited for, since it may be the one that frees.
+        self.0.ticker.end(false);
         let forgotten = self.0.state.lock().on_done.take();
         drop(forgotten);
     }
@@ -158,6 +203,7 @@ pub(crate) unsafe fn start(
         progress: Progress::new(),
         state: Mutex::new(Outcome::default()),
         ended: Condvar::new(),
+        ticker: Ticker::default(),
     });
     let op = handle::insert(Operation(Arc::clone(&work)))?;
     let thread = std::thread::Builder::new().name("statekeep-op".to_owned());
@@ -170,6 +216,7 @@ pub(crate) unsafe fn start(
                 Err(panic)
             }
         };
+        work.ticker.end(true);
         // Before the end is told: who waited for it may open the state's directory elsewhere.
         drop(lease);
         let (on_done, status) = {
@@ -252,33 +299,16 @@ pub unsafe extern "C" fn statekeep_op_progress(
             let reason = format!("{size}; start from STATEKEEP_PROGRESS_INIT");
             return Err(Failure::invalid("struct_size", &reason));
         }
-        let mut info = ProgressInfo {
+        let nothing = ProgressInfo {
             struct_size: size,
-            phase: 0,
-            is_done: 0,
-            records: 0,
-            records_total: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            bytes_total: 0,
-            commits_behind: 0,
+            ..ProgressInfo::default()
         };
         // SAFETY: as above.
-        unsafe { write_growing(out, &info, size) };
-        let operation = handle::get::<Operation>(op)?;
-        let now = operation.0.progress.snapshot();
-        info.is_done = u32::from(operation.0.state.lock().result.is_some());
-        info.phase = if info.is_done == 1 {
-            OP_PHASE_DONE
-        } else {
-            phase_number(now.phase)
+        unsafe { write_growing(out, &nothing, size) };
+        let info = ProgressInfo {
+            struct_size: size,
+            ..handle::get::<Operation>(op)?.0.info()
         };
-        info.records = now.records;
-        info.records_total = now.records_total;
-        info.bytes_in = now.bytes_in;
-        info.bytes_out = now.bytes_out;
-        info.bytes_total = now.bytes_total;
-        info.commits_behind = now.commits_behind;
         // SAFETY: as above.
         unsafe { write_growing(out, &info, size) };
         Ok(())
@@ -313,6 +343,22 @@ fn phase_number(name: &str) -> u32 {
 pub unsafe extern "C" fn statekeep_op_cancel(op: *const Op, err: *mut *mut Error) -> Status {
     guard!(err, zero(), || {
         handle::get::<Operation>(op)?.0.progress.cancel();
+        Ok(())
+    })
+}
+
+/// Limits the bytes of the repository that a backup writes, or a verification or restore reads, in a
+/// second, from now on; 0 takes the limit away. Other operations are not changed by it.
+/// `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_op_limit_rate(
+    op: *const Op,
+    bytes_per_second: u64,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let operation = handle::get::<Operation>(op)?;
+        operation.0.progress.limit_rate(bytes_per_second);
         Ok(())
     })
 }
@@ -372,6 +418,31 @@ pub unsafe extern "C" fn statekeep_op_on_done(
             }
         }
         Ok(())
+    })
+}
+
+/// Has a function called while the operation runs, at once and then at most ten times a second, on a
+/// thread of the library's own. None comes after its end, which waits for a call that runs; none at
+/// all when it has ended. Freeing the operation takes the calls back, but for one that runs.
+/// `destroy`, which may be NULL, runs exactly once, also when this function fails. A second
+/// registration is ALREADY_EXISTS. The callback may call any function, to cancel the operation among
+/// them, but must not unwind, long-jump, or wait for the operation. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_op_on_progress(
+    op: *const Op,
+    callback: ProgressFn,
+    user_data: *mut c_void,
+    destroy: DestroyFn,
+    err: *mut *mut Error,
+) -> Status {
+    let user = UserData {
+        data: user_data,
+        destroy,
+    };
+    guard!(err, zero(), move || {
+        let user = user;
+        let work = Arc::clone(&handle::get::<Operation>(op)?.0);
+        ticker::start(work, callback, user)
     })
 }
 

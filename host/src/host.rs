@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use statekeep_backup::{BackupConfig, BackupManager};
+use statekeep_backup::{BackupConfig, BackupManager, Scheduler};
 use statekeep_core::vfs::{RealVfs, Vfs};
-use statekeep_core::{Error, OpenOptions, Plugins, Result, StateManager};
+use statekeep_core::{Clock, Error, OpenOptions, Plugins, Result, StateManager, SystemClock};
 use statekeep_loader::{Policy, Registry};
 
 use crate::{Config, Source, builtin};
@@ -18,7 +18,9 @@ pub struct Host {
     /// The state.
     pub manager: Arc<StateManager>,
     /// Its backups. The repository is created by the first backup.
-    pub backups: BackupManager,
+    pub backups: Arc<BackupManager>,
+    /// The backups that are made of themselves, as configured.
+    pub schedule: Scheduler,
     /// The plugins that both use.
     pub plugins: Arc<Registry>,
     /// The settings it was opened with.
@@ -28,7 +30,10 @@ pub struct Host {
 impl Host {
     /// Stops the state: what was acknowledged is synced, the directory is free for others. Calls
     /// that come later answer `closed`.
+    ///
+    /// A scheduled backup in progress is cancelled and leaves nothing behind.
     pub fn close(&self) -> Result<()> {
+        self.schedule.close();
         self.manager.close()
     }
 }
@@ -55,6 +60,14 @@ pub fn registry(config: &Config) -> Result<Registry> {
 /// configuration is a `Conflict`. Within a process, a state can be open once; a second `open` answers `Busy`, as another process
 /// would. Share the [`Host`] instead.
 pub fn open(config: &Config) -> Result<Arc<Host>> {
+    let host = open_unscheduled(config)?;
+    host.schedule.start()?;
+    Ok(host)
+}
+
+/// As [`open`], for a program that ends soon: scheduled backups are not made of themselves, but by
+/// [`Scheduler::run_due`].
+pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
     config.check()?;
     let plugins = Arc::new(registry(config)?);
     let path = absolute(&config.path().unwrap_or_default())?;
@@ -74,10 +87,13 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
         ..OpenOptions::new(path, backend)
     };
     let manager = StateManager::open(options, Arc::clone(&plugins) as Arc<dyn Plugins>)?;
-    let backups = backups(config, &manager)?;
+    let backups = Arc::new(backups(config, &manager)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let schedule = Scheduler::new(&backups, config.backup_schedule()?, clock);
     Ok(Arc::new(Host {
         manager,
         backups,
+        schedule,
         plugins,
         config: config.clone(),
     }))
@@ -94,6 +110,7 @@ fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager
         incremental: config.backup_incremental(),
         history: config.backup_history(),
         chain_max: config.backup_chain_max(),
+        bytes_per_second_max: config.backup_bytes_per_second_max(),
     };
     let manager = Arc::clone(manager);
     if is_remote {

@@ -65,14 +65,15 @@ mod metrics;
 mod remote;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
-pub use host::{Host, open, registry};
+pub use host::{Host, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 
 pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary,
     CreateOptions, Creation, Manifest, Phase, PointRange, Problem, ProblemKind, Progress,
     ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt,
-    RestoreOptions, RestoreReport, Stray, StrayKind, Strays, VerifyLevel, VerifyReport,
+    RestoreOptions, RestoreReport, ScheduleConfig, ScheduleStatus, ScheduledRun, Scheduler, Stray,
+    StrayKind, Strays, VerifyLevel, VerifyReport,
 };
 pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,

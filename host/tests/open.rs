@@ -150,3 +150,27 @@ fn many_threads_share_one_host() {
         .unwrap();
     assert_eq!(backup.records, 8 * 16);
 }
+
+#[test]
+fn a_schedule_makes_the_backup_that_is_due_and_close_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::new(dir.path().join("state"));
+    config.set("backup.every", "1h").unwrap();
+    let host = statekeep::open(&config).unwrap();
+    while host.schedule.status().runs == 0 {
+        std::thread::yield_now();
+    }
+    let list = host.backups.list().unwrap();
+    assert_eq!(list.backups.len(), 1);
+    let status = host.schedule.status();
+    assert_eq!(status.last_run.unwrap().backup, Some(list.backups[0].id));
+    host.close().unwrap();
+    drop(host);
+
+    // The one that there is counts, whoever opens the state; and `close` leaves it free.
+    let host = statekeep::open_unscheduled(&config).unwrap();
+    assert_eq!(host.schedule.run_due(&Progress::new()).unwrap(), None);
+    host.close().unwrap();
+    let error = host.schedule.run_due(&Progress::new()).err();
+    assert!(error.is_none_or(|error| error.kind() == ErrorKind::Closed));
+}

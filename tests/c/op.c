@@ -1,9 +1,9 @@
-/* statekeep_op: wait, progress, cancel, result, on_done, free. */
+/* statekeep_op: wait, progress, limit, cancel, result, on_done, on_progress, free. */
 #include "check.h"
 
 #include <stddef.h>
 
-_Static_assert(sizeof(statekeep_progress) == 64, "grows only, with a new test");
+_Static_assert(sizeof(statekeep_progress) == 88, "grows only, with a new test");
 _Static_assert(offsetof(statekeep_progress, struct_size) == 0, "the size stands first");
 
 static int called, destroyed;
@@ -130,6 +130,73 @@ static void closing(char **argv, const statekeep_manager *m) {
   CHECK_OK(statekeep_op_free(op));
 }
 
+/* What a progress function is given, and the operation that it is to cancel or to free. */
+struct watching {
+  statekeep_op *op;
+  int calls, destroyed, frees;
+};
+
+static void watch(void *user_data, const statekeep_progress *info) {
+  struct watching *watching = user_data;
+  CHECK(info->struct_size == sizeof(*info) && info->is_done == 0 && info->left_ms >= -1);
+  CHECK(__atomic_load_n(&watching->destroyed, __ATOMIC_SEQ_CST) == 0);
+  if (__atomic_add_fetch(&watching->calls, 1, __ATOMIC_SEQ_CST) == 3) {
+    CHECK(statekeep_op_cancel(watching->op, NULL) == STATEKEEP_STATUS_OK);
+    if (watching->frees)
+      CHECK(statekeep_op_free(watching->op) == STATEKEEP_STATUS_OK);
+  }
+}
+
+static void unwatch(void *user_data) {
+  __atomic_add_fetch(&((struct watching *)user_data)->destroyed, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A backup at one byte a second does not end of itself. */
+static void watched(char **argv) {
+  statekeep_config *config = config_for(in_folder(argv, "slow"), "memory");
+  CHECK_OK(statekeep_config_set(config, S("backup.bytes_per_second_max"), S("1"), &err));
+  statekeep_manager *m = NULL;
+  CHECK_OK(statekeep_manager_open(config, &m, &err));
+  CHECK_OK(statekeep_config_free(config));
+  set_json(m, "global", "k", "1");
+
+  struct watching watching = {start(m), 0, 0, 0};
+  CHECK_OK(statekeep_op_on_progress(watching.op, watch, &watching, unwatch, &err));
+  CHECK_STATUS(statekeep_op_wait(watching.op, -1, &err), CANCELLED);
+  /* Its end is told after the last call, and after destroy. */
+  CHECK(watching.calls >= 3 && watching.destroyed == 1);
+
+  /* It takes one; after its end there is no call, but destroy runs at once. */
+  struct watching late = {watching.op, 0, 0, 0};
+  CHECK_STATUS(statekeep_op_on_progress(watching.op, watch, &late, unwatch, &err), ALREADY_EXISTS);
+  CHECK_OK(statekeep_op_free(watching.op));
+  CHECK_STATUS(statekeep_op_on_progress(watching.op, watch, &late, unwatch, &err), CLOSED);
+  CHECK_STATUS(statekeep_op_on_progress(NULL, watch, &late, unwatch, &err), INVALID_ARGUMENT);
+  CHECK(late.calls == 0 && late.destroyed == 3);
+
+  /* The function may free the operation that it is told of. */
+  struct watching freeing = {start(m), 0, 0, 1};
+  CHECK_OK(statekeep_op_on_progress(freeing.op, watch, &freeing, unwatch, &err));
+  while (__atomic_load_n(&freeing.destroyed, __ATOMIC_SEQ_CST) == 0) {
+  }
+  CHECK(freeing.calls == 3);
+
+  /* A limit that is raised lets it end. */
+  struct watching ended = {start(m), 0, 0, 0};
+  CHECK_OK(statekeep_op_limit_rate(ended.op, UINT64_C(1) << 40, &err));
+  CHECK_STATUS(statekeep_op_limit_rate(NULL, 0, &err), INVALID_ARGUMENT);
+  CHECK_OK(statekeep_op_wait(ended.op, -1, &err));
+  CHECK_OK(statekeep_op_on_progress(ended.op, watch, &ended, unwatch, &err));
+  CHECK(ended.calls == 0 && ended.destroyed == 1);
+  CHECK_OK(statekeep_op_free(ended.op));
+
+  statekeep_buf json;
+  CHECK_OK(statekeep_backup_schedule_json(m, &json, &err));
+  CHECK(buf_has(&json, "\"enabled\":false"));
+  CHECK_OK(statekeep_buf_free(&json));
+  CHECK_OK(statekeep_manager_close(m, &err));
+}
+
 static void cancel(const statekeep_manager *m) {
   statekeep_op *op = start(m);
   CHECK_OK(statekeep_op_cancel(op, &err));
@@ -149,6 +216,7 @@ int main(int argc, char **argv) {
   callbacks(m);
   closing(argv, m);
   cancel(m);
+  watched(argv);
   statekeep_progress progress = STATEKEEP_PROGRESS_INIT;
   statekeep_buf buf;
   CHECK_STATUS(statekeep_op_wait(NULL, 0, &err), INVALID_ARGUMENT);

@@ -213,5 +213,5 @@ const INITIALIZERS: &str = r"
 /** Options that mean as configured. */
 #define STATEKEEP_SET_OPTIONS_INIT {sizeof(statekeep_set_options), 0, 0, 0, 0}
 /** A progress to be filled in. */
-#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0}
+#define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 ";

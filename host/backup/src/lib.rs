@@ -35,6 +35,7 @@ mod read_run;
 mod repository;
 mod restore;
 mod run;
+mod schedule;
 mod sealed;
 mod segment;
 mod store;
@@ -69,6 +70,10 @@ pub use points::{Gap, PointRange, Ranges, TimelineRanges};
 pub use problem::{Problem, ProblemKind};
 pub use restore::{RestoreAt, RestoreOptions, RestoreReport};
 pub use run::{Run, RunContent, SegmentRow, parse_run};
+pub use schedule::{
+    Daily, EVERY_MS_MIN, JITTER_MS_MAX, SPAN_MS_MAX, ScheduleConfig, ScheduleStatus, ScheduledRun,
+    Scheduler, When,
+};
 pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
 pub use segment::*;
 pub use statekeep_core::{Phase, Progress, ProgressSnapshot, StateDigest};

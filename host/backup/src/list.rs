@@ -23,6 +23,8 @@ pub struct BackupSummary {
     pub series: String,
     /// The moment that it shows, milliseconds since 1970-01-01 UTC.
     pub time_unix_ms: i64,
+    /// When it was begun, milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: i64,
     /// The sequence that it shows.
     pub sequence: u64,
     /// The engine that it was read from.
@@ -67,6 +69,7 @@ impl BackupSummary {
             kind: row.kind.name(),
             series: row.series,
             time_unix_ms: row.time_unix_ms,
+            started_unix_ms: row.started_unix_ms,
             sequence: row.sequence,
             backend: row.backend,
             codec: row.codec,

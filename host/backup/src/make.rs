@@ -33,6 +33,7 @@ impl BackupManager {
     pub fn create(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
         let _ends = Ends(progress);
         progress.enter(Phase::Preparing);
+        self.limit(progress);
         let codec = self.choose_codec(options)?;
         let repository = self.open_or_create()?;
         // Leftovers cost space, nothing else.
@@ -152,6 +153,12 @@ fn full(
     with_history: bool,
 ) -> Result<Manifest> {
     let progress = task.progress;
+    if let (_, Some(last)) = task.repository.newest()? {
+        // What is there now costs a scan; what was there the last time is near enough.
+        let (last, _) = task.repository.manifest(last.id)?;
+        let bytes = last.counts.rows.iter().map(|row| row.bytes);
+        progress.expect(last.records, bytes.sum());
+    }
     let past = with_history.then(|| snapshot.since_floor());
     let mut records = |feeder: &mut Feeder<'_>| scan(progress, &mut snapshot.scan()?, feeder);
     let plan = Plan {

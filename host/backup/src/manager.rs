@@ -48,6 +48,9 @@ pub struct BackupConfig {
     /// Most incrementals on one full, at most [`CHAIN_MAX`]; before the next one they are merged into a
     /// synthetic full.
     pub chain_max: u32,
+    /// Most bytes a second that making a backup writes or verifying one reads, where its progress has
+    /// no limit of its own; 0 for no limit.
+    pub bytes_per_second_max: u64,
 }
 
 /// Most incrementals on one full unless configured.
@@ -242,6 +245,7 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<VerifyReport> {
         let _ends = Ends(progress);
+        self.limit(progress);
         let repository = self.existing(id)?;
         let task = self.task(&repository, progress);
         let started_unix_ms = now_ms();
@@ -334,6 +338,11 @@ impl BackupManager {
         Err(Error::other(ErrorKind::Unsupported, message))
     }
 
+    /// Gives an operation the limit that is configured, if it has none.
+    pub(crate) fn limit(&self, progress: &Progress) {
+        progress.limit_rate_by_default(self.config.bytes_per_second_max);
+    }
+
     /// The state.
     pub(crate) fn state(&self) -> &Arc<StateManager> {
         &self.manager
@@ -398,7 +407,7 @@ impl BackupManager {
         self.find()?.ok_or_else(|| not_found(id))
     }
 
-    fn find(&self) -> Result<Option<Arc<Repository>>> {
+    pub(crate) fn find(&self) -> Result<Option<Arc<Repository>>> {
         let mut slot = self.repository.lock();
         if let Some(repository) = &*slot
             && repository.store.exists(&ObjectName::format())?

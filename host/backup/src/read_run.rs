@@ -255,7 +255,9 @@ impl Reader<'_, '_> {
                 return self.problem(&row.name, &error);
             }
             sha256.update(&bytes);
-            self.task.progress.add(0, bytes.len() as u64, 0);
+            let progress = self.task.progress;
+            progress.add(0, bytes.len() as u64, 0);
+            progress.pace(bytes.len() as u64, || self.budget.is_stopped())?;
             let next_key = reader.blocks.get(at + 1).map(|next| next.first_key.clone());
             let block = block.clone();
             let job = Job {

@@ -298,7 +298,10 @@ fn write(task: &RunTask<'_>, budget: &Budget, blocks: &Receiver<Encoded<'_>>) ->
                 .stretches
                 .iter()
                 .for_each(|stretch| counter.add(stretch));
-            if let Err(error) = task.progress.check().and_then(|()| output.append(&encoded)) {
+            let outcome = output
+                .append(&encoded)
+                .and_then(|bytes| task.progress.pace(bytes, || budget.is_stopped()));
+            if let Err(error) = outcome {
                 budget.fail(error);
                 break;
             }
@@ -337,7 +340,9 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn append(&mut self, encoded: &Encoded<'_>) -> Result<()> {
+    /// Writes a block, and answers how many bytes it has.
+    fn append(&mut self, encoded: &Encoded<'_>) -> Result<u64> {
+        self.task.progress.check()?;
         let block = &encoded.block;
         if self
             .segment
@@ -372,9 +377,10 @@ impl Output<'_> {
             }
         };
         segment.append(block, encoded.facts.sequences)?;
-        self.task.progress.add(0, 0, block.bytes.len() as u64);
+        let bytes = block.bytes.len() as u64;
+        self.task.progress.add(0, 0, bytes);
         self.next += 1;
-        Ok(())
+        Ok(bytes)
     }
 
     fn close(&mut self) -> Result<()> {

@@ -52,6 +52,7 @@ fn repository() -> (SimDisk, BackupManager) {
         incremental: false,
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,
+        bytes_per_second_max: 0,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config).unwrap();
     let options = CreateOptions {

@@ -31,6 +31,7 @@ mod names;
 mod namespace;
 mod needs;
 mod options;
+mod pace;
 mod past_rows;
 mod progress;
 #[cfg(any(test, feature = "sim"))]
@@ -83,7 +84,8 @@ pub use query::{
 };
 pub use read::Record;
 pub use record::{
-    Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record, unpack_record,
+    Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
+    unpack_record,
 };
 pub use restore::{NamespaceBuilder, RestoreSource};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};

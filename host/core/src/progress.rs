@@ -4,8 +4,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
+use crate::pace::{Bucket, Times};
 use crate::{Error, ErrorKind, Result};
+
+/// Longest sleep of an operation that is held back, after which it looks whether it was cancelled.
+const SLICE: Duration = Duration::from_millis(20);
 
 /// What an operation is doing.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +64,9 @@ struct Counters {
     bytes_total: AtomicU64,
     commits_behind: AtomicU64,
     cancelled: AtomicBool,
+    bytes_per_second_max: AtomicU64,
+    bucket: Mutex<Bucket>,
+    times: Mutex<Times>,
 }
 
 /// The counters at one moment. A total of 0 is not known.
@@ -66,7 +76,7 @@ pub struct ProgressSnapshot {
     pub phase: &'static str,
     /// Records that went through.
     pub records: u64,
-    /// Records expected.
+    /// Records expected; of a full backup, as many as the last backup shows.
     pub records_total: u64,
     /// Bytes read: keys and records of a backup, stored bytes of a verification or restore, rows of a
     /// swap.
@@ -79,6 +89,12 @@ pub struct ProgressSnapshot {
     pub commits_behind: u64,
     /// Somebody asked it to stop.
     pub cancelled: bool,
+    /// Milliseconds since it began, or that it took.
+    pub elapsed_ms: u64,
+    /// Bytes read in a second, on average since the first one.
+    pub bytes_per_second: u64,
+    /// Milliseconds until all bytes that are expected were read at that rate; `None` when not known.
+    pub left_ms: Option<u64>,
 }
 
 impl Progress {
@@ -99,15 +115,22 @@ impl Progress {
             6 => Phase::Verifying,
             _ => Phase::Waiting,
         };
+        let bytes_in = counters.bytes_in.load(Relaxed);
+        let bytes_total = counters.bytes_total.load(Relaxed);
+        let times = *counters.times.lock();
+        let speed = times.speed(Instant::now(), bytes_in, bytes_total);
         ProgressSnapshot {
             phase: phase.name(),
             records: counters.records.load(Relaxed),
             records_total: counters.records_total.load(Relaxed),
-            bytes_in: counters.bytes_in.load(Relaxed),
+            bytes_in,
             bytes_out: counters.bytes_out.load(Relaxed),
-            bytes_total: counters.bytes_total.load(Relaxed),
+            bytes_total,
             commits_behind: counters.commits_behind.load(Relaxed),
             cancelled: counters.cancelled.load(Relaxed),
+            elapsed_ms: speed.elapsed_ms,
+            bytes_per_second: speed.bytes_per_second,
+            left_ms: speed.left_ms,
         }
     }
 
@@ -120,6 +143,16 @@ impl Progress {
     /// Says what the operation is doing.
     pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);
+        let mut times = self.0.times.lock();
+        let now = Some(Instant::now());
+        match phase {
+            Phase::Waiting => {}
+            Phase::Done => times.ended = times.ended.or(now),
+            _ => times.started = times.started.or(now),
+        }
+        if matches!(phase, Phase::Copying | Phase::Verifying) {
+            times.moving = times.moving.or(now);
+        }
     }
 
     /// Says how much there is to do.
@@ -133,6 +166,45 @@ impl Progress {
         self.0.records.fetch_add(records, Relaxed);
         self.0.bytes_in.fetch_add(bytes_in, Relaxed);
         self.0.bytes_out.fetch_add(bytes_out, Relaxed);
+    }
+
+    /// Limits the bytes of the repository that a backup writes, or a verification or restore reads, in
+    /// a second; 0 for no limit. It may be changed while the operation runs.
+    pub fn limit_rate(&self, bytes_per_second: u64) {
+        self.0.bytes_per_second_max.store(bytes_per_second, Relaxed);
+        // What was taken at the old rate is not owed at the new one.
+        *self.0.bucket.lock() = Bucket::default();
+    }
+
+    /// As [`Progress::limit_rate`], unless there is a limit already.
+    pub fn limit_rate_by_default(&self, bytes_per_second: u64) {
+        let limit = &self.0.bytes_per_second_max;
+        let _ = limit.compare_exchange(0, bytes_per_second, Relaxed, Relaxed);
+    }
+
+    /// The limit, 0 for none.
+    pub fn rate_limit(&self) -> u64 {
+        self.0.bytes_per_second_max.load(Relaxed)
+    }
+
+    /// Waits after a piece of `bytes` as long as the limit wants it, or until `is_stopped`.
+    ///
+    /// # Errors
+    /// `Cancelled`, within a few hundredths of a second.
+    pub fn pace(&self, bytes: u64, is_stopped: impl Fn() -> bool) -> Result<()> {
+        let rate = self.rate_limit();
+        if rate == 0 {
+            return self.check();
+        }
+        let paid = self.0.bucket.lock().take(Instant::now(), bytes, rate);
+        loop {
+            self.check()?;
+            let left = paid.saturating_duration_since(Instant::now());
+            if left.is_zero() || is_stopped() || self.rate_limit() != rate {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(SLICE));
+        }
     }
 
     /// Says how many commits are still to be taken over.
@@ -149,5 +221,40 @@ impl Progress {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_held_back_goes_on_when_cancelled_stopped_or_let_go() {
+        let progress = Progress::new();
+        progress.limit_rate_by_default(1);
+        progress.limit_rate_by_default(2);
+        assert_eq!(progress.rate_limit(), 1);
+        // A day's worth: each of these would not end of itself.
+        progress.pace(86_400, || true).unwrap();
+        let other = progress.clone();
+        let held = std::thread::spawn(move || other.pace(86_400, || false));
+        progress.limit_rate(1 << 40);
+        held.join().unwrap().unwrap();
+
+        progress.limit_rate(1);
+        let other = progress.clone();
+        let held = std::thread::spawn(move || other.pace(86_400, || false));
+        progress.cancel();
+        let error = held.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn an_operation_that_has_not_begun_has_no_time_and_no_rate() {
+        let now = Progress::new().snapshot();
+        assert_eq!(
+            (now.elapsed_ms, now.bytes_per_second, now.left_ms),
+            (0, 0, None)
+        );
     }
 }

@@ -119,6 +119,16 @@ fn promised_names_count_and_those_of_later_features_are_refused_by_name() {
     assert_eq!(config.backup_level(), Some(3));
     assert!(config.backup_incremental());
     assert_eq!(config.backup_dir(), Some(PathBuf::from("/b")));
+    let seed =
+        "[backup]\nevery = \"6h\"\nfull_backup_interval = 604800\nincremental_enabled = true";
+    let config = Config::from_toml(seed).unwrap();
+    let schedule = config.backup_schedule().unwrap().unwrap();
+    assert_eq!(schedule.when, statekeep_backup::When::EveryMs(21_600_000));
+    assert_eq!(schedule.full_every_ms, Some(604_800_000));
+    assert_eq!(
+        Config::from_toml("").unwrap().backup_schedule().unwrap(),
+        None
+    );
     for (text, name) in [
         ("[backup]\nmax_backups = 10", "backup.max_backups"),
         (
@@ -335,5 +345,40 @@ fn rules_are_read_checked_and_written_back() {
     ] {
         let error = message(Config::default().set("rules", rule));
         assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_schedule_is_an_interval_or_a_time_of_the_day_and_what_is_neither_is_refused() {
+    let daily =
+        "path = \"/s\"\n[backup]\ndaily_at = \"03:00\"\ntime_zone = \"CET-1CEST,M3.5.0,M10.5.0/3\"";
+    let config = Config::from_toml(daily).unwrap();
+    config.check().unwrap();
+    assert!(config.backup_schedule().unwrap().is_some());
+    let again = Config::from_toml(&config.to_toml().unwrap()).unwrap();
+    assert_eq!(
+        again.backup_schedule().unwrap(),
+        config.backup_schedule().unwrap()
+    );
+
+    let both = Config::from_toml(&format!("{daily}\nevery = \"1h\"")).unwrap();
+    assert!(both.check().unwrap_err().to_string().contains("remove one"));
+    for (text, said) in [
+        ("every = \"0s\"", "`backup.every`"),
+        ("every = \"often\"", "a time from 1s to 3650d"),
+        ("every = -1", "`backup.every`"),
+        ("interval = \"500ms\"", "`backup.every`"),
+        ("daily_at = \"25:00\"", "`HH:MM`"),
+        ("daily_at = 3", "`HH:MM`"),
+        ("time_zone = \"Atlantis/Capital\"", "`backup.time_zone`"),
+        ("jitter = \"2d\"", "a time from 0s to 1d"),
+        (
+            "full_backup_interval = true",
+            "`backup.full_backup_interval`",
+        ),
+        ("enabled = true", "`backup.every` or `backup.daily_at`"),
+    ] {
+        let error = message(Config::from_toml(&format!("[backup]\n{text}")));
+        assert!(error.contains(said), "{text}: {error}");
     }
 }

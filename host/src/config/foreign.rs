@@ -8,18 +8,14 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("backup.backup_path", "backup.dir"),
     ("backup.compression_type", "backup.codec"),
     ("backup.compression_level", "backup.level"),
+    ("backup.interval", "backup.every"),
 ];
 
 const RETENTION: &str =
     "no retention policy is built in yet, so every backup stays; remove the key";
-const SCHEDULE: &str = "backups are not scheduled yet; remove the key and run `backup create`";
 
 /// Names that users may bring along and that are refused, with what to do instead.
 pub const UNSUPPORTED: &[(&str, &str)] = &[
-    (
-        "backup.full_backup_interval",
-        "say how many incremental backups may stand on one full with `backup.chain_max`",
-    ),
     ("backup.max_backups", RETENTION),
     ("backup.max_backup_age", RETENTION),
     ("backup.retention_count", RETENTION),
@@ -29,8 +25,10 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
         "retention of backups is not configurable yet; how much history is kept is said with `keep` and \
          `rules`",
     ),
-    ("backup.enabled", SCHEDULE),
-    ("backup.interval", SCHEDULE),
+    (
+        "backup.enabled",
+        "backups can always be made; have them made with `backup.every` or `backup.daily_at`",
+    ),
     (
         "backup.compression_enabled",
         "choose how backups are packed with `backup.codec`; `none` stores them raw",

@@ -8,6 +8,7 @@ mod foreign;
 mod render;
 mod schema;
 mod source;
+mod span;
 mod table;
 mod value;
 
@@ -16,6 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use statekeep_backup::{Daily, ScheduleConfig, When};
 use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result, Rule};
 
 pub use schema::{Key, Kind};
@@ -133,7 +135,7 @@ impl Config {
             let reason = "`path` is not set; say which directory holds the state";
             return Err(Error::invalid("configuration", reason));
         }
-        Ok(())
+        self.backup_schedule().map(drop)
     }
 
     /// The state directory.
@@ -276,6 +278,36 @@ impl Config {
         self.number("backup.hold_ms")
     }
 
+    /// When backups are made; `None` for only when asked.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for both an interval and a time of the day.
+    pub fn backup_schedule(&self) -> Result<Option<ScheduleConfig>> {
+        let daily_at = self.named("backup.daily_at");
+        let when = match (self.span("backup.every"), daily_at.as_str()) {
+            (None, None) => return Ok(None),
+            (Some(ms), None) => When::EveryMs(ms),
+            (None, Some(at)) => {
+                let zone = self.named("backup.time_zone");
+                When::Daily(Daily::parse(at, zone.as_str())?)
+            }
+            (Some(_), Some(_)) => {
+                let reason = "`backup.every` and `backup.daily_at` are both set; remove one";
+                return Err(Error::invalid("configuration", reason));
+            }
+        };
+        Ok(Some(ScheduleConfig {
+            when,
+            full_every_ms: self.span("backup.full_backup_interval"),
+            jitter_ms: self.span("backup.jitter").unwrap_or_default(),
+        }))
+    }
+
+    /// The most bytes of the repository in a second; 0 for no limit.
+    pub fn backup_bytes_per_second_max(&self) -> u64 {
+        self.number("backup.bytes_per_second_max")
+    }
+
     /// How many threads pack a backup.
     pub fn backup_threads(&self) -> Option<usize> {
         self.named("backup.threads")
@@ -379,6 +411,10 @@ impl Config {
 
     fn number(&self, name: &str) -> u64 {
         self.named(name).as_u64().unwrap_or_default()
+    }
+
+    fn span(&self, name: &str) -> Option<u64> {
+        span::ms(&self.named(name))
     }
 
     fn path_of(&self, name: &str) -> Option<PathBuf> {

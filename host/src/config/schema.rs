@@ -30,6 +30,17 @@ pub enum Kind {
     },
     /// `true` or `false`.
     Bool,
+    /// A length of time such as `90m` or `7d`, or a whole number of seconds.
+    Span {
+        /// Shortest, in milliseconds.
+        min_ms: u64,
+        /// Longest, in milliseconds.
+        max_ms: u64,
+    },
+    /// A time of the day such as `03:00`.
+    TimeOfDay,
+    /// A time zone such as `Europe/Berlin`.
+    TimeZone,
     /// A table whose keys belong to the backend.
     Table,
     /// A list of rules: tables that say what holds for the keys of a pattern.

@@ -385,6 +385,62 @@ pub const KEYS: &[Key] = &[
         "How long the past that the next incremental backup needs is kept whatever `keep` says; 0 \
          for not at all.",
     ),
+    unset(
+        "backup.every",
+        Kind::Span {
+            min_ms: statekeep_backup::EVERY_MS_MIN,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        "no backup is made at an interval",
+        "While the state is open, a backup is made when the newest one is that old, by whomever it \
+         was made; after a time without, one at once.",
+    ),
+    unset(
+        "backup.daily_at",
+        Kind::TimeOfDay,
+        "no backup is made at a time of the day",
+        "While the state is open, a backup is made at that time of each day; one that was missed, \
+         at once. Not beside `backup.every`.",
+    ),
+    unset(
+        "backup.time_zone",
+        Kind::TimeZone,
+        "the system's",
+        "The zone of `backup.daily_at`. Where the clocks skip that time it is met as long after, \
+         where they show it twice the first time.",
+    ),
+    unset(
+        "backup.full_backup_interval",
+        Kind::Span {
+            min_ms: statekeep_backup::EVERY_MS_MIN,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        "only `backup.chain_max` asks for full ones",
+        "Of scheduled backups that are incremental: the next one is a full one when the newest full \
+         one is that old.",
+    ),
+    key(
+        "backup.jitter",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::JITTER_MS_MAX,
+        },
+        Some("60s"),
+        "",
+        "Scheduled backups begin up to that much later, each state by another amount, so that many \
+         do not begin at once; at most a tenth of `backup.every`.",
+    ),
+    key(
+        "backup.bytes_per_second_max",
+        Kind::Integer {
+            min: 0,
+            max: 1 << 40,
+        },
+        Some("0"),
+        "bytes",
+        "The most bytes a second that making a backup writes into the repository, or verifying one \
+         reads from it, unless asked for otherwise; 0 for no limit.",
+    ),
     key(
         "plugins.paths",
         Kind::Paths,

@@ -6,7 +6,10 @@
 use serde_json::Value;
 use statekeep_core::{Error, Result, Rule, check_rules};
 
+use statekeep_backup::Daily;
+
 use super::schema::{Key, Kind};
+use super::span;
 
 const RULES: &str = "a list of up to 256 tables with `tenant`, `scope`, `key`, `class`, `ttl_ms` \
                      and `history`";
@@ -20,7 +23,17 @@ const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// The value of a key from its text form: command line, environment, defaults.
 pub fn parse(key: &Key, text: &str) -> Result<Value> {
     let value = match key.kind {
-        Kind::Path | Kind::Text | Kind::Secret | Kind::Name | Kind::Choice(_) => Value::from(text),
+        Kind::Path
+        | Kind::Text
+        | Kind::Secret
+        | Kind::Name
+        | Kind::Choice(_)
+        | Kind::TimeOfDay
+        | Kind::TimeZone => Value::from(text),
+        Kind::Span { .. } => match text.trim().parse::<u64>() {
+            Ok(seconds) => Value::from(seconds),
+            Err(_) => Value::from(text.trim()),
+        },
         Kind::Paths if text.trim_start().starts_with('[') => {
             serde_json::from_str(text).map_err(|_| refuse(key, text))?
         }
@@ -75,6 +88,11 @@ pub fn check(key: &Key, value: Value) -> Result<Value> {
         (Kind::Integer { min, max }, Value::Number(number)) => number
             .as_i64()
             .is_some_and(|number| (*min..=*max).contains(&number)),
+        (Kind::Span { min_ms, max_ms }, value) => {
+            span::ms(value).is_some_and(|ms| (*min_ms..=*max_ms).contains(&ms))
+        }
+        (Kind::TimeOfDay, Value::String(text)) => Daily::parse(text, Some("UTC0")).is_ok(),
+        (Kind::TimeZone, Value::String(text)) => Daily::parse("00:00", Some(text)).is_ok(),
         (Kind::Bool, Value::Bool(_)) | (Kind::Table, Value::Object(_)) => true,
         _ => false,
     };
@@ -133,6 +151,15 @@ pub fn allowed(key: &Key) -> String {
             .join(" or "),
         Kind::Integer { min, max } => format!("a whole number from {min} to {max}{unit}"),
         Kind::Bool => "`true` or `false`".to_owned(),
+        Kind::Span { min_ms, max_ms } => format!(
+            "a time from {} to {}, such as `90m`, `12h` or `7d`, or a whole number of seconds",
+            span::text(min_ms),
+            span::text(max_ms)
+        ),
+        Kind::TimeOfDay => "a time of the day, `HH:MM` or `HH:MM:SS`".to_owned(),
+        Kind::TimeZone => {
+            "a time zone: a name such as `Europe/Berlin`, or a rule of POSIX".to_owned()
+        }
         Kind::Table => "a table".to_owned(),
         Kind::Rules => RULES.to_owned(),
     }

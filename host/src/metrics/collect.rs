@@ -10,7 +10,7 @@ use super::table::Metric::*;
 use crate::Host;
 
 /// Kinds of backups that are counted also when there is none.
-const BACKUP_KINDS: [&str; 1] = ["full"];
+const BACKUP_KINDS: [&str; 3] = ["full", "incremental", "synthetic"];
 const NS_PER_SECOND: f64 = 1e9;
 
 /// The state engine.
@@ -125,7 +125,36 @@ pub(super) fn backups(host: &Host, metrics: &mut Metrics) {
     if let Some(newest) = times.max() {
         metrics.put(BackupNewest, &[], seconds(UnixMs(newest)));
     }
+    let backups = list.backups.iter();
+    for (metric, time) in [
+        (
+            BackupBegun,
+            backups.clone().map(|one| one.started_unix_ms).max(),
+        ),
+        (
+            BackupVerified,
+            backups.filter_map(|one| one.last_verified_unix_ms).max(),
+        ),
+        (BackupRestoreTested, list.last_restore_test_unix_ms),
+    ] {
+        if let Some(time) = time {
+            metrics.put(metric, &[], seconds(UnixMs(time)));
+        }
+    }
     metrics.put(BackupProblems, &[], list.problems.len() as u64);
+}
+
+/// The scheduled backups.
+pub(super) fn schedule(host: &Host, metrics: &mut Metrics) {
+    let status = host.schedule.status();
+    metrics.put(ScheduleEnabled, &[], status.enabled);
+    metrics.put(ScheduleRunning, &[], status.running.is_some());
+    metrics.put(ScheduleFailing, &[], status.failures_in_row > 0);
+    metrics.put(ScheduleRuns, &["made"], status.runs);
+    metrics.put(ScheduleRuns, &["failed"], status.failures);
+    if let Some(next) = status.next_run {
+        metrics.put(ScheduleNext, &[], seconds(next));
+    }
 }
 
 /// The plugins that were called.

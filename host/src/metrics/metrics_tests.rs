@@ -17,7 +17,8 @@ const OF_OTHER_PLUGINS: [&str; 2] = ["statekeep_plugin_counter_total", "statekee
 fn open(dir: &Path) -> std::sync::Arc<Host> {
     let mut config = Config::new(dir.join("state"));
     config.set("upkeep_interval_ms", "0").unwrap();
-    crate::open(&config).unwrap()
+    config.set("backup.every", "1h").unwrap();
+    crate::open_unscheduled(&config).unwrap()
 }
 
 fn scope() -> Scope {
@@ -39,7 +40,14 @@ fn use_it(host: &Host) {
     }
     host.manager.trim(&TrimOptions::default()).unwrap();
     let (options, progress) = (CreateOptions::default(), Progress::default());
-    host.backups.create(&options, &progress).unwrap();
+    let made = host.backups.create(&options, &progress).unwrap();
+    let level = crate::VerifyLevel::RestoreTest;
+    assert!(
+        host.backups
+            .verify(made.id, level, &progress)
+            .unwrap()
+            .is_valid
+    );
 }
 
 /// The lines of a metric's samples, without the name and the state's id.
@@ -161,7 +169,15 @@ fn the_text_says_what_was_done() {
     );
     assert!(text.contains(&(ranges("+Inf") + "2\n")), "{text}");
     assert_eq!(of("statekeep_commit_group_size_sum"), ["2.0"]);
-    assert_eq!(of("statekeep_backups"), ["kind=\"full\"} 1"]);
+    assert_eq!(
+        of("statekeep_backups"),
+        [
+            "kind=\"full\"} 1",
+            "kind=\"incremental\"} 0",
+            "kind=\"synthetic\"} 0"
+        ]
+    );
+    assert_eq!(of("statekeep_backup_schedule_enabled"), ["1"]);
     assert_eq!(of("statekeep_poisoned"), ["0"]);
     let info = of("statekeep_state_info").remove(0);
     assert!(

@@ -176,6 +176,7 @@ impl Host {
         let mut metrics = Metrics::new(self.manager.state_id());
         collect::state(self, &mut metrics)?;
         collect::backups(self, &mut metrics);
+        collect::schedule(self, &mut metrics);
         collect::plugins(self, &mut metrics);
         Ok(metrics)
     }

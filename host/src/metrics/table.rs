@@ -105,10 +105,27 @@ families! {
         "Bytes of files that these backups wrote.";
     BackupNewest: Gauge "statekeep_backup_newest_timestamp_seconds" []
         "The moment that the newest of them shows; without a sample when there is none.";
+    BackupBegun: Gauge "statekeep_backup_begun_timestamp_seconds" []
+        "When the last of them was begun, also where nothing had changed; without a sample when there is none.";
+    BackupVerified: Gauge "statekeep_backup_verified_timestamp_seconds" []
+        "When one of them was last read wholly and found good; without a sample when none was.";
+    BackupRestoreTested: Gauge "statekeep_backup_restore_tested_timestamp_seconds" []
+        "When a restore test last ended well; without a sample when none did.";
     BackupProblems: Gauge "statekeep_backup_problems" []
         "Manifests that cannot be used, and what does not belong among them.";
     BackupReadable: Gauge "statekeep_backup_repository_readable" []
         "0 when the repository cannot be listed; the other metrics of backups then have no sample.";
+
+    ScheduleEnabled: Gauge "statekeep_backup_schedule_enabled" []
+        "1 when backups are made on a schedule.";
+    ScheduleRunning: Gauge "statekeep_backup_schedule_running" []
+        "1 while a scheduled backup is being made.";
+    ScheduleFailing: Gauge "statekeep_backup_schedule_failing" []
+        "1 from a scheduled backup that failed until one is made.";
+    ScheduleRuns: Counter "statekeep_backup_schedule_runs_total" ["outcome"]
+        "Scheduled backups that were made, and those that failed.";
+    ScheduleNext: Gauge "statekeep_backup_schedule_next_timestamp_seconds" []
+        "When the next one is due or tried again; without a sample when there is no schedule.";
 
     PluginCalls: Counter "statekeep_plugin_calls_total" ["plugin"]
         "Calls into a plugin, by all states of the process.";

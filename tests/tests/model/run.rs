@@ -148,6 +148,7 @@ impl Run {
             incremental: false,
             history: false,
             chain_max: statekeep_backup::CHAIN_DEFAULT,
+            bytes_per_second_max: 0,
         };
         self.backups = Some(BackupManager::open(self.manager().clone(), config).unwrap());
     }

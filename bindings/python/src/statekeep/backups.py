@@ -155,13 +155,14 @@ class Backups:
         pin: bool = False,
         incremental: bool | None = None,
         history: bool | None = None,
+        limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> Backup:
         """A backup of one instant; writers go on. `progress` is called on this thread.
 
         An incremental one has only what changed since the last; where that cannot be, a full one is
         made, and its `full_reason` says why. With history any point of the kept past is in it. `None`
-        is as configured.
+        is as configured. `limit_rate` is the most bytes a second that are written, 0 as configured.
         """
         asked = options(
             {
@@ -174,7 +175,7 @@ class Backups:
                 "history": history,
             }
         )
-        return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress))
+        return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress, limit_rate))
 
     def list(self) -> list[Backup]:
         """All backups, oldest first."""
@@ -199,6 +200,7 @@ class Backups:
         *,
         quick: bool = False,
         restore_test: bool = False,
+        limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> VerifyReport:
         """Reads and checks a backup: every byte, or with `quick` only manifest and sizes.
@@ -209,7 +211,7 @@ class Backups:
             level = lib.STATEKEEP_VERIFY_QUICK
         elif restore_test:
             level = lib.STATEKEEP_VERIFY_RESTORE_TEST
-        row = self._run(lib.statekeep_backup_verify_start, (*_id(backup), level), progress)
+        row = self._run(lib.statekeep_backup_verify_start, (*_id(backup), level), progress, limit_rate)
         return VerifyReport(
             is_valid=row["is_valid"],
             checksum_valid=row["checksum_valid"],
@@ -218,6 +220,12 @@ class Backups:
             warnings=[_problem(problem) for problem in row["warnings"]],
             records=row["records"],
         )
+
+    def schedule(self) -> dict[str, Any]:
+        """When backups are made of themselves, and how that goes: `enabled`, `next_run_unix_ms`,
+        `last_run`, `last_error`, `runs`, `failures` and more; settings `backup.every` or
+        `backup.daily_at`."""
+        return document(lib.statekeep_backup_schedule_json, self._state.handle)
 
     def ranges(self) -> dict[str, Any]:
         """Which moments can be restored, and every gap between: `timelines` with `ranges`, `gaps`."""
@@ -230,6 +238,7 @@ class Backups:
         to: datetime | None = None,
         to_sequence: int | None = None,
         timeline: str | None = None,
+        limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> RestoreReport:
         """Replaces the whole state by a backup, all or nothing; open handles stay valid.
@@ -242,7 +251,7 @@ class Backups:
             "timeline": timeline,
         }
         asked = *(_id(backup) if backup is not None else (b"", 0)), *options(chosen)
-        row = self._run(lib.statekeep_backup_restore_start, asked, progress)
+        row = self._run(lib.statekeep_backup_restore_start, asked, progress, limit_rate)
         return RestoreReport(**{name: row[name] for name in RestoreReport.__dataclass_fields__})
 
     def check(self, *, progress: ProgressCallback | None = None) -> RepositoryReport:
@@ -276,9 +285,14 @@ class Backups:
         return self._run(lib.statekeep_repository_repair_start, (), progress)
 
     def _run(
-        self, start: Any, arguments: tuple[Any, ...], progress: ProgressCallback | None
+        self,
+        start: Any,
+        arguments: tuple[Any, ...],
+        progress: ProgressCallback | None,
+        limit_rate: int = 0,
     ) -> dict[str, Any]:
-        return finish(handle("statekeep_op", start, self._state.handle, *arguments), progress)
+        op = handle("statekeep_op", start, self._state.handle, *arguments)
+        return finish(op, progress, limit_rate)
 
 
 def _problem(row: dict[str, Any]) -> str:

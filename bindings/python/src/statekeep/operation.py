@@ -25,7 +25,7 @@ PROGRESS_INTERVAL_MS = 100
 @dataclass(frozen=True)
 class Progress:
     """How far an operation is. A total of 0 is not known; `commits_behind` are those that a swap has
-    still to take over."""
+    still to take over. `left` is in seconds, like `elapsed`; None when it is not known."""
 
     phase: str
     records: int
@@ -35,16 +35,23 @@ class Progress:
     bytes_total: int
     commits_behind: int
     done: bool
+    elapsed: float
+    bytes_per_second: int
+    left: float | None
 
 
 ProgressCallback = Callable[[Progress], None]
 
 
-def finish(op: Any, progress: ProgressCallback | None) -> dict[str, Any]:
+def finish(
+    op: Any, progress: ProgressCallback | None, limit_rate: int = 0
+) -> dict[str, Any]:
     """Waits for an operation and returns its result; an exception on the way cancels it."""
     op = ffi.gc(op, lib.statekeep_op_free)
     err = new_err()
     try:
+        if limit_rate:
+            call(lib.statekeep_op_limit_rate, op, limit_rate)
         while True:
             status = lib.statekeep_op_wait(op, PROGRESS_INTERVAL_MS, err)
             done = status != lib.STATEKEEP_STATUS_PENDING
@@ -77,4 +84,7 @@ def _progress(op: Any, done: bool) -> Progress:
         bytes_total=raw.bytes_total,
         commits_behind=raw.commits_behind,
         done=done,
+        elapsed=raw.elapsed_ms / 1000,
+        bytes_per_second=raw.bytes_per_second,
+        left=None if raw.left_ms < 0 else raw.left_ms / 1000,
     )

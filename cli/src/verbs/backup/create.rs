@@ -7,7 +7,7 @@ use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::{self, Access};
-use crate::{text, work};
+use crate::{rate, text, work};
 
 /// Arguments of `backup create`.
 #[derive(Args)]
@@ -36,6 +36,9 @@ pub struct Create {
     /// The compression level [default: the setting backup.level]
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     level: Option<i32>,
+    /// Most bytes a second, such as 500K or 10M [default: the setting backup.bytes_per_second_max]
+    #[arg(long, value_name = "RATE", value_parser = rate::parse)]
+    limit_rate: Option<u64>,
     /// Pin it: no retention policy forgets it
     #[arg(long)]
     pin: bool,
@@ -56,6 +59,7 @@ impl Create {
             ..CreateOptions::default()
         };
         let manifest = work::run(out, "backup", |progress| {
+            progress.limit_rate(self.limit_rate.unwrap_or_default());
             host.backups.create(&options, progress)
         })?;
         if out.json() {

@@ -8,6 +8,7 @@ mod pin;
 mod prune;
 mod ranges;
 mod restore;
+mod schedule;
 mod show;
 mod verify;
 
@@ -44,6 +45,8 @@ pub enum Backup {
     Export(export::Export),
     /// Take JSON text into the state
     Import(import::Import),
+    /// Show when backups are made of themselves, or make the one that is due
+    Schedule(schedule::Schedule),
     /// Keep a backup from every retention policy
     Pin(pin::Pin),
     /// Take the pin of a backup away
@@ -64,6 +67,7 @@ impl Backup {
             Backup::Restore(verb) => verb.run(globals, out),
             Backup::Export(verb) => verb.run(globals, out),
             Backup::Import(verb) => verb.run(globals, out),
+            Backup::Schedule(verb) => verb.run(globals, out),
             Backup::Pin(verb) => verb.run(globals, out),
             Backup::Unpin(verb) => verb.run(globals, out),
             Backup::PruneStrays(verb) => verb.run(globals, out),

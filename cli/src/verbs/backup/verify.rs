@@ -8,7 +8,7 @@ use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::{self, Access};
-use crate::{text, work};
+use crate::{rate, text, work};
 
 /// Arguments of `backup verify`.
 #[derive(Args)]
@@ -25,6 +25,9 @@ pub struct Verify {
     /// Also restore it into a place that nobody sees, and compare what is there
     #[arg(long, conflicts_with = "quick")]
     restore_test: bool,
+    /// Most bytes a second, such as 500K or 10M [default: the setting backup.bytes_per_second_max]
+    #[arg(long, value_name = "RATE", value_parser = rate::parse)]
+    limit_rate: Option<u64>,
 }
 
 impl Verify {
@@ -72,6 +75,7 @@ impl Verify {
             _ => VerifyLevel::Full,
         };
         let report = work::run(out, "verify", |progress| {
+            progress.limit_rate(self.limit_rate.unwrap_or_default());
             host.backups.verify(id, level, progress)
         })?;
         print(&report, out)?;

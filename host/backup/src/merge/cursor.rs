@@ -61,6 +61,8 @@ pub(crate) struct RunCursor<'a> {
     /// Where the current entry begins in `raw`.
     at: usize,
     key: Vec<u8>,
+    /// Stored bytes of the last block.
+    read: u64,
     state: State,
 }
 
@@ -94,6 +96,7 @@ impl<'a> RunCursor<'a> {
             facts: BlockFacts::default(),
             at: 0,
             key: Vec::new(),
+            read: 0,
             state: State::Ended,
         };
         cursor.next_block(audit)?;
@@ -114,7 +117,7 @@ impl<'a> RunCursor<'a> {
             match self.read_block() {
                 Ok((segment, facts)) => {
                     audit.block(&self.run, segment, &facts)?;
-                    self.task.progress.check()?;
+                    self.task.progress.pace(self.read, || false)?;
                     self.facts = facts;
                     self.at = 0;
                     self.state = State::Loaded;
@@ -222,7 +225,8 @@ impl<'a> RunCursor<'a> {
         if let Some(sha256) = &mut segment.sha256 {
             sha256.update(&self.stored);
         }
-        self.task.progress.add(0, self.stored.len() as u64, 0);
+        self.read = self.stored.len() as u64;
+        self.task.progress.add(0, self.read, 0);
         let next = segment.reader.blocks.get(at + 1);
         let next_key = next.map(|next| next.first_key.as_slice());
         let (run, stored, raw) = (&self.run, &self.stored, &mut self.raw);

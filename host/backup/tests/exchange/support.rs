@@ -91,6 +91,7 @@ pub(crate) fn open_with(disk: &SimDisk, limits: Limits) -> Result<State> {
         incremental: false,
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,
+        bytes_per_second_max: 0,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config)?;
     Ok(State { manager, backups })

@@ -53,6 +53,7 @@ fn open(disk: &SimDisk, chain_max: u32) -> Result<Site> {
         incremental: true,
         history: false,
         chain_max,
+        bytes_per_second_max: 0,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config)?;
     Ok(Site {

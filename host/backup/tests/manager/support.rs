@@ -25,6 +25,7 @@ pub(crate) fn open(disk: &SimDisk) -> Result<(Arc<StateManager>, BackupManager)>
         incremental: false,
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,
+        bytes_per_second_max: 0,
     };
     let backups = BackupManager::open(Arc::clone(&manager), config)?;
     Ok((manager, backups))

@@ -141,6 +141,7 @@ fn manager(config: &S3Config) -> (Arc<StateManager>, BackupManager) {
         incremental: false,
         history: false,
         chain_max: CHAIN_DEFAULT,
+        bytes_per_second_max: 0,
     };
     let config = config.clone();
     let opener = move || Ok(Arc::new(S3Store::new(&config)?) as Arc<dyn Store>);

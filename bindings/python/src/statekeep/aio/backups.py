@@ -26,6 +26,7 @@ class Backups(Lifted[backups.Backups]):
     check = lifted_work(backups.Backups.check)
     prune_strays = lifted_work(backups.Backups.prune_strays)
     repair = lifted_work(backups.Backups.repair)
+    schedule = lifted(backups.Backups.schedule)
     ranges = lifted(backups.Backups.ranges)
     restore = lifted_work(backups.Backups.restore)
 
