@@ -268,6 +268,7 @@ impl Encoder<'_> {
             records,
             conditions: Vec::new(),
             reads: None,
+            detail: None,
         }
     }
 }

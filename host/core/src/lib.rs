@@ -87,7 +87,7 @@ pub use record::{
     Class, RECORD_FORMAT, RecordCodec, RecordHeader, RecordKind, encode_record, inspect_record,
     unpack_record,
 };
-pub use restore::{NamespaceBuilder, RestoreSource};
+pub use restore::{FreshState, NamespaceBuilder, RestoreDone, RestoreSource, RestoredState};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
 pub use selection::{SelectedKeys, Selection};
 pub use snapshot::{
@@ -102,7 +102,9 @@ pub use state_dir::{
 pub use stored_key::{data_key, split_key};
 pub use swap::{NamespaceStatus, SwapReport};
 pub use tenant::Tenant;
-pub use transaction::{ATTEMPTS_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions};
+pub use transaction::{
+    ATTEMPTS_MAX, DETAIL_BYTES_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions,
+};
 pub use upkeep::{SweepReport, TrimOptions, TrimReport, UpkeepStatus};
 pub use value::*;
 pub use watch::{

@@ -272,7 +272,7 @@ impl Drop for StateManager {
     }
 }
 
-fn ulid_of(id: &StateId) -> Result<Ulid> {
+pub(crate) fn ulid_of(id: &StateId) -> Result<Ulid> {
     Ulid::from_string(&id.to_string())
         .map_err(|error| Error::corrupt("state id", error.to_string()))
 }

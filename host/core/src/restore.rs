@@ -3,25 +3,26 @@
 //! Until `finish` the state is untouched and in use; dropped before, what was built is removed. The
 //! old namespace stays in the directory as the undo. Handles and the state's id stay valid.
 
-use std::collections::HashSet;
+mod fill;
+mod fresh;
+
 use std::sync::Arc;
 
-use crate::batch::{check_stored, pack};
-use crate::bulk::Bulk;
+use parking_lot::Mutex;
+use serde_json::{Map, Value as Json};
+
 use crate::commit::{Heritage, Restored, SwitchWork, Work};
-use crate::index::expiry_key;
-use crate::record::RecordView;
-use crate::state_dir::{PendingNamespace, StateDir};
+use crate::state_dir::{NamespaceId, PendingNamespace, StateDir};
 use crate::{
-    Backend, Class, Durability, Error, ErrorKind, KeyRange, RecordHeader, RecordKind, Result,
-    Sequence, Space, StateDigest, StateManager, TenantNumber, Value, ValueKind, check_tenant,
-    encode_record, split_key,
+    Error, ErrorKind, KeyRange, RecordHeader, Result, Sequence, Space, StateDigest, StateManager,
+    TenantNumber, Value,
 };
+
+use fill::Filling;
+pub use fresh::{FreshState, RestoredState};
 
 /// Rows that are asked of a backend at once when a namespace is read back.
 const REHEARSE_ROWS: usize = 256;
-/// Highest sequence of a source. A state goes on behind it, and no clock lets it come to the end.
-const SEQUENCE_MAX: Sequence = Sequence(1 << 62);
 
 /// Where restored records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,49 +39,56 @@ pub struct RestoreSource {
 pub struct NamespaceBuilder {
     manager: Arc<StateManager>,
     dir: StateDir,
-    source: RestoreSource,
-    tenants: HashSet<TenantNumber>,
+    filling: Filling,
     pending: PendingNamespace,
-    backend: String,
-    bulk: Bulk,
-    records: u64,
+    /// The backend of the namespace and its settings.
+    backend: (String, Json),
+    /// The state's backend when it began.
+    from: String,
+    notes: Map<String, Json>,
+}
+
+/// A restore that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreDone {
+    /// The commit of the restore, higher than any before.
+    pub sequence: Sequence,
+    /// The namespace in use now.
+    pub namespace: NamespaceId,
+    /// The one that was in use, which is kept as the undo.
+    pub replaced: NamespaceId,
 }
 
 impl StateManager {
     /// Starts a restore: a new namespace of the state's backend, to be filled with `put`.
     pub fn begin_restore(self: &Arc<Self>, source: RestoreSource) -> Result<NamespaceBuilder> {
+        self.begin_restore_on(source, None)
+    }
+
+    /// As [`StateManager::begin_restore`], on another backend with its settings, which hold until
+    /// the state is closed; later openings take the configuration's.
+    pub fn begin_restore_on(
+        self: &Arc<Self>,
+        source: RestoreSource,
+        backend: Option<(&str, &Json)>,
+    ) -> Result<NamespaceBuilder> {
         self.committer.check_poison()?;
         let dir = self.committer.namespace_arc()?.dir.clone();
-        if source.sequence > SEQUENCE_MAX {
-            let reason = format!("{} is beyond any that a state comes to", source.sequence.0);
-            return Err(Error::invalid("sequence of a restore source", reason));
-        }
-        let mut tenants = HashSet::from([TenantNumber(0)]);
-        let mut names = HashSet::new();
-        for (number, name) in &source.tenants {
-            check_tenant(name)?;
-            if !tenants.insert(*number) || !names.insert(name) {
-                let reason = format!(
-                    "tenant {} `{name}` is there twice or is the default",
-                    number.0
-                );
-                return Err(Error::invalid("restore source", reason));
-            }
-        }
-        let nothing = |_: &dyn Backend, _: &_| Ok(());
-        let backend = dir.current().backend;
-        let options = dir.backend_options(&backend);
-        let pending = dir.create_namespace(&backend, &options, &nothing)?;
-        let capabilities = pending.backend().capabilities();
+        let from = dir.current().backend;
+        let (name, options) = match backend {
+            Some((name, options)) => (name.to_owned(), options.clone()),
+            None => (from.clone(), dir.backend_options(&from)),
+        };
+        let pending = dir.create_namespace(&name, &options, &|_, _| Ok(()))?;
+        let filling = Filling::new(source, pending.backend().capabilities())?;
         Ok(NamespaceBuilder {
             manager: self.clone(),
             dir,
-            source,
-            tenants,
+            filling,
             pending,
-            backend,
-            bulk: Bulk::new(capabilities),
-            records: 0,
+            backend: (name, options),
+            from,
+            notes: Map::new(),
         })
     }
 }
@@ -89,46 +97,20 @@ impl NamespaceBuilder {
     /// The number of a tenant, which gets the next one if the source does not name it. The empty name
     /// is the default tenant.
     pub fn tenant(&mut self, name: &str) -> Result<TenantNumber> {
-        if name.is_empty() {
-            return Ok(TenantNumber(0));
-        }
-        if let Some((number, _)) = self.source.tenants.iter().find(|(_, known)| known == name) {
-            return Ok(*number);
-        }
-        check_tenant(name)?;
-        let last = self
-            .tenants
-            .iter()
-            .map(|tenant| tenant.0)
-            .max()
-            .unwrap_or(0);
-        let number = TenantNumber(last.checked_add(1).ok_or_else(|| {
-            let message = "all tenant numbers of this state are used up";
-            Error::other(ErrorKind::TooLarge, message)
-        })?);
-        self.tenants.insert(number);
-        self.source.tenants.push((number, name.to_owned()));
-        Ok(number)
+        self.filling.tenant(name)
+    }
+
+    /// Adds to what the journal says about the restore.
+    pub fn note(&mut self, name: &str, value: impl Into<Json>) {
+        self.notes.insert(name.to_owned(), value.into());
     }
 
     /// Adds a value under its name. Kind, codec and payload length of the header are those of the
     /// value; one of class `archive` is packed as the state packs it. Errors as of
     /// [`NamespaceBuilder::put`].
-    pub fn put_value(&mut self, key: &[u8], mut header: RecordHeader, value: &Value) -> Result<()> {
-        header.kind = match value.kind() {
-            ValueKind::Json => RecordKind::Json,
-            ValueKind::Bytes => RecordKind::Bytes,
-        };
-        header.codec = None;
-        let mut payload = std::borrow::Cow::Borrowed(value.as_bytes());
-        if header.class == Class::Archive {
-            let codec = self.manager.plugins().codec(&self.manager.archive_codec)?;
-            if let Some((codec, packed)) = pack(&*codec, &payload)? {
-                header.codec = Some(codec);
-                payload = packed.into();
-            }
-        }
-        self.put(key, &encode_record(&header, &payload)?)
+    pub fn put_value(&mut self, key: &[u8], header: RecordHeader, value: &Value) -> Result<()> {
+        let record = fill::encode(&self.manager, header, value)?;
+        self.put(key, &record)
     }
 
     /// Adds a record under its stored key. Keys come best in order, each once.
@@ -137,46 +119,14 @@ impl NamespaceBuilder {
     /// `Corrupt` for a key or record that is none; `InvalidArgument` for a tombstone, a tenant that
     /// the source does not name, or a sequence beyond that of the source.
     pub fn put(&mut self, key: &[u8], record: &[u8]) -> Result<()> {
-        let (tenant, scope, name) = split_key(key)?;
-        let view =
-            RecordView::read(record).map_err(|error| crate::read::in_key(&scope, &name, error))?;
-        let refuse = |reason: String| {
-            Err(Error::invalid(
-                "restored record",
-                format!("`{name}` in {scope}: {reason}"),
-            ))
-        };
-        if view.header.kind == RecordKind::Tombstone {
-            return refuse("it is a tombstone".to_owned());
-        }
-        if view.header.class == Class::Ephemeral {
-            return refuse("it is of class `ephemeral`, which is in no backup".to_owned());
-        }
-        if !self.tenants.contains(&tenant) {
-            return refuse(format!("the source names no tenant {}", tenant.0));
-        }
-        let sequence = view.header.sequence;
-        if sequence == Sequence(0) || sequence > self.source.sequence {
-            let last = self.source.sequence.0;
-            return refuse(format!("its commit {} is not of 1 to {last}", sequence.0));
-        }
-        check_stored(record, self.bulk.value_bytes_max())?;
-
-        let target = &**self.pending.backend();
-        self.bulk.put(target, Space::Data, key, record)?;
-        if let Some(expires) = view.header.expires {
-            let row = expiry_key(expires, key);
-            self.bulk.put(target, Space::Index, &row, &[])?;
-        }
-        self.records += 1;
-        Ok(())
+        self.filling.put(&**self.pending.backend(), key, record)
     }
 
     /// Reads back what the backend of the new namespace holds, and answers the number and the digest
     /// of its records. The namespace is removed, whatever the answer; nobody ever saw it.
     pub fn rehearse(mut self) -> Result<(u64, StateDigest)> {
         let target = &**self.pending.backend();
-        self.bulk.flush(target, Durability::Relaxed)?;
+        self.filling.flush(target)?;
         target.flush()?;
         let (mut records, mut digest) = (0, StateDigest::default());
         let mut rows = target.scan(Space::Data, KeyRange::default())?;
@@ -188,51 +138,56 @@ impl NamespaceBuilder {
         Ok((records, digest))
     }
 
-    /// Makes the namespace durable, puts it in the place of the one in use between two commits, and
-    /// answers the sequence of the restore, which is higher than any before.
+    /// As [`NamespaceBuilder::complete`], and answers the sequence of the restore.
+    pub fn finish(self) -> Result<Sequence> {
+        Ok(self.complete()?.sequence)
+    }
+
+    /// Makes the namespace durable and puts it in the place of the one in use between two commits.
     ///
     /// # Errors
     /// With any error but `Indeterminate` the state is as it was and the new namespace is removed.
     /// With `Indeterminate` the state takes no more writes; close and open it again, then look.
-    pub fn finish(mut self) -> Result<Sequence> {
+    pub fn complete(mut self) -> Result<RestoreDone> {
         let target = &**self.pending.backend();
-        self.bulk.flush(target, Durability::Relaxed)?;
+        self.filling.flush(target)?;
         target.flush()?;
         // Held to the end, so that its backend is not closed while commits wait.
         let _old = self.manager.committer.namespace_arc()?;
-        let (dir, name) = (self.dir.clone(), self.backend);
+        let (dir, (name, options)) = (self.dir.clone(), self.backend);
         let (id, backend) = self.pending.publish()?;
-        let detail = serde_json::json!({
-            "source_state": self.source.state_id,
-            "source_sequence": self.source.sequence.0,
-            "records": self.records,
-            "namespace": id.to_string(),
-        });
-        let tenants = self
-            .source
+        let Filling {
+            source, records, ..
+        } = self.filling;
+        let mut detail = self.notes;
+        detail.insert("namespace".to_owned(), id.to_string().into());
+        fill::describe(&mut detail, &source, records);
+        let tenants = source
             .tenants
             .into_iter()
             .map(|(number, name)| (name, number));
         let restored = Restored {
             backend,
-            sequence: self.source.sequence,
+            sequence: source.sequence,
             tenants: tenants.collect(),
-            detail: detail.to_string(),
+            detail: Json::Object(detail).to_string(),
         };
+        let replaced = Arc::new(Mutex::new(None));
         let work = SwitchWork {
             from: None,
             to: id,
             complete: Box::new({
-                let (dir, name) = (dir.clone(), name.clone());
+                let (dir, from, replaced) = (dir.clone(), self.from, replaced.clone());
                 move |turn| {
-                    check_backend(&dir.current().backend, &name)?;
+                    check_backend(&dir.current().backend, &from)?;
+                    *replaced.lock() = Some(turn.namespace.id);
                     restored.complete(turn)
                 }
             }),
             heritage: Heritage::Nothing,
             dir: dir.clone(),
             replace: Box::new({
-                let dir = dir.clone();
+                let (dir, name) = (dir.clone(), name.clone());
                 move || dir.replace_current(id, &name).map(drop)
             }),
         };
@@ -242,12 +197,18 @@ impl NamespaceBuilder {
             .run_blocking(Work::Switch(Box::new(work)))
         {
             Ok(done) => {
+                dir.set_backend_options(&name, options);
                 self.manager.note_backend(&dir);
                 // The new namespace has the indexes' definitions and no rows of them.
                 if let Err(error) = self.manager.index_worker.start(&self.manager.committer) {
                     tracing::error!(%error, "indexes are built at the next opening");
                 }
-                Ok(done.head)
+                let replaced = replaced.lock().take();
+                Ok(RestoreDone {
+                    sequence: done.head,
+                    namespace: id,
+                    replaced: replaced.ok_or(Error::Closed)?,
+                })
             }
             Err(error) => {
                 dir.give_up(id, &error);

@@ -77,7 +77,7 @@ impl Rows {
             parts.push((
                 &commit.keys[..],
                 commit.kind,
-                &*commit.origin,
+                (&*commit.origin, commit.detail.as_deref()),
                 conditions,
                 reads,
             ));

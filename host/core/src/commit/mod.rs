@@ -27,7 +27,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use self::condition::{Condition, Expect, RangeReads, name_of};
 pub(crate) use self::core::Core;
 pub(crate) use self::request::{Ack, Changes, Done, Request, ScopeCommand, ScopeWork, Work, lost};
-pub(crate) use self::restore::{Restored, go_on};
+pub(crate) use self::restore::{Restored, begin_state, go_on};
 pub(crate) use self::switch::{Heritage, SwitchWork};
 pub(crate) use self::turn::{OwnOp, Turn, TurnRows};
 use crate::counts::Counts;

@@ -27,6 +27,8 @@ pub(crate) struct Changes {
     pub(crate) conditions: Vec<Condition>,
     /// Ranges that must not have changed.
     pub(crate) reads: Option<Box<RangeReads>>,
+    /// What the journal says about it beside its changes, JSON.
+    pub(crate) detail: Option<Box<str>>,
 }
 
 impl Changes {

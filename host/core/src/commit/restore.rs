@@ -10,7 +10,8 @@ use crate::meta::{HeadRow, Meta, cursor_key, meta_ops};
 use crate::stored_key::journal_key;
 use crate::watch::CursorRow;
 use crate::{
-    Backend, CommitError, Durability, Error, Result, RowOp, Sequence, Space, TenantNumber,
+    Backend, CommitError, Durability, Error, RestoreSource, Result, RowOp, Sequence, Space,
+    TenantNumber,
 };
 
 /// Restored records and whose they are.
@@ -46,6 +47,32 @@ impl Restored {
         write(&*self.backend, &rows, &[], &meta.head, &self.detail)?;
         Ok(self.backend)
     }
+}
+
+/// Makes restored records a state of their own, durably, and answers its first commit.
+pub(crate) fn begin_state(
+    backend: &dyn Backend,
+    meta: Meta,
+    source: &RestoreSource,
+    detail: &serde_json::Value,
+) -> Result<Sequence> {
+    let sequence = Sequence(source.sequence.0 + 1);
+    let last = source.tenants.iter().map(|(number, _)| number.0).max();
+    let tenants = source.tenants.iter();
+    let meta = Meta {
+        head: HeadRow {
+            sequence,
+            ..meta.head
+        },
+        floor: sequence,
+        tenant_next: TenantNumber(last.unwrap_or(0).saturating_add(1)),
+        tenants: tenants
+            .map(|(number, name)| (name.clone(), *number))
+            .collect(),
+        ..meta
+    };
+    write(backend, &meta.rows(), &[], &meta.head, &detail.to_string())?;
+    Ok(sequence)
 }
 
 /// Makes a commit of kind "restore" the head of a namespace that was in use before, durably. It

@@ -200,14 +200,14 @@ impl Rows {
         &mut self,
         keys: &[Vec<u8>],
         kind: CommitKind,
-        origin: &Origin,
+        (origin, detail): (&Origin, Option<&str>),
         (sequence, time): (Sequence, UnixMs),
     ) {
         let start = self.arena.len();
         self.arena.extend_from_slice(&journal_key(sequence));
         let key = start..self.arena.len();
         let count = self.effective.len();
-        let row = JournalWriter::begin(&mut self.arena, kind, time, origin, None, count);
+        let row = JournalWriter::begin(&mut self.arena, kind, time, origin, detail, count);
         for effect in &self.effective {
             row.change(&mut self.arena, effect.op, &keys[effect.change]);
         }

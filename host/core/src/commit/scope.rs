@@ -50,6 +50,7 @@ impl Core {
             records: Vec::with_capacity(rows.keys.len() * 2),
             conditions: Vec::new(),
             reads: None,
+            detail: None,
         };
         if let Some(target) = target {
             self.check_memory(committer, &rows)?;

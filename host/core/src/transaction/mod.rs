@@ -29,6 +29,9 @@ use crate::{
     Snapshot, TenantNumber, TenantSnapshot, UnixMs, Value,
 };
 
+/// Most bytes of what the journal says about a commit beside its changes.
+pub const DETAIL_BYTES_MAX: usize = 4096;
+
 /// How a transaction is made.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransactionOptions {
@@ -46,6 +49,7 @@ pub struct TransactionOptions {
 pub struct Transaction {
     tenant: BlockingTenant,
     options: TransactionOptions,
+    detail: Option<Box<str>>,
     view: TenantSnapshot,
     /// When it began.
     began: UnixMs,
@@ -75,6 +79,7 @@ impl BlockingTenant {
             return Ok(Transaction {
                 tenant: self.clone(),
                 options: *options,
+                detail: None,
                 began,
                 view: self.view(snapshot),
                 reads: ReadSet::default(),
@@ -135,6 +140,18 @@ impl Transaction {
         Ok(())
     }
 
+    /// What the journal says about the commit beside its changes.
+    ///
+    /// # Errors
+    /// `TooLarge` for more than [`DETAIL_BYTES_MAX`] of JSON.
+    pub fn note(&mut self, detail: &serde_json::Value) -> Result<()> {
+        let text = detail.to_string();
+        let (name, limit) = ("DETAIL_BYTES_MAX", DETAIL_BYTES_MAX as u64);
+        check("bytes of a note", text.len() as u64, name, limit)?;
+        self.detail = Some(text.into());
+        Ok(())
+    }
+
     /// A point that [`Transaction::rollback_to`] comes back to.
     ///
     /// # Errors
@@ -190,6 +207,7 @@ impl Transaction {
         let encode = |encoder: &Encoder<'_>| Ok(encoder.changes(keys, records, durability));
         let mut changes = self.tenant.encode(encode)?;
         changes.conditions = conditions;
+        changes.detail = self.detail.take();
         let mut reads = RangeReads {
             timeline: self.view.snapshot().namespace().timeline,
             snapshot: self.sequence(),

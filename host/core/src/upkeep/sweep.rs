@@ -124,6 +124,7 @@ impl Upkeep {
                 records,
                 conditions: Vec::new(),
                 reads: None,
+                detail: None,
             };
             let removed = self.committer.run_blocking(Work::Commit(changes))?.count;
             report.removed += removed;
