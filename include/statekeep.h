@@ -1548,10 +1548,15 @@ statekeep_status statekeep_backup_verify_start(const statekeep_manager *manager,
                                                statekeep_error **err);
 
 /**
- * Starts a restore of the whole state: handles stay open and see the old state until it ends, then
- * the restored one. `options` is a JSON object or empty. With an empty id it names a moment instead:
- * `to_sequence` or `to_time_unix_ms` (numbers), and `timeline` (text) where it is not the state's own.
- * `[any-thread]` Since: 0.1
+ * Starts a restore. Handles stay open and see the old state until it ends, then the restored one.
+ * `options` is a JSON object or empty. With an empty id it names a moment: `to_sequence` or
+ * `to_time_unix_ms` (numbers), and `timeline` (text) where it is not the state's own. `tenant`, `scope`
+ * and `key` (patterns) restore a part, by one commit, in the `mode` `"replace"` or `"merge"`, which must
+ * be given then. `dry_run` (boolean) only tells what would change. `safety_backup` (boolean, true unless
+ * given): first back up the state. `backend` and `backend_options` (object) move the state to that
+ * backend; with `to_dir` a new state is made in that directory instead, and this one stays as it is.
+ * `principal` and `correlation_id` are those of the commit of a part. The result says what was
+ * restored, and with `replaced` and `safety_backup` how to go back. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_restore_start(const statekeep_manager *manager,
                                                 const char *backup_id,
@@ -1560,6 +1565,20 @@ statekeep_status statekeep_backup_restore_start(const statekeep_manager *manager
                                                 size_t options_len,
                                                 statekeep_op **out,
                                                 statekeep_error **err);
+
+/**
+ * Starts a comparison of a backup with a later one, or with the state as it is. `options` is a JSON
+ * object or empty: `to` (a backup's id; the state when missing), `tenant`, `scope`, `key` (patterns;
+ * only these). The result has `added`, `changed`, `removed`, `unchanged` and `samples`, up to ten
+ * names of each kind. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_diff_start(const statekeep_manager *manager,
+                                             const char *backup_id,
+                                             size_t backup_id_len,
+                                             const char *options,
+                                             size_t options_len,
+                                             statekeep_op **out,
+                                             statekeep_error **err);
 
 /**
  * Starts a check of the backup repository, which changes nothing. The result is a JSON object:

@@ -30,6 +30,14 @@ pub enum Access {
 
 /// Collects the settings.
 pub fn settings(globals: &Globals) -> Result<Settings> {
+    let mut settings = settings_but_backend(globals)?;
+    if let Some(backend) = &globals.backend {
+        settings.config.set("backend", backend)?;
+    }
+    Ok(settings)
+}
+
+fn settings_but_backend(globals: &Globals) -> Result<Settings> {
     let mut config = Config::default();
     match &globals.config {
         Some(file) => config.add_file(file)?,
@@ -46,15 +54,25 @@ pub fn settings(globals: &Globals) -> Result<Settings> {
     if let Some(path) = &globals.path {
         config.set("path", path)?;
     }
-    if let Some(backend) = &globals.backend {
-        config.set("backend", backend)?;
-    }
     Ok(Settings { config, ignored })
 }
 
 /// Opens the state.
 pub fn open(globals: &Globals, access: Access) -> Result<Arc<Host>> {
+    open_config(settings(globals)?.config, access)
+}
+
+/// Opens the state on the backend that it has: where there is one, `--backend` means something else.
+pub fn open_as_it_is(globals: &Globals, access: Access) -> Result<Arc<Host>> {
     let mut config = settings(globals)?.config;
+    let path = config.path();
+    if globals.backend.is_some() && path.is_some_and(|path| path.join("CURRENT").exists()) {
+        config = settings_but_backend(globals)?.config;
+    }
+    open_config(config, access)
+}
+
+fn open_config(mut config: Config, access: Access) -> Result<Arc<Host>> {
     let Some(path) = config.path() else {
         let reason = "no state directory is named; give --path DIR, STATEKEEP_PATH or `path` in \
                       statekeep.toml";

@@ -423,7 +423,16 @@ fn several_processes_share_a_repository() {
         });
         for _ in 0..ROUNDS {
             of("c", &["backup", "prune-strays", "--yes"]);
-            of("c", &["backup", "restore", "--yes", kept.trim_end()]);
+            of(
+                "c",
+                &[
+                    "backup",
+                    "restore",
+                    "--yes",
+                    "--no-safety-backup",
+                    kept.trim_end(),
+                ],
+            );
             of("c", &["repository", "check"]);
             of("c", &["repository", "repair"]);
         }

@@ -9,10 +9,11 @@ use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
 use crate::engine::{
-    BackupDetails, BackupId, CreateOptions, Host, Progress, RestoreAt, RestoreOptions, VerifyLevel,
-    to_json,
+    BackupDetails, BackupId, CreateOptions, Host, Progress, RestoreAt, RestoreOptions, RestoreTo,
+    Selection, VerifyLevel, to_json,
 };
 use crate::error::{Error, Failure};
+use crate::exchange::absolute;
 use crate::guard::{guard, need};
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
@@ -69,9 +70,48 @@ struct RestoreForm {
     to_sequence: Option<u64>,
     to_time_unix_ms: Option<i64>,
     timeline: Option<String>,
+    tenant: Option<String>,
+    scope: Option<String>,
+    key: Option<String>,
+    mode: Option<String>,
+    dry_run: Option<bool>,
+    safety_backup: Option<bool>,
+    to_dir: Option<String>,
+    backend: Option<String>,
+    backend_options: Option<serde_json::Map<String, serde_json::Value>>,
+    principal: Option<String>,
+    correlation_id: Option<String>,
 }
 
 impl RestoreForm {
+    fn options(self) -> Result<RestoreOptions, Failure> {
+        let settings = serde_json::Value::Object(self.backend_options.unwrap_or_default());
+        let to = match (self.to_dir, self.backend) {
+            (Some(dir), backend) => RestoreTo::Dir {
+                path: absolute(&dir)?,
+                backend,
+                options: settings,
+            },
+            (None, Some(name)) => RestoreTo::Backend {
+                name,
+                options: settings,
+            },
+            (None, None) => RestoreTo::State,
+        };
+        let mode = self.mode.as_deref().map(str::parse).transpose()?;
+        let [tenant, scope, key] = [&self.tenant, &self.scope, &self.key].map(Option::as_deref);
+        Ok(RestoreOptions {
+            timeline: self.timeline,
+            selection: Some(Selection::new(tenant, scope, key)?),
+            mode,
+            dry_run: self.dry_run.unwrap_or_default(),
+            safety_backup: self.safety_backup.unwrap_or(true),
+            to,
+            principal: self.principal.unwrap_or_default(),
+            correlation_id: self.correlation_id.unwrap_or_default(),
+        })
+    }
+
     /// What is restored: a backup, or else the one moment that is named.
     fn at(&self, backup: Option<BackupId>) -> Result<RestoreAt, Failure> {
         match (backup, self.to_sequence, self.to_time_unix_ms) {
@@ -274,10 +314,15 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
     })
 }
 
-/// Starts a restore of the whole state: handles stay open and see the old state until it ends, then
-/// the restored one. `options` is a JSON object or empty. With an empty id it names a moment instead:
-/// `to_sequence` or `to_time_unix_ms` (numbers), and `timeline` (text) where it is not the state's own.
-/// `[any-thread]` Since: 0.1
+/// Starts a restore. Handles stay open and see the old state until it ends, then the restored one.
+/// `options` is a JSON object or empty. With an empty id it names a moment: `to_sequence` or
+/// `to_time_unix_ms` (numbers), and `timeline` (text) where it is not the state's own. `tenant`, `scope`
+/// and `key` (patterns) restore a part, by one commit, in the `mode` `"replace"` or `"merge"`, which must
+/// be given then. `dry_run` (boolean) only tells what would change. `safety_backup` (boolean, true unless
+/// given): first back up the state. `backend` and `backend_options` (object) move the state to that
+/// backend; with `to_dir` a new state is made in that directory instead, and this one stays as it is.
+/// `principal` and `correlation_id` are those of the commit of a part. The result says what was
+/// restored, and with `replaced` and `safety_backup` how to go back. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_restore_start(
     manager: *const Manager,
@@ -292,19 +337,68 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
         need(out, "out")?;
         let manager = self::manager(manager)?;
         let lease = manager.whole("a restore")?;
-        lease.health().check_writable()?;
         // SAFETY: the header's contract for inputs.
-        let (at, timeline) = unsafe {
+        let (form, id) = unsafe {
             let form: RestoreForm = input::options(options, options_len)?;
             let id = match backup_id_len {
                 0 => None,
                 len => Some(id(backup_id, len)?),
             };
-            (form.at(id)?, form.timeline)
+            (form, id)
         };
-        let options = RestoreOptions { timeline };
+        let at = form.at(id)?;
+        let options = form.options()?;
+        if !options.dry_run && !matches!(options.to, RestoreTo::Dir { .. }) {
+            lease.health().check_writable()?;
+        }
         let job = move |host: &Host, progress: &Progress| {
             to_json(host.backups.restore(at, &options, progress)?)
+        };
+        // SAFETY: the header's contract for outputs.
+        unsafe { op::start(lease.share(), job, out) }
+    })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiffForm {
+    to: Option<String>,
+    tenant: Option<String>,
+    scope: Option<String>,
+    key: Option<String>,
+}
+
+/// Starts a comparison of a backup with a later one, or with the state as it is. `options` is a JSON
+/// object or empty: `to` (a backup's id; the state when missing), `tenant`, `scope`, `key` (patterns;
+/// only these). The result has `added`, `changed`, `removed`, `unchanged` and `samples`, up to ten
+/// names of each kind. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_backup_diff_start(
+    manager: *const Manager,
+    backup_id: *const c_char,
+    backup_id_len: usize,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("a comparison of backups")?;
+        // SAFETY: the header's contract for inputs.
+        let (id, form): (_, DiffForm) = unsafe {
+            (
+                id(backup_id, backup_id_len)?,
+                input::options(options, options_len)?,
+            )
+        };
+        let to = form.to.as_deref().map(BackupId::parse).transpose()?;
+        let to = to.map(RestoreAt::Backup);
+        let [tenant, scope, key] = [&form.tenant, &form.scope, &form.key].map(Option::as_deref);
+        let part = Selection::new(tenant, scope, key)?;
+        let job = move |host: &Host, progress: &Progress| {
+            to_json(host.backups.diff(id, to, &part, progress)?)
         };
         // SAFETY: the header's contract for outputs.
         unsafe { op::start(lease.share(), job, out) }

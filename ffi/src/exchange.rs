@@ -25,7 +25,12 @@ use crate::op::{self, Op};
 unsafe fn file(ptr: *const c_char, len: usize) -> Result<PathBuf, Failure> {
     // SAFETY: the caller's promise.
     let text = unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "path") }?;
-    std::path::absolute(text).map_err(|error| Failure::invalid("path", &error.to_string()))
+    absolute(text)
+}
+
+/// A path as it is meant from where the process is.
+pub(crate) fn absolute(path: &str) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::invalid("path", &error.to_string()))
 }
 
 #[derive(serde::Deserialize)]

@@ -69,11 +69,11 @@ pub use host::{Host, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 
 pub use statekeep_backup::{
-    BackupConfig, BackupDetails, BackupId, BackupKind, BackupList, BackupManager, BackupSummary,
-    CreateOptions, Creation, Manifest, Phase, PointRange, Problem, ProblemKind, Progress,
-    ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt,
-    RestoreOptions, RestoreReport, ScheduleConfig, ScheduleStatus, ScheduledRun, Scheduler, Stray,
-    StrayKind, Strays, VerifyLevel, VerifyReport,
+    BackupConfig, BackupDetails, BackupDiff, BackupId, BackupKind, BackupList, BackupManager,
+    BackupSummary, CreateOptions, Creation, Manifest, Phase, PointRange, Problem, ProblemKind,
+    Progress, ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt,
+    RestoreMode, RestoreOptions, RestoreReport, RestoreTo, ScheduleConfig, ScheduleStatus,
+    ScheduledRun, Scheduler, Stray, StrayKind, Strays, VerifyLevel, VerifyReport,
 };
 pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,

@@ -82,7 +82,24 @@ static void wrong_arguments(const statekeep_manager *m, const char *id) {
   CHECK_STATUS(statekeep_backup_restore_start(m, id, len, S("{\"x\":1}"), &op, &err),
                INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_backup_restore_start(m, id, len, NULL, 0, NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_restore_start(m, id, len, S("{\"mode\":\"x\"}"), &op, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_diff_start(NULL, id, len, NULL, 0, &op, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_diff_start(m, NULL, 2, NULL, 0, &op, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_diff_start(m, id, len, S("{\"to\":\"x\"}"), &op, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_diff_start(m, id, len, NULL, 0, NULL, &err), INVALID_ARGUMENT);
   CHECK(op == NULL);
+}
+
+/* Waits for an operation, whose result has this text, and frees it. */
+static void tells(statekeep_op *op, const char *text) {
+  statekeep_buf result;
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  CHECK_OK(statekeep_op_result_json(op, &result, &err));
+  CHECK(buf_has(&result, text));
+  CHECK_OK(statekeep_buf_free(&result));
+  CHECK_OK(statekeep_op_free(op));
 }
 
 int main(int argc, char **argv) {
@@ -120,6 +137,22 @@ int main(int argc, char **argv) {
   set_json(m, "agent:1", "memory", "\"ruined\"");
   CHECK_OK(statekeep_backup_restore_start(m, id, strlen(id), NULL, 0, &op, &err));
   finish(op, NULL, NULL, 0);
+  CHECK(has_value(m, "agent:1", "memory", "\"good\""));
+
+  /* What a restore would change is told and not done; a part comes back in the mode that is said. */
+  set_json(m, "agent:1", "memory", "\"ruined\"");
+  CHECK_OK(statekeep_backup_restore_start(m, id, strlen(id), S("{\"dry_run\":true}"), &op, &err));
+  tells(op, "\"changed\":1");
+  CHECK_OK(statekeep_backup_diff_start(m, id, strlen(id), S("{\"scope\":\"agent:*\"}"), &op, &err));
+  tells(op, "\"changed\":1");
+  CHECK(has_value(m, "agent:1", "memory", "\"ruined\""));
+  CHECK_OK(statekeep_backup_restore_start(
+      m, id, strlen(id), S("{\"tenant\":\"\",\"scope\":\"agent:1\"}"), &op, &err));
+  CHECK_STATUS(statekeep_op_wait(op, -1, &err), INVALID_ARGUMENT);
+  CHECK_OK(statekeep_op_free(op));
+  CHECK_OK(statekeep_backup_restore_start(
+      m, id, strlen(id), S("{\"tenant\":\"\",\"scope\":\"agent:1\",\"mode\":\"merge\"}"), &op, &err));
+  tells(op, "\"safety_backup\":\"");
   CHECK(has_value(m, "agent:1", "memory", "\"good\""));
 
   /* A backup that is not there fails in the operation, with its error. */

@@ -148,6 +148,7 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_show_json(m, S("x"), &buf, &err));
   FORKED(statekeep_backup_verify_start(m, S("x"), STATEKEEP_VERIFY_FULL, &new_op, &err));
   FORKED(statekeep_backup_restore_start(m, S("x"), NULL, 0, &new_op, &err));
+  FORKED(statekeep_backup_diff_start(m, S("x"), NULL, 0, &new_op, &err));
   FORKED(statekeep_export_start(m, S("x"), NULL, 0, &new_op, &err));
   FORKED(statekeep_import_start(m, S("x"), S("{\"mode\":\"merge\"}"), &new_op, &err));
   FORKED(statekeep_op_wait(op, -1, &err));

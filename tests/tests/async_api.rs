@@ -293,7 +293,10 @@ async fn everything(host: Arc<Host>) {
     let options = CreateOptions::default();
     let id = host.backups.create(&options, &Progress::new()).unwrap().id;
     assert_eq!(blocking.clear_scope(&global()).unwrap(), 64);
-    let options = RestoreOptions::default();
+    let options = RestoreOptions {
+        safety_backup: false,
+        ..RestoreOptions::default()
+    };
     host.backups
         .restore(id, &options, &Progress::new())
         .unwrap();

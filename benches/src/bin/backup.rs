@@ -102,7 +102,14 @@ fn main() {
         verify.add(took, made.stored_bytes);
         let took = timed(|| {
             host.backups
-                .restore(made.id, &RestoreOptions::default(), &Progress::new())
+                .restore(
+                    made.id,
+                    &RestoreOptions {
+                        safety_backup: false,
+                        ..RestoreOptions::default()
+                    },
+                    &Progress::new(),
+                )
                 .expect("restore");
         });
         restore.add(took, made.stored_bytes);

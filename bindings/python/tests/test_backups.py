@@ -128,3 +128,55 @@ def test_writers_go_on_during_a_backup(tmp_path: Path) -> None:
         for backup in backups:
             state.backups.restore(backup)
             assert state.get("user:a", "n") == state.get("user:b", "n")
+
+
+def test_a_part_is_restored_and_told_before(state: statekeep.State) -> None:
+    acme = state.tenant("acme")
+    acme.set("user:1", "kept", 1)
+    acme.set("user:1", "changed", 1)
+    state.set("user:1", "other", "stays")
+    backup = state.backups.create()
+    acme.set("user:1", "changed", 2)
+    acme.set("user:1", "extra", 3)
+    state.set("user:1", "other", "changed since")
+
+    with pytest.raises(statekeep.InvalidArgument):
+        state.backups.restore(backup, tenant="acme")
+    told = state.backups.restore(backup, tenant="acme", mode="replace", dry_run=True)
+    assert (told.added, told.changed, told.removed) == (0, 1, 1)
+    assert acme.get("user:1", "changed") == 2
+    done = state.backups.restore(backup, tenant="acme", mode="replace")
+    assert (done.added, done.changed, done.removed) == (0, 1, 1)
+    assert acme.get("user:1", "changed") == 1 and acme.get("user:1", "extra") is None
+    assert state.get("user:1", "other") == "changed since"
+
+    diff = state.backups.diff(backup)
+    assert (diff.added, diff.changed, diff.removed) == (0, 1, 0)
+    assert diff.samples["changed"] == [{"tenant": "", "scope": "user:1", "key": "other"}]
+    assert done.safety_backup is not None
+    back = state.backups.diff(backup, done.safety_backup, tenant="acme")
+    assert (back.added, back.changed, back.removed) == (1, 1, 0)
+
+
+def test_a_backup_is_restored_elsewhere(state: statekeep.State, tmp_path: Path) -> None:
+    state.set("user:1", "k", 1)
+    backup = state.backups.create()
+    state.set("user:1", "k", 2)
+    copy = tmp_path / "copy"
+    report = state.backups.restore(backup, to_dir=copy, backend="redb")
+    assert report.safety_backup is None and state.get("user:1", "k") == 2
+    with statekeep.open(copy, backend="redb") as other:
+        assert other.get("user:1", "k") == 1
+        assert other.backups.list() == []
+    with pytest.raises(statekeep.AlreadyExists):
+        state.backups.restore(backup, to_dir=copy)
+
+
+def test_a_restore_is_undone(state: statekeep.State) -> None:
+    state.set("user:1", "k", 1)
+    backup = state.backups.create()
+    state.set("user:1", "k", 2)
+    report = state.backups.restore(backup)
+    assert state.get("user:1", "k") == 1 and report.replaced is not None
+    state.undo(report.replaced)
+    assert state.get("user:1", "k") == 2

@@ -32,7 +32,7 @@ pub struct Swap {
 impl Swap {
     /// All or nothing: copies, compares both sides, and only then changes over.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
-        let options = self.options()?;
+        let options = backend_options(&self.options)?;
         if self.to == "memory" {
             let reason = "the backend `memory` keeps nothing when this command ends";
             return Err(Error::invalid("backend", reason));
@@ -59,19 +59,6 @@ impl Swap {
         Ok(Exit::Ok)
     }
 
-    fn options(&self) -> Result<Value> {
-        let mut options = Map::new();
-        for option in &self.options {
-            let (key, value) = option.split_once('=').ok_or_else(|| {
-                let reason = format!("--option {option:?} is not KEY=VALUE");
-                Error::invalid("option", reason)
-            })?;
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-            options.insert(key.to_owned(), value);
-        }
-        Ok(Value::Object(options))
-    }
-
     /// What the configuration has to say from now on.
     fn follow_up(&self, config: &Config, to: &str, out: &mut Output) -> Result<()> {
         let source = config.source("backend")?;
@@ -87,4 +74,18 @@ impl Swap {
         }
         Ok(())
     }
+}
+
+/// The values of `--option KEY=VALUE`: JSON where it is some, else text.
+pub fn backend_options(given: &[String]) -> Result<Value> {
+    let mut options = Map::new();
+    for option in given {
+        let (key, value) = option.split_once('=').ok_or_else(|| {
+            let reason = format!("--option {option:?} is not KEY=VALUE");
+            Error::invalid("option", reason)
+        })?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        options.insert(key.to_owned(), value);
+    }
+    Ok(Value::Object(options))
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_core::vfs::sim::SimDisk;
-use statekeep_core::{ErrorKind, Progress, Result, Sequence};
+use statekeep_core::{ErrorKind, Progress, Result};
 
 use crate::manifest::Manifest;
 use crate::name::BackupId;
 use crate::points::Chosen;
 use crate::repository::Repository;
-use crate::restore::{RestoreReport, Target, restore};
+use crate::restore::{Finished, Job, RestoreReport, Target, restore};
 use crate::testing::{MemoryRows, backup, disk, objects, path, read_task, repository, rows};
 use crate::verify::{VerifyLevel, VerifyReport, verify};
 
@@ -25,9 +25,12 @@ impl Target for MemoryTarget {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Sequence> {
+    fn finish(self: Box<Self>) -> Result<Finished> {
         self.0.lock().1 = true;
-        Ok(Sequence(77))
+        Ok(Finished {
+            sequence: 77,
+            ..Finished::default()
+        })
     }
 }
 
@@ -49,12 +52,13 @@ fn restored(repository: &Repository, id: BackupId) -> (Result<RestoreReport>, Sh
     let progress = Progress::new();
     let report = repository.manifest(id).and_then(|(manifest, _)| {
         let chosen = Chosen::end(manifest);
-        restore(
+        let job = Job {
             repository,
-            &read_task(repository, &progress),
-            &chosen,
-            &mut begin,
-        )
+            task: &read_task(repository, &progress),
+            chosen: &chosen,
+            started: std::time::Instant::now(),
+        };
+        restore(&job, &mut begin)
     });
     (report, shared)
 }

@@ -68,7 +68,9 @@ pub use manifest::{
 pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
 pub use points::{Gap, PointRange, Ranges, TimelineRanges};
 pub use problem::{Problem, ProblemKind};
-pub use restore::{RestoreAt, RestoreOptions, RestoreReport};
+pub use restore::{
+    BackupDiff, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, SAFETY_TAG,
+};
 pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use schedule::{
     Daily, EVERY_MS_MIN, JITTER_MS_MAX, SPAN_MS_MAX, ScheduleConfig, ScheduleStatus, ScheduledRun,

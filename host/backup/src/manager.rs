@@ -9,18 +9,17 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_core::{
-    Error, ErrorKind, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Sequence,
-    Snapshot, SnapshotScan, StateDigest, StateManager, TenantNumber,
+    Error, ErrorKind, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Snapshot,
+    SnapshotScan, StateDigest, StateManager, TenantNumber,
 };
 
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
 use crate::list::{BackupDetails, BackupList, not_found};
 use crate::manifest::{Manifest, TenantRow, Timeline};
 use crate::name::{BackupId, ObjectName};
-use crate::points::{Chosen, Ranges, choose, ranges};
+use crate::points::{Chosen, Ranges, ranges};
 use crate::read_run::ReadTask;
 use crate::repository::Repository;
-use crate::restore::{RestoreAt, RestoreOptions, RestoreReport, Target, restore};
 use crate::segment::BlockCodec;
 use crate::store::Store;
 use crate::upkeep::{PruneReport, RepairReport, RepositoryReport};
@@ -78,16 +77,6 @@ impl Rows for SnapshotScan<'_> {
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<usize> {
         SnapshotScan::next_batch(self, rows_max, visit)
-    }
-}
-
-impl Target for NamespaceBuilder {
-    fn put(&mut self, key: &[u8], record: &[u8]) -> Result<()> {
-        NamespaceBuilder::put(self, key, record)
-    }
-
-    fn finish(self: Box<Self>) -> Result<Sequence> {
-        NamespaceBuilder::finish(*self)
     }
 }
 
@@ -274,36 +263,7 @@ impl BackupManager {
         }
     }
 
-    /// Replaces the whole state by a moment of a backup: all of it, or nothing on any error. Clients
-    /// stay open; sequences go on rising; the old namespace stays as the undo.
-    ///
-    /// # Errors
-    /// `NotFound`, for a sequence or time with the nearest ones that there are; `Corrupt` or
-    /// `Incompatible` naming the object that is damaged; `Compacted` naming a key whose past was
-    /// trimmed by a rule. Only after `Indeterminate` the state may be the restored one.
-    pub fn restore(
-        &self,
-        at: impl Into<RestoreAt>,
-        options: &RestoreOptions,
-        progress: &Progress,
-    ) -> Result<RestoreReport> {
-        let _ends = Ends(progress);
-        let at = at.into();
-        let found = self.find()?;
-        let repository = found.ok_or_else(|| match at {
-            RestoreAt::Backup(id) => not_found(id),
-            _ => Error::other(ErrorKind::NotFound, "there is no backup yet"),
-        })?;
-        let task = self.task(&repository, progress);
-        progress.enter(Phase::Preparing);
-        let wanted = options.timeline.as_deref();
-        let chosen = choose(&repository, &task, at, &self.timeline()?, wanted)?;
-        restore(&repository, &task, &chosen, &mut |chosen| {
-            Ok(Box::new(self.begin(chosen)?) as Box<dyn Target>)
-        })
-    }
-
-    fn begin(&self, chosen: &Chosen) -> Result<NamespaceBuilder> {
+    pub(crate) fn begin(&self, chosen: &Chosen) -> Result<NamespaceBuilder> {
         let tenants = chosen.manifest.tenants.iter();
         self.manager.begin_restore(RestoreSource {
             state_id: chosen.manifest.state.clone(),
@@ -314,7 +274,7 @@ impl BackupManager {
         })
     }
 
-    fn timeline(&self) -> Result<String> {
+    pub(crate) fn timeline(&self) -> Result<String> {
         Ok(self.manager.snapshot()?.facts().timeline)
     }
 

@@ -140,6 +140,23 @@ impl Progress {
         self.0.cancelled.store(true, Relaxed);
     }
 
+    /// Begins to count anew, for what comes after a first part of the operation.
+    pub fn restart(&self) {
+        let counters = &*self.0;
+        for counter in [
+            &counters.records,
+            &counters.records_total,
+            &counters.bytes_in,
+            &counters.bytes_out,
+            &counters.bytes_total,
+            &counters.commits_behind,
+        ] {
+            counter.store(0, Relaxed);
+        }
+        let mut times = counters.times.lock();
+        (times.moving, times.ended) = (None, None);
+    }
+
     /// Says what the operation is doing.
     pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);

@@ -55,8 +55,14 @@ fn create(host: &Host) -> statekeep::Result<BackupId> {
 }
 
 fn restore(host: &Host, id: BackupId) -> statekeep::Result<statekeep::RestoreReport> {
-    host.backups
-        .restore(id, &RestoreOptions::default(), &Progress::new())
+    host.backups.restore(
+        id,
+        &RestoreOptions {
+            safety_backup: false,
+            ..RestoreOptions::default()
+        },
+        &Progress::new(),
+    )
 }
 
 fn verify(host: &Host, id: BackupId) -> statekeep::VerifyReport {

@@ -79,10 +79,14 @@ fn restore(host: &Arc<Host>, ids: [String; 2]) {
         say(&format!("begin {at}"));
         let progress = Progress::new();
         ticking(|| {
-            done(
-                host.backups
-                    .restore(*id, &RestoreOptions::default(), &progress),
-            )
+            done(host.backups.restore(
+                *id,
+                &RestoreOptions {
+                    safety_backup: false,
+                    ..RestoreOptions::default()
+                },
+                &progress,
+            ))
         });
         say(&format!("restored {at}"));
     }

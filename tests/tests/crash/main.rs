@@ -208,7 +208,14 @@ fn kill_backups(backend: &str) {
         if let Some((id, sequence)) = said.backups.last() {
             let what = format!("{what}, backup {id} of {sequence}");
             host.backups
-                .restore(*id, &RestoreOptions::default(), &Progress::new())
+                .restore(
+                    *id,
+                    &RestoreOptions {
+                        safety_backup: false,
+                        ..RestoreOptions::default()
+                    },
+                    &Progress::new(),
+                )
                 .unwrap();
             rows = check(
                 &host,
@@ -284,7 +291,14 @@ fn kill_restores(backend: &str) {
         // The state that is left takes writes, and the next round restores over them.
         states::put(&host.manager, ("", "global", "round"), &round.to_string());
         host.backups
-            .restore(ids[current], &RestoreOptions::default(), &Progress::new())
+            .restore(
+                ids[current],
+                &RestoreOptions {
+                    safety_backup: false,
+                    ..RestoreOptions::default()
+                },
+                &Progress::new(),
+            )
             .unwrap();
         host.close().unwrap();
     }

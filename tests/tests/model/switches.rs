@@ -158,7 +158,14 @@ impl Run {
         let at = pick(number, self.model.backups.len()).unwrap();
         let backup = &self.model.backups[at];
         let backups = self.backups.as_ref().unwrap();
-        let report = backups.restore(backup.id, &RestoreOptions::default(), &Progress::new());
+        let report = backups.restore(
+            backup.id,
+            &RestoreOptions {
+                safety_backup: false,
+                ..RestoreOptions::default()
+            },
+            &Progress::new(),
+        );
         let report = report.unwrap();
         assert_eq!(
             (report.backup_sequence, report.records),

@@ -168,7 +168,10 @@ impl Commits {
             assert!(report.is_valid, "{report:?}");
         }
         if let Some((id, sequence)) = told.backups.last() {
-            let options = RestoreOptions::default();
+            let options = RestoreOptions {
+                safety_backup: false,
+                ..RestoreOptions::default()
+            };
             host.backups
                 .restore(*id, &options, &Progress::new())
                 .unwrap();

@@ -17,6 +17,7 @@ from ._options import NEVER, SetOptions
 from .atomic import ABSENT
 from .backups import (
     Backup,
+    BackupDiff,
     Backups,
     PruneReport,
     RepositoryReport,
@@ -75,6 +76,7 @@ __all__ = [
     "ABSENT",
     "AlreadyExists",
     "Backup",
+    "BackupDiff",
     "Backups",
     "Batch",
     "Busy",

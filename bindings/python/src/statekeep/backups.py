@@ -1,11 +1,12 @@
-"""Backups of a state: create, list, show, pin, verify, restore."""
+"""Backups of a state: create, list, show, pin, verify, compare, restore."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._ffi import call, document, handle, lib, name, options
 from ._time import moment, unix_ms
@@ -73,12 +74,33 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restore did: `sequence` is the state's now, `backup_sequence` the backup's."""
+    """What a restore did: `sequence` is the state's now, `backup_sequence` the backup's.
+
+    `replaced` is the namespace that `State.undo` goes back to after the restore of a whole state,
+    `safety_backup` the backup that was made before. `added`, `changed` and `removed` are those of a part
+    or of a dry run, and `report` is all that the library tells."""
 
     id: str
     records: int
     sequence: int
     backup_sequence: int
+    added: int | None
+    changed: int | None
+    removed: int | None
+    replaced: str | None
+    safety_backup: str | None
+    report: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class BackupDiff:
+    """What became of the records of a backup; `samples` has some of the names."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    samples: dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -238,21 +260,60 @@ class Backups:
         to: datetime | None = None,
         to_sequence: int | None = None,
         timeline: str | None = None,
+        tenant: str | None = None,
+        scope: str | None = None,
+        key: str | None = None,
+        mode: Literal["replace", "merge"] | None = None,
+        dry_run: bool = False,
+        safety_backup: bool = True,
+        to_dir: str | os.PathLike[str] | None = None,
+        backend: str | None = None,
+        backend_options: Mapping[str, Any] | None = None,
         limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> RestoreReport:
-        """Replaces the whole state by a backup, all or nothing; open handles stay valid.
+        """Restores a backup, all or nothing; open handles stay valid.
 
         In place of a backup, `to` or `to_sequence` names a moment, and the smallest backup that has it
-        is read; `timeline` names a past that is not the state's own."""
+        is read; `timeline` names a past that is not the state's own. `tenant`, `scope` and `key`
+        (patterns) restore a part, in a `mode`. `dry_run` only tells what would change. `safety_backup`
+        backs up the state before. `backend` moves the state to another backend; with `to_dir` a new
+        state is made there, and this one stays as it is."""
         chosen = {
             "to_time_unix_ms": None if to is None else unix_ms(to),
             "to_sequence": to_sequence,
             "timeline": timeline,
+            "tenant": tenant,
+            "scope": scope,
+            "key": key,
+            "mode": mode,
+            "dry_run": dry_run,
+            "safety_backup": safety_backup,
+            "to_dir": None if to_dir is None else os.fspath(to_dir),
+            "backend": backend,
+            "backend_options": None if backend_options is None else dict(backend_options),
         }
         asked = *(_id(backup) if backup is not None else (b"", 0)), *options(chosen)
         row = self._run(lib.statekeep_backup_restore_start, asked, progress, limit_rate)
-        return RestoreReport(**{name: row[name] for name in RestoreReport.__dataclass_fields__})
+        named = (name for name in RestoreReport.__dataclass_fields__ if name != "report")
+        return RestoreReport(**{name: row[name] for name in named}, report=row)
+
+    def diff(
+        self,
+        backup: str | Backup,
+        to: str | Backup | None = None,
+        *,
+        tenant: str | None = None,
+        scope: str | None = None,
+        key: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> BackupDiff:
+        """What became of the records of a backup until another one, or until now."""
+        later = to.id if isinstance(to, Backup) else to
+        chosen = {"to": later, "tenant": tenant, "scope": scope, "key": key}
+        asked = *_id(backup), *options(chosen)
+        row = self._run(lib.statekeep_backup_diff_start, asked, progress)
+        return BackupDiff(**{name: row[name] for name in BackupDiff.__dataclass_fields__})
 
     def check(self, *, progress: ProgressCallback | None = None) -> RepositoryReport:
         """Checks the repository as a whole: what is missing, damaged, foreign or left over."""

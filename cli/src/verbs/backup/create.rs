@@ -56,7 +56,6 @@ impl Create {
             incremental: chosen(self.incremental, self.full),
             history: chosen(self.history, self.no_history),
             pin: self.pin,
-            ..CreateOptions::default()
         };
         let manifest = work::run(out, "backup", |progress| {
             progress.limit_rate(self.limit_rate.unwrap_or_default());

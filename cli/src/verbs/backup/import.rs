@@ -4,9 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use statekeep::{
-    ImportFrom, ImportMode, ImportOptions, ImportReport, RecordName, Result, Selection,
-};
+use statekeep::{ImportFrom, ImportMode, ImportOptions, ImportReport, Result, Selection};
 
 use super::export::absolute;
 use crate::args::Globals;
@@ -135,20 +133,7 @@ fn show(report: &ImportReport, out: &mut Output) -> Result<()> {
         "{added} {would}added, {changed} changed, {removed} removed"
     ))?;
     if let Some(samples) = &report.samples {
-        for (sign, names) in [
-            ('+', &samples.added),
-            ('~', &samples.changed),
-            ('-', &samples.removed),
-        ] {
-            for RecordName { tenant, scope, key } in names {
-                let [tenant, scope, key] = [tenant, scope, key].map(|name| text::shown(name));
-                let of = match tenant.as_str() {
-                    "" => String::new(),
-                    tenant => format!("  (tenant {tenant})"),
-                };
-                out.line(format_args!("{sign} {scope} {key}{of}"))?;
-            }
-        }
+        super::show_samples(samples, out)?;
     }
     skipped(report, out)
 }

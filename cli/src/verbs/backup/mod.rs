@@ -1,6 +1,7 @@
 //! `backup`: immutable copies of the state, and the way back.
 
 mod create;
+mod diff;
 mod export;
 mod import;
 mod list;
@@ -15,7 +16,7 @@ mod verify;
 use clap::Subcommand;
 use serde::Serialize;
 use serde_json::Value;
-use statekeep::{BackupId, BackupManager, Error, ErrorKind, Result};
+use statekeep::{BackupId, BackupManager, Error, ErrorKind, RecordName, Result, Samples};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -39,7 +40,9 @@ pub enum Backup {
     Verify(verify::Verify),
     /// Show which moments can be restored
     Ranges(ranges::Ranges),
-    /// Replace the state by a backup or by a moment of one
+    /// Show what differs between a backup and another one, or the state
+    Diff(diff::Diff),
+    /// Restore a backup or a moment of one: all, a part, or elsewhere
     Restore(restore::Restore),
     /// Write the state or a backup as JSON text
     Export(export::Export),
@@ -64,6 +67,7 @@ impl Backup {
             Backup::Show(verb) => verb.run(globals, out),
             Backup::Verify(verb) => verb.run(globals, out),
             Backup::Ranges(verb) => verb.run(globals, out),
+            Backup::Diff(verb) => verb.run(globals, out),
             Backup::Restore(verb) => verb.run(globals, out),
             Backup::Export(verb) => verb.run(globals, out),
             Backup::Import(verb) => verb.run(globals, out),
@@ -108,6 +112,25 @@ fn resolve(backups: &BackupManager, text: &str) -> Result<BackupId> {
             Err(Error::invalid("backup id", reason))
         }
     }
+}
+
+/// One line a name: + for one that is only after, ~ for one that changed, - for one that is gone.
+fn show_samples(samples: &Samples, out: &mut Output) -> Result<()> {
+    for (sign, names) in [
+        ('+', &samples.added),
+        ('~', &samples.changed),
+        ('-', &samples.removed),
+    ] {
+        for RecordName { tenant, scope, key } in names {
+            let [tenant, scope, key] = [tenant, scope, key].map(|name| text::shown(name));
+            let of = match tenant.as_str() {
+                "" => String::new(),
+                tenant => format!("  (tenant {tenant})"),
+            };
+            out.line(format_args!("{sign} {scope} {key}{of}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// What a backup verb answers, as JSON.

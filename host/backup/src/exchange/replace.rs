@@ -20,8 +20,8 @@ pub(super) struct Replace<'a> {
 }
 
 enum Target {
-    Whole(Whole),
-    Part(Part),
+    Whole(Box<Whole>),
+    Part(Box<Part>),
 }
 
 struct Whole {
@@ -69,7 +69,7 @@ impl Sink for Replace<'_> {
         self.filter.begin(header)?;
         let covered = self.task.covered(header)?;
         self.target = Some(match header {
-            Some(header) if covered.is_whole() => Target::Whole(Whole {
+            Some(header) if covered.is_whole() => Target::Whole(Box::new(Whole {
                 builder: self.task.manager.begin_restore(RestoreSource {
                     state_id: header.state.clone(),
                     sequence: Sequence(header.sequence),
@@ -78,8 +78,8 @@ impl Sink for Replace<'_> {
                 tenant: (String::new(), TenantNumber(0)),
                 last: Vec::new(),
                 records: 0,
-            }),
-            _ => Target::Part(Part::new(covered)?),
+            })),
+            _ => Target::Part(Box::new(Part::new(covered)?)),
         });
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Restores that meet a fault or a kill at any call of the file layer.
 
-use statekeep_backup::{BackupId, CreateOptions, Progress, RestoreOptions, VerifyLevel};
-use statekeep_core::Result;
+use statekeep_backup::{
+    BackupId, CreateOptions, Progress, RestoreMode, RestoreOptions, VerifyLevel,
+};
 use statekeep_core::oracle::Oracle;
 use statekeep_core::vfs::sim::{SimDisk, Times};
+use statekeep_core::{Result, Selection};
 
-use crate::support::{State, fill, open, read, set};
+use crate::support::{State, bare, fill, open, read, set};
 
 /// A state with a backup of `old`, that shows `new` now.
 fn start() -> (SimDisk, State, State, BackupId) {
@@ -23,18 +25,38 @@ fn start() -> (SimDisk, State, State, BackupId) {
     (disk.restart(), old, new, id)
 }
 
-fn attempt(disk: &SimDisk, id: BackupId) -> Result<()> {
+fn attempt(disk: &SimDisk, id: BackupId, options: &RestoreOptions) -> Result<()> {
     let (manager, backups) = open(disk)?;
-    let outcome = backups.restore(id, &RestoreOptions::default(), &Progress::new());
+    let outcome = backups.restore(id, options, &Progress::new());
     drop(backups);
     let closed = manager.close();
     outcome.map(drop).and(closed)
 }
 
-/// Wherever a restore stops, the state is the old one or the restored one, whole, and the backup is
-/// still there.
 #[test]
 fn a_restore_that_stops_anywhere_leaves_one_of_the_two_states() {
+    stops_anywhere(&bare(), 40);
+}
+
+#[test]
+fn so_does_one_that_makes_a_backup_before() {
+    stops_anywhere(&RestoreOptions::default(), 80);
+}
+
+#[test]
+fn so_does_one_of_a_part() {
+    let part = RestoreOptions {
+        selection: Some(Selection::new(Some(""), Some("user:*"), None).unwrap()),
+        mode: Some(RestoreMode::Replace),
+        ..bare()
+    };
+    stops_anywhere(&part, 15);
+}
+
+/// Wherever a restore stops, the state is the old one or the restored one, whole, and the backup is
+/// still there.
+#[expect(clippy::panic, reason = "a test stops at what it did not expect")]
+fn stops_anywhere(options: &RestoreOptions, calls_min: u64) {
     let (start, old, new, id) = start();
     let check = |disk: &SimDisk, acknowledged: bool, story: &str| {
         let (manager, backups) = open(disk).unwrap_or_else(|error| panic!("{story}: {error}"));
@@ -62,7 +84,7 @@ fn a_restore_that_stops_anywhere_leaves_one_of_the_two_states() {
                 "full" => disk.fail_at(n, std::io::ErrorKind::StorageFull, Times::Forever),
                 _ => disk.kill_at(n),
             }
-            let done = attempt(&disk, id).is_ok();
+            let done = attempt(&disk, id, options).is_ok();
             let struck = disk.fault_struck();
             check(&disk.restart(), done, &format!("{fault} at call {n}"));
             for seed in 0..4 {
@@ -73,7 +95,7 @@ fn a_restore_that_stops_anywhere_leaves_one_of_the_two_states() {
                 );
             }
             if !struck {
-                assert!(n > 40, "only {n} calls");
+                assert!(n > calls_min, "only {n} calls");
                 break;
             }
         }

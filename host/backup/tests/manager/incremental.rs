@@ -13,19 +13,11 @@ use statekeep_backup::{
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::{SimDisk, Times};
 use statekeep_core::{
-    Batch, Class, Clock, ErrorKind, Expiry, Keep, OpenOptions, Result, SetOptions, StateManager,
-    TrimOptions, UnixMs, Value,
+    Batch, Class, ErrorKind, Expiry, Keep, OpenOptions, Result, SetOptions, StateManager,
+    TrimOptions, Value,
 };
 
-use crate::support::key;
-
-struct TestClock(AtomicI64);
-
-impl Clock for TestClock {
-    fn now(&self) -> UnixMs {
-        UnixMs(self.0.load(Ordering::SeqCst))
-    }
-}
+use crate::support::{TestClock, bare, key};
 
 struct Site {
     manager: Arc<StateManager>,
@@ -164,7 +156,7 @@ impl Site {
             Op::Restore => {
                 let list = self.backups.list().unwrap().backups;
                 if let Some(full) = list.iter().rev().find(|backup| backup.kind == "full") {
-                    let options = RestoreOptions::default();
+                    let options = bare();
                     self.backups
                         .restore(full.id, &options, &Progress::new())
                         .unwrap();
@@ -347,7 +339,7 @@ fn a_synthetic_full_is_restored_and_built_on_like_a_full() {
     site.expect_good(&next);
     // Restored, it is the state of the backup that it was merged from; so is a point before it.
     let restored = |at: RestoreAt, timeline| {
-        let options = RestoreOptions { timeline };
+        let options = RestoreOptions { timeline, ..bare() };
         let report = site.backups.restore(at, &options, &Progress::new());
         report.unwrap().records
     };
@@ -412,7 +404,7 @@ fn where_an_incremental_could_be_wrong_the_backup_is_a_full_one_and_says_why() {
     let full = reason("oldest");
     goes_on();
     site.backups
-        .restore(full.id, &RestoreOptions::default(), &Progress::new())
+        .restore(full.id, &bare(), &Progress::new())
         .unwrap();
     reason("restored or taken back");
     goes_on();

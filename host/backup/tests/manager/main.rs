@@ -2,21 +2,21 @@
 //! exactly what was there.
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod elsewhere;
 mod faults;
 mod incremental;
+mod parts;
 mod support;
 mod verifying;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use statekeep_backup::{
-    BackupConfig, BackupManager, CreateOptions, Progress, RestoreOptions, VerifyLevel,
-};
+use statekeep_backup::{BackupConfig, BackupManager, CreateOptions, Progress, VerifyLevel};
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{Batch, Durability, ErrorKind, Scope, SetOptions, Value};
 
-use support::{fill, key, open, read, set};
+use support::{bare, fill, key, open, read, set};
 
 #[test]
 fn a_restore_gives_back_what_was_there_and_the_state_goes_on() {
@@ -59,7 +59,7 @@ fn a_restore_gives_back_what_was_there_and_the_state_goes_on() {
         report.is_valid && report.records == manifest.records,
         "{report:?}"
     );
-    let options = RestoreOptions::default();
+    let options = bare();
     let report = backups
         .restore(manifest.id, &options, &Progress::new())
         .unwrap();
@@ -172,7 +172,7 @@ fn what_cannot_be_done_is_said() {
             .unwrap_err(),
         ErrorKind::Cancelled
     );
-    let options = RestoreOptions::default();
+    let options = bare();
     assert_eq!(
         backups
             .restore(manifest.id, &options, &cancelled)
@@ -256,7 +256,7 @@ fn a_backup_is_one_instant() {
     let mut last = 0;
     for backup in backups.list().unwrap().backups {
         backups
-            .restore(backup.id, &RestoreOptions::default(), &Progress::new())
+            .restore(backup.id, &bare(), &Progress::new())
             .unwrap();
         let (a, z, b, y) = (read("a"), read("z"), read("b"), read("y"));
         assert!(z == a || z + 1 == a, "a is {a} and z is {z}");
@@ -292,16 +292,10 @@ fn a_damaged_backup_leaves_the_state_alone() {
     let len = disk.peek(&file).unwrap().len();
     for at in [0, 40, len / 2, len - 100, len - 1] {
         disk.edit(&file, |bytes| bytes[at] ^= 4).unwrap();
-        let error = backups
-            .restore(id, &RestoreOptions::default(), &Progress::new())
-            .unwrap_err();
+        let error = backups.restore(id, &bare(), &Progress::new()).unwrap_err();
         assert!(error.to_string().contains(&object), "{error}");
         assert_eq!(read(&manager), before);
         disk.edit(&file, |bytes| bytes[at] ^= 4).unwrap();
     }
-    assert!(
-        backups
-            .restore(id, &RestoreOptions::default(), &Progress::new())
-            .is_ok()
-    );
+    assert!(backups.restore(id, &bare(), &Progress::new()).is_ok());
 }

@@ -2,20 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use statekeep_backup::{BackupConfig, BackupManager};
+use statekeep_backup::{
+    BackupConfig, BackupManager, CreateOptions, Manifest, Progress, RestoreOptions,
+};
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{
-    Durability, Key, ListOptions, OpenOptions, Result, Scope, SetOptions, StateManager, Value,
+    Clock, Durability, Key, ListOptions, OpenOptions, Result, Scope, SetOptions, StateManager,
+    UnixMs, Value,
 };
 
 pub(crate) type State = BTreeMap<String, String>;
 
 pub(crate) fn open(disk: &SimDisk) -> Result<(Arc<StateManager>, BackupManager)> {
+    open_with(disk, |_| {})
+}
+
+pub(crate) fn open_with(
+    disk: &SimDisk,
+    change: impl FnOnce(&mut OpenOptions),
+) -> Result<(Arc<StateManager>, BackupManager)> {
     let mut options = OpenOptions::new("/state", "log");
     options.vfs = disk.vfs();
     options.durability = Durability::Sync;
+    change(&mut options);
     let manager = StateManager::open(options, TestPlugins::shared(disk.vfs()))?;
     let config = BackupConfig {
         dir: "/state/backups".into(),
@@ -29,6 +41,28 @@ pub(crate) fn open(disk: &SimDisk) -> Result<(Arc<StateManager>, BackupManager)>
     };
     let backups = BackupManager::open(Arc::clone(&manager), config)?;
     Ok((manager, backups))
+}
+
+/// A clock that stands still until it is put on.
+pub(crate) struct TestClock(pub(crate) AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixMs {
+        UnixMs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A restore without a backup before it, so that a test counts only its own.
+pub(crate) fn bare() -> RestoreOptions {
+    RestoreOptions {
+        safety_backup: false,
+        ..RestoreOptions::default()
+    }
+}
+
+pub(crate) fn create(backups: &BackupManager) -> Manifest {
+    let options = CreateOptions::default();
+    backups.create(&options, &Progress::new()).unwrap()
 }
 
 pub(crate) fn key(text: &str) -> Key {

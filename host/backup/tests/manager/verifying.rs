@@ -4,7 +4,7 @@ use statekeep_backup::{CreateOptions, Progress, RestoreAt, RestoreOptions, Verif
 use statekeep_core::ErrorKind;
 use statekeep_core::vfs::sim::SimDisk;
 
-use crate::support::{fill, open, read, set};
+use crate::support::{bare, fill, open, read, set};
 
 #[test]
 fn a_restore_test_is_noted_and_leaves_nothing() {
@@ -55,7 +55,7 @@ fn a_point_that_no_backup_has_is_refused_with_the_nearest() {
     );
     assert!(ranges[0].is_current);
     assert_eq!(ranges[0].gaps[0].before_sequence, second.sequence_to);
-    let restore = |at| backups.restore(at, &RestoreOptions::default(), &Progress::new());
+    let restore = |at| backups.restore(at, &bare(), &Progress::new());
     let error = restore(RestoreAt::Sequence(first.sequence_to + 1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     for id in [first.id, second.id] {
@@ -73,6 +73,7 @@ fn a_point_that_no_backup_has_is_refused_with_the_nearest() {
     assert!(error.to_string().contains(&first.timeline.id), "{error}");
     let options = RestoreOptions {
         timeline: Some(first.timeline.id.clone()),
+        ..bare()
     };
     let at = RestoreAt::Sequence(first.sequence_to);
     assert_eq!(

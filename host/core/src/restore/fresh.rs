@@ -52,7 +52,7 @@ impl StateManager {
     pub fn create_restored(
         options: &OpenOptions,
         plugins: Arc<dyn Plugins>,
-        source: RestoreSource,
+        source: &RestoreSource,
         fill: &mut (dyn FnMut(&mut FreshState<'_>) -> Result<()> + Send),
     ) -> Result<RestoredState> {
         for name in ["CURRENT", "backups"] {
@@ -89,9 +89,9 @@ impl StateManager {
             fill(&mut fresh)?;
             let mut detail = fresh.notes;
             filling.flush(backend)?;
-            describe(&mut detail, &filling.source, filling.records);
+            describe(&mut detail, source, filling.records);
             let meta = Meta::new_state(ulid_of(id)?, clock.now());
-            *sequence = begin_state(backend, meta, &filling.source, &Json::Object(detail))?;
+            *sequence = begin_state(backend, meta, source, &Json::Object(detail))?;
             Ok(())
         };
         let create = CreateOptions {

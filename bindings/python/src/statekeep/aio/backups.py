@@ -29,6 +29,7 @@ class Backups(Lifted[backups.Backups]):
     schedule = lifted(backups.Backups.schedule)
     ranges = lifted(backups.Backups.ranges)
     restore = lifted_work(backups.Backups.restore)
+    diff = lifted_work(backups.Backups.diff)
 
 
 class Plugins(Lifted[plugins.Plugins]):

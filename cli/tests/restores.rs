@@ -1,0 +1,119 @@
+//! backup restore of a part, elsewhere and onto another backend, what it would change, and the way back.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes the helpers of tests for no test"
+)]
+
+mod support;
+
+use serde_json::json;
+use support::Place;
+
+fn create(place: &Place) -> String {
+    place.ok(&["backup", "create"]).trim_end().to_owned()
+}
+
+#[test]
+fn a_part_is_shown_restored_and_brought_back() {
+    let place = Place::new();
+    place.ok(&["--tenant", "acme", "set", "agent:a", "plan", "1"]);
+    place.ok(&["--tenant", "acme", "set", "agent:b", "plan", "1"]);
+    place.ok(&["set", "agent:a", "plan", "1"]);
+    let id = create(&place);
+    place.ok(&["--tenant", "acme", "set", "agent:a", "plan", "2"]);
+    place.ok(&["--tenant", "acme", "set", "agent:a", "extra", "2"]);
+    place.ok(&["--tenant", "acme", "delete", "agent:b", "plan"]);
+    place.ok(&["set", "agent:a", "plan", "2"]);
+
+    let part = [
+        "--tenant", "acme", "backup", "restore", &id, "--scope", "agent:*",
+    ];
+    let with = |more: &[&'static str]| [&part[..], more].concat();
+    // Without a mode nothing is guessed.
+    let message = place.fails(2, &with(&["--yes"]));
+    assert!(
+        message.contains("replace") && message.contains("merge"),
+        "{message}"
+    );
+    // A dry run asks nothing and changes nothing.
+    let shown = place.ok(&with(&["--dry-run"]));
+    assert_eq!(
+        shown,
+        "1 would be added, 1 changed, 1 removed\n\
+         + agent:b plan  (tenant acme)\n\
+         ~ agent:a plan  (tenant acme)\n\
+         - agent:a extra  (tenant acme)\n"
+    );
+    assert_eq!(
+        place.ok(&["--tenant", "acme", "get", "agent:a", "plan"]),
+        "2\n"
+    );
+
+    let run = place.run(&with(&["--mode", "replace", "--yes"]));
+    assert_eq!(
+        run.stdout, "1 added, 1 changed, 1 removed\n",
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        place.ok(&["--tenant", "acme", "get", "agent:a", "plan"]),
+        "1\n"
+    );
+    assert_eq!(
+        place.ok(&["--tenant", "acme", "get", "agent:b", "plan"]),
+        "1\n"
+    );
+    place.fails(3, &["--tenant", "acme", "get", "agent:a", "extra"]);
+    assert_eq!(
+        place.ok(&["get", "agent:a", "plan"]),
+        "2\n",
+        "another tenant's"
+    );
+
+    // What is said about the way back is right.
+    let (_, safety) = run.stderr.split_once("backed up as ").unwrap();
+    let back = ["--tenant", "acme", "backup", "restore", safety.trim_end()];
+    let bare = ["--mode", "replace", "--no-safety-backup", "--yes"];
+    place.ok(&[&back[..], &bare].concat());
+    assert_eq!(
+        place.ok(&["--tenant", "acme", "get", "agent:a", "extra"]),
+        "2\n"
+    );
+    assert_eq!(
+        place.json(&["backup", "diff", safety.trim_end()])["changed"],
+        0
+    );
+    let diff = place.ok(&["backup", "diff", &id, safety.trim_end(), "--tenant", "acme"]);
+    assert!(
+        diff.starts_with("1 added, 1 changed, 1 removed\n"),
+        "{diff}"
+    );
+}
+
+#[test]
+fn a_backup_goes_into_a_new_folder_or_onto_another_backend() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "1"]);
+    let id = create(&place);
+    place.ok(&["set", "user:1", "k", "2"]);
+    // Nothing is replaced, so nothing is asked.
+    let copy = place.path("copy");
+    let to = ["backup", "restore", &id, "--to-dir", copy.to_str().unwrap()];
+    let report = place.json(&[&to[..], &["--backend", "redb"]].concat());
+    assert_eq!(
+        (&report["records"], &report["safety_backup"]),
+        (&json!(1), &json!(null))
+    );
+    let there = ["--path", copy.to_str().unwrap(), "get", "user:1", "k"];
+    assert_eq!(place.ok(&there), "1\n");
+    assert_eq!(place.ok(&["get", "user:1", "k"]), "2\n");
+    place.fails(4, &to);
+
+    // The state moves to the backend, and `namespace undo` brings it back.
+    let moved = ["--backend", "redb", "backup", "restore", &id, "--yes"];
+    let report = place.json(&moved);
+    assert_eq!(place.ok(&["get", "user:1", "k"]), "1\n");
+    place.ok(&["namespace", "undo", report["replaced"].as_str().unwrap()]);
+    assert_eq!(place.ok(&["get", "user:1", "k"]), "2\n");
+}

@@ -1,0 +1,244 @@
+//! Restoring: the whole state, a part of it, or a state elsewhere, from a backup or a moment of one.
+//!
+//! Whatever is restored, it is all or nothing, and of what is replaced a backup is made before. A dry
+//! run changes nothing and tells what would differ.
+
+mod compare;
+mod diff;
+mod elsewhere;
+mod options;
+mod part;
+mod rows;
+mod whole;
+
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+use statekeep_core::{
+    Error, ErrorKind, NamespaceBuilder, Phase, Progress, Result, Selection, Sequence,
+};
+
+use crate::create::CreateOptions;
+use crate::hex::Hash256;
+use crate::list::not_found;
+use crate::manager::{BackupManager, Ends};
+use crate::name::BackupId;
+use crate::points::{Chosen, choose};
+use crate::read_run::ReadTask;
+use crate::repository::Repository;
+
+pub use diff::BackupDiff;
+pub use options::{RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo};
+pub(crate) use whole::{Finished, Target, restore};
+
+/// The tag of a backup that was made because something was restored. Retention must not count such
+/// backups as a reason to forget others.
+pub const SAFETY_TAG: &str = "safety";
+
+/// What is restored, and what for.
+pub(crate) struct Job<'a> {
+    pub(crate) repository: &'a Repository,
+    pub(crate) task: &'a ReadTask<'a>,
+    pub(crate) chosen: &'a Chosen,
+    pub(crate) started: Instant,
+}
+
+impl Job<'_> {
+    /// A report that says what was read, and nothing of what became of it.
+    fn report(&self) -> RestoreReport {
+        RestoreReport {
+            id: self.chosen.manifest.id,
+            backup_sequence: self.chosen.sequence().0,
+            backup_time_unix_ms: self.chosen.time().map(|time| time.0),
+            timeline: self.chosen.manifest.timeline.id.clone(),
+            mode: RestoreMode::Replace,
+            dry_run: false,
+            sequence: 0,
+            before_sequence: None,
+            records: 0,
+            bytes: 0,
+            state_digest: Hash256([0; 32]),
+            added: None,
+            changed: None,
+            removed: None,
+            unchanged: None,
+            expired: 0,
+            samples: None,
+            safety_backup: None,
+            namespace: None,
+            replaced: None,
+            path: None,
+            state_id: None,
+            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// What the journal says about it.
+    fn facts(&self, selection: &Selection, mode: RestoreMode) -> Map<String, Value> {
+        let manifest = &self.chosen.manifest;
+        let mut facts = Map::new();
+        facts.insert("backup".to_owned(), json!(manifest.id.to_string()));
+        facts.insert(
+            "backup_sequence".to_owned(),
+            json!(self.chosen.sequence().0),
+        );
+        facts.insert("backup_timeline".to_owned(), json!(manifest.timeline.id));
+        if !selection.is_whole() {
+            let narrowed = [
+                ("tenant", selection.tenant()),
+                ("scope", selection.scope()),
+                ("key", selection.key()),
+            ];
+            facts.extend(narrowed.map(|(name, text)| (name.to_owned(), json!(text))));
+            facts.insert("mode".to_owned(), json!(mode));
+        }
+        facts
+    }
+
+    fn note(&self, selection: &Selection, mode: RestoreMode) -> Value {
+        json!({ "restore": self.facts(selection, mode) })
+    }
+}
+
+impl BackupManager {
+    /// Restores a moment of a backup: the whole state or a part of it, into the state or into a
+    /// directory of its own; see [`RestoreOptions`]. All of it, or nothing on any error.
+    ///
+    /// Into the state, clients stay open and sequences go on rising. The whole of it is a new
+    /// namespace, and the old one stays as the undo. A part is one commit, and the backup that was made
+    /// before is the way back.
+    ///
+    /// # Errors
+    /// `NotFound`, for a sequence or time with the nearest ones that there are; `Corrupt` or
+    /// `Incompatible` naming the object that is damaged; `Compacted` naming a key whose past was
+    /// trimmed by a rule; `TooLarge` for a part that differs by more than one commit holds;
+    /// `InvalidArgument` for options that do not go together. Only after `Indeterminate` the state may
+    /// be the restored one.
+    pub fn restore(
+        &self,
+        at: impl Into<RestoreAt>,
+        options: &RestoreOptions,
+        progress: &Progress,
+    ) -> Result<RestoreReport> {
+        let _ends = Ends(progress);
+        let started = Instant::now();
+        progress.enter(Phase::Preparing);
+        options.check()?;
+        let at = at.into();
+        let repository = self.source_of(at)?;
+        let task = self.task(&repository, progress);
+        let wanted = options.timeline.as_deref();
+        let chosen = choose(&repository, &task, at, &self.timeline()?, wanted)?;
+        let job = Job {
+            repository: &repository,
+            task: &task,
+            chosen: &chosen,
+            started,
+        };
+        if options.dry_run {
+            return self.dry_run(&job, options);
+        }
+        if let RestoreTo::Dir {
+            path,
+            backend,
+            options: settings,
+        } = &options.to
+        {
+            let place = (path.as_path(), backend.as_deref(), settings);
+            let part = options.part();
+            return elsewhere::restore_elsewhere(&job, self.state(), place, part);
+        }
+        let safety_backup = match options.safety_backup {
+            true => self.safety_backup(&chosen, progress)?,
+            false => None,
+        };
+        let report = match options.part() {
+            Some(part) => self.restore_part(&job, part, options)?,
+            None => restore(&job, &mut |chosen| {
+                let mut builder = match &options.to {
+                    RestoreTo::Backend { name, options } => {
+                        let backend = Some((name.as_str(), options));
+                        self.state().begin_restore_on(job.source(), backend)?
+                    }
+                    _ => self.begin(chosen)?,
+                };
+                for (name, fact) in job.facts(&Selection::whole(), RestoreMode::Replace) {
+                    builder.note(&name, fact);
+                }
+                Ok(Box::new(builder) as Box<dyn Target>)
+            })?,
+        };
+        Ok(RestoreReport {
+            safety_backup,
+            ..report
+        })
+    }
+
+    pub(crate) fn source_of(&self, at: RestoreAt) -> Result<std::sync::Arc<Repository>> {
+        self.find()?.ok_or_else(|| match at {
+            RestoreAt::Backup(id) => not_found(id),
+            _ => Error::other(ErrorKind::NotFound, "there is no backup yet"),
+        })
+    }
+
+    fn restore_part(
+        &self,
+        job: &Job<'_>,
+        part: &Selection,
+        options: &RestoreOptions,
+    ) -> Result<RestoreReport> {
+        let (tenant, mode) = options.tenant_and_mode(part)?;
+        let tenant = self.state().tenant(tenant)?.blocking();
+        let correlation_id = match options.correlation_id.as_str() {
+            // Shown by the history of each key that it changes.
+            "" => format!("restore {}", job.chosen.manifest.id),
+            given => given.to_owned(),
+        };
+        let tenant = tenant.with_origin(&options.principal, &correlation_id)?;
+        let report = part::restore_part(job, &tenant, part, mode)?;
+        Ok(RestoreReport { mode, ..report })
+    }
+
+    /// The state as it is, in case the restore was a mistake; `None` of a state that has nothing.
+    fn safety_backup(&self, chosen: &Chosen, progress: &Progress) -> Result<Option<BackupId>> {
+        if self.state().head() == Sequence(0) {
+            return Ok(None);
+        }
+        let options = CreateOptions {
+            label: Some(format!(
+                "before the restore of {} at sequence {}",
+                chosen.manifest.id,
+                chosen.sequence().0
+            )),
+            tags: vec![SAFETY_TAG.to_owned()],
+            // It costs what was changed; where it cannot be one, a full one is made.
+            incremental: Some(true),
+            ..CreateOptions::default()
+        };
+        let made = self.create(&options, progress).map_err(|error| {
+            let message = format!(
+                "the backup before the restore was not made, and nothing was restored: {error}; mend \
+                 that, or restore without a safety backup"
+            );
+            Error::other(error.kind(), message)
+        })?;
+        progress.restart();
+        progress.enter(Phase::Preparing);
+        Ok(Some(made.id))
+    }
+}
+
+impl Target for NamespaceBuilder {
+    fn put(&mut self, key: &[u8], record: &[u8]) -> Result<()> {
+        NamespaceBuilder::put(self, key, record)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Finished> {
+        let done = self.complete()?;
+        Ok(Finished {
+            sequence: done.sequence.0,
+            namespace: Some(done.namespace.to_string()),
+            replaced: Some(done.replaced.to_string()),
+        })
+    }
+}
