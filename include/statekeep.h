@@ -1473,7 +1473,10 @@ statekeep_status statekeep_metrics_text(const statekeep_manager *manager,
  * `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
  * (boolean), `incremental` (boolean: only what changed since the last backup; where that cannot be,
  * the backup is a full one and its `full_reason` says why), `history` (boolean: with the past that
- * the state keeps). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
+ * the state keeps), `synthetic` (boolean: a full backup merged from the newest one and all that it
+ * stands on, without reading the state), `from` (text: the id of another backup to merge). The result is
+ * the manifest, with `pin`; where an incremental had its chain merged first, `merged_from` is the last
+ * of that chain, and `parent` the synthetic full. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
                                                const char *options,

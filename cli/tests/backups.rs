@@ -34,6 +34,43 @@ fn damage(place: &Place, folder: &str) -> PathBuf {
 }
 
 #[test]
+fn a_chain_is_merged_into_a_synthetic_full() {
+    let place = Place::new();
+    for n in ["1", "2"] {
+        place.ok(&["set", "global", n, n]);
+        place.ok(&["backup", "create", "--incremental"]);
+    }
+    let message = place.fails(2, &["backup", "create", "--from", "01AB"]);
+    assert!(message.contains("--synthetic"), "{message}");
+    let made = place.ok(&["--json", "backup", "create", "--synthetic"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let before = made["merged_from"].as_str().unwrap();
+    assert_eq!(
+        (&made["kind"], &made["records"]),
+        (&json!("synthetic"), &json!(2))
+    );
+    place.ok(&["backup", "verify", made["id"].as_str().unwrap()]);
+    // The same again, by its name.
+    place.ok(&["backup", "create", "--synthetic", "--from", before]);
+
+    let one = [
+        "--set",
+        "backup.chain_max=1",
+        "backup",
+        "create",
+        "--incremental",
+    ];
+    place.ok(&one);
+    let run = place.run(&one);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("merged into the synthetic full"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn a_restore_brings_back_what_was_backed_up_and_nothing_else() {
     let place = Place::new();
     place.ok(&["set", "agent:a", "memory", "{\"mood\": \"good\"}"]);

@@ -47,6 +47,23 @@ struct CreateForm {
     pin: Option<bool>,
     incremental: Option<bool>,
     history: Option<bool>,
+    synthetic: Option<bool>,
+    from: Option<String>,
+}
+
+impl CreateForm {
+    /// Which backup is merged, the newest one when it is not named; `None` when none is.
+    fn merged(&self) -> Result<Option<Option<BackupId>>, Failure> {
+        let from = self.from.as_deref().map(BackupId::parse).transpose()?;
+        match self.synthetic {
+            Some(true) => Ok(Some(from)),
+            _ if from.is_some() => {
+                let reason = "`from` names what a backup with `synthetic` is merged from";
+                Err(Failure::invalid("options", reason))
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
 impl From<CreateForm> for CreateOptions {
@@ -130,7 +147,10 @@ impl RestoreForm {
 /// `label` (text), `tags` (array of texts), `codec` (such as `"zstd"`), `level` (number), `pin`
 /// (boolean), `incremental` (boolean: only what changed since the last backup; where that cannot be,
 /// the backup is a full one and its `full_reason` says why), `history` (boolean: with the past that
-/// the state keeps). The result is the manifest, with `pin`. `[any-thread]` Since: 0.1
+/// the state keeps), `synthetic` (boolean: a full backup merged from the newest one and all that it
+/// stands on, without reading the state), `from` (text: the id of another backup to merge). The result is
+/// the manifest, with `pin`; where an incremental had its chain merged first, `merged_from` is the last
+/// of that chain, and `parent` the synthetic full. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_create_start(
     manager: *const Manager,
@@ -145,9 +165,13 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
         let lease = manager.whole("a backup")?;
         // SAFETY: the header's contract for inputs.
         let form: CreateForm = unsafe { input::options(options, options_len) }?;
+        let merged = form.merged()?;
         let options = CreateOptions::from(form);
         let job = move |host: &Host, progress: &Progress| {
-            let manifest = host.backups.create(&options, progress)?;
+            let manifest = match merged {
+                Some(from) => host.backups.create_synthetic(from, &options, progress)?,
+                None => host.backups.create(&options, progress)?,
+            };
             let pin = options.pin;
             to_json(BackupDetails {
                 manifest,

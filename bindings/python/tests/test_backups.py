@@ -33,6 +33,24 @@ def test_backup_damage_restore(state: statekeep.State, codec: str) -> None:
     assert "m0001" in scope
 
 
+def test_a_chain_is_merged_into_a_synthetic_full(state: statekeep.State) -> None:
+    state.set("global", "k", 1)
+    full = state.backups.create()
+    state.set("global", "k", 2)
+    last = state.backups.create(incremental=True)
+    assert last.kind == "incremental" and last.parent == full.id
+    made = state.backups.create(synthetic=True)
+    assert made.kind == "synthetic" and made.merged_from == last.id and made.records == 1
+    assert state.backups.verify(made).is_valid
+    with pytest.raises(statekeep.InvalidArgument):
+        state.backups.create(synthetic=True, from_backup=full)
+    with pytest.raises(statekeep.InvalidArgument):
+        state.backups.create(from_backup=last)
+    state.set("global", "k", 3)
+    state.backups.restore(made)
+    assert state.get("global", "k") == 2
+
+
 def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> None:
     with statekeep.open(tmp_path / "state") as state:
         state.set("global", "k", "before")

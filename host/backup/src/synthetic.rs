@@ -38,6 +38,7 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<Manifest> {
         let _ends = Ends(progress);
+        self.limit(progress);
         progress.enter(Phase::Preparing);
         if options.incremental.is_some() || options.history.is_some() {
             let reason =
@@ -123,7 +124,8 @@ pub(crate) fn synthesise(
         }
     }
     let mut feed = |feeder: &mut Feeder<'_>| {
-        task.progress.expect(base.records, 0);
+        let bytes = base.counts.rows.iter().map(|row| row.bytes);
+        task.progress.expect(base.records, bytes.sum());
         feed_merged(task, plugins, base, feeder)
     };
     let plan = Plan {

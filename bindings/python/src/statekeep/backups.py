@@ -34,6 +34,7 @@ class Backup:
     parent: str | None
     chain: int
     full_reason: str
+    merged_from: str | None
     history_from: int | None
     manifest: dict[str, Any] = field(repr=False)
 
@@ -55,6 +56,7 @@ class Backup:
             parent=row.get("parent"),
             chain=row["chain"],
             full_reason=row.get("full_reason") or "",
+            merged_from=row.get("merged_from"),
             history_from=row.get("history_from"),
             manifest=row,
         )
@@ -177,6 +179,8 @@ class Backups:
         pin: bool = False,
         incremental: bool | None = None,
         history: bool | None = None,
+        synthetic: bool = False,
+        from_backup: str | Backup | None = None,
         limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> Backup:
@@ -185,6 +189,9 @@ class Backups:
         An incremental one has only what changed since the last; where that cannot be, a full one is
         made, and its `full_reason` says why. With history any point of the kept past is in it. `None`
         is as configured. `limit_rate` is the most bytes a second that are written, 0 as configured.
+
+        A synthetic one is a full backup merged from the newest one, or `from_backup`, and all that it
+        stands on, without reading the state; `merged_from` says which.
         """
         asked = options(
             {
@@ -195,6 +202,8 @@ class Backups:
                 "pin": pin or None,
                 "incremental": incremental,
                 "history": history,
+                "synthetic": synthetic or None,
+                "from": from_backup.id if isinstance(from_backup, Backup) else from_backup,
             }
         )
         return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress, limit_rate))

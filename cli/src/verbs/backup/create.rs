@@ -1,4 +1,4 @@
-//! `backup create`: a backup of this instant.
+//! `backup create`: a backup of this instant, or one merged from others.
 
 use clap::Args;
 use statekeep::{BackupDetails, CreateOptions, Result};
@@ -24,6 +24,12 @@ pub struct Create {
     /// All records, whatever the setting backup.incremental_enabled says
     #[arg(long)]
     full: bool,
+    /// A full one merged from the newest backup and all that it stands on; the state is not read
+    #[arg(long, conflicts_with_all = ["incremental", "full", "history", "no_history"])]
+    synthetic: bool,
+    /// The backup that is merged, or the start of its id
+    #[arg(long, value_name = "ID", requires = "synthetic")]
+    from: Option<String>,
     /// With the past that the state keeps
     #[arg(long, overrides_with = "no_history")]
     history: bool,
@@ -57,9 +63,15 @@ impl Create {
             history: chosen(self.history, self.no_history),
             pin: self.pin,
         };
+        let from = self.from.as_ref();
+        let from = from.map(|id| super::resolve(&host.backups, id));
+        let from = from.transpose()?;
         let manifest = work::run(out, "backup", |progress| {
             progress.limit_rate(self.limit_rate.unwrap_or_default());
-            host.backups.create(&options, progress)
+            match self.synthetic {
+                true => host.backups.create_synthetic(from, &options, progress),
+                false => host.backups.create(&options, progress),
+            }
         })?;
         if out.json() {
             let pin = self.pin;
@@ -72,6 +84,11 @@ impl Create {
             out.line(manifest.id)?;
             if let Some(why) = &manifest.full_reason {
                 out.warning(format_args!("a full backup was made: {}", text::shown(why)));
+            }
+            if let (Some(merged), Some(parent)) = (manifest.merged_from, manifest.parent) {
+                out.remark(format_args!(
+                    "the chain up to {merged} was merged into the synthetic full {parent}"
+                ));
             }
             out.remark(format_args!(
                 "{}: {} at sequence {}, {} packed to {}",
