@@ -145,6 +145,7 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_scope_move(m, S("global"), S("user:1"), NULL, &err));
   FORKED(statekeep_backup_create_start(m, NULL, 0, &new_op, &err));
   FORKED(statekeep_backup_list_json(m, &buf, &err));
+  FORKED(statekeep_backup_schedule_json(m, &buf, &err));
   FORKED(statekeep_backup_show_json(m, S("x"), &buf, &err));
   FORKED(statekeep_backup_verify_start(m, S("x"), STATEKEEP_VERIFY_FULL, &new_op, &err));
   FORKED(statekeep_backup_restore_start(m, S("x"), NULL, 0, &new_op, &err));
@@ -157,6 +158,8 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_op_result_json(op, &buf, &err));
   FORKED(statekeep_op_on_done(op, on_done, NULL, destroy, &err));
   CHECK(destroyed == 1);
+  FORKED(statekeep_op_on_progress(op, NULL, NULL, NULL, &err));
+  FORKED(statekeep_op_limit_rate(op, 1, &err));
   FORKED(statekeep_op_free(op));
   FORKED(statekeep_plugin_load(m, S("/x"), &buf, &err));
   FORKED(statekeep_plugin_list_json(m, &buf, &err));
