@@ -14,6 +14,9 @@ static void on_done(void *user_data, statekeep_status status) {
   (void)user_data;
   (void)status;
 }
+static void on_progress(void *user_data, const statekeep_progress *progress) {
+  (void)user_data, (void)progress;
+}
 static void line(void *user_data, uint32_t level, const char *message, size_t len) {
   (void)user_data, (void)level, (void)message, (void)len;
 }
@@ -150,6 +153,12 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_verify_start(m, S("x"), STATEKEEP_VERIFY_FULL, &new_op, &err));
   FORKED(statekeep_backup_restore_start(m, S("x"), NULL, 0, &new_op, &err));
   FORKED(statekeep_backup_diff_start(m, S("x"), NULL, 0, &new_op, &err));
+  FORKED(statekeep_backup_pin(m, S("x"), &err));
+  FORKED(statekeep_backup_unpin(m, S("x"), &err));
+  FORKED(statekeep_backup_ranges_json(m, &buf, &err));
+  FORKED(statekeep_repository_check_start(m, &new_op, &err));
+  FORKED(statekeep_repository_prune_strays_start(m, NULL, 0, &new_op, &err));
+  FORKED(statekeep_repository_repair_start(m, &new_op, &err));
   FORKED(statekeep_export_start(m, S("x"), NULL, 0, &new_op, &err));
   FORKED(statekeep_import_start(m, S("x"), S("{\"mode\":\"merge\"}"), &new_op, &err));
   FORKED(statekeep_op_wait(op, -1, &err));
@@ -157,15 +166,15 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_op_cancel(op, &err));
   FORKED(statekeep_op_result_json(op, &buf, &err));
   FORKED(statekeep_op_on_done(op, on_done, NULL, destroy, &err));
-  CHECK(destroyed == 1);
-  FORKED(statekeep_op_on_progress(op, NULL, NULL, NULL, &err));
+  FORKED(statekeep_op_on_progress(op, on_progress, NULL, destroy, &err));
   FORKED(statekeep_op_limit_rate(op, 1, &err));
+  CHECK(destroyed == 2);
   FORKED(statekeep_op_free(op));
   FORKED(statekeep_plugin_load(m, S("/x"), &buf, &err));
   FORKED(statekeep_plugin_list_json(m, &buf, &err));
   FORKED(statekeep_plugin_inspect_json(S("/x"), &buf, &err));
   FORKED(statekeep_log_set(1, line, NULL, destroy, &err));
-  CHECK(destroyed == 2);
+  CHECK(destroyed == 3);
   FORKED(statekeep_manager_close(m, &err));
 
   /* The error can be read and says what to do. */

@@ -6,8 +6,6 @@
 mod choose;
 mod journal;
 mod ranges;
-#[cfg(test)]
-mod tests;
 
 use statekeep_core::{Result, Sequence, UnixMs};
 
