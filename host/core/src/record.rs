@@ -14,10 +14,10 @@
 
 mod read;
 
-pub use self::read::{inspect_record, unpack_record};
 pub(crate) use self::read::{
     RecordView, check_record, is_over, own_life, read_life, read_stamps, read_value, with_value,
 };
+pub use self::read::{inspect_record, unpack_record};
 use crate::{Error, Result, Sequence, UnixMs, Value, ValueKind};
 
 /// The format that this version writes.

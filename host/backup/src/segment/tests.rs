@@ -13,7 +13,9 @@ type Rows = Vec<(Vec<u8>, Vec<u8>, bool)>;
 fn segment(rows: &Rows, codec: &str, cut: &dyn Fn(usize) -> bool) -> Vec<u8> {
     let repository = repository(&disk()).unwrap();
     let id = BackupId::after(None);
-    let mut writer = SegmentWriter::create(repository.store.as_ref(), ObjectName::segment(id, 3), id, 3).unwrap();
+    let mut writer =
+        SegmentWriter::create(repository.store.as_ref(), ObjectName::segment(id, 3), id, 3)
+            .unwrap();
     let mut builder = BlockBuilder::default();
     let mut flush = |builder: &mut BlockBuilder| {
         if !builder.is_empty() {
