@@ -256,11 +256,13 @@ class Backups:
         """When backups are made of themselves, and how that goes: `enabled`, `next_run_unix_ms`,
         `last_run`, `last_error`, `runs`, `failures` and more; settings `backup.every` or
         `backup.daily_at`."""
-        return document(lib.statekeep_backup_schedule_json, self._state.handle)
+        found: dict[str, Any] = document(lib.statekeep_backup_schedule_json, self._state.handle)
+        return found
 
     def ranges(self) -> dict[str, Any]:
         """Which moments can be restored, and every gap between: `timelines` with `ranges`, `gaps`."""
-        return document(lib.statekeep_backup_ranges_json, self._state.handle)
+        found: dict[str, Any] = document(lib.statekeep_backup_ranges_json, self._state.handle)
+        return found
 
     def restore(
         self,
