@@ -145,10 +145,19 @@ pub(super) fn time_of(
     Ok(same.map(|m| UnixMs(m.time_unix_ms)))
 }
 
+/// A time for people, as precise as commits are.
+fn shown(unix_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(unix_ms) {
+        Ok(time) => format!("{time:.3}"),
+        // Beyond the calendar's years.
+        Err(_) => format!("{unix_ms} ms"),
+    }
+}
+
 fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreAt) -> Error {
     let what = match at {
         RestoreAt::Sequence(sequence) => format!("sequence {sequence}"),
-        RestoreAt::Time(time) => format!("time {} ms", time.0),
+        RestoreAt::Time(time) => format!("the time {}", shown(time.0)),
         RestoreAt::Backup(id) => format!("backup {id}"),
     };
     let is_before = |m: &&Manifest| match at {
@@ -163,17 +172,14 @@ fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreA
         .min_by_key(|m| first_sequence(m));
     let mut message = format!("no backup of timeline {timeline} has {what}");
     if let Some(m) = before {
-        let (to, time) = (m.sequence_to, m.time_unix_ms);
-        message += &format!(
-            "; nearest before: sequence {to} of {time} ms, backup {}",
-            m.id
-        );
+        let (to, time) = (m.sequence_to, shown(m.time_unix_ms));
+        message += &format!("; nearest before: sequence {to} of {time}, backup {}", m.id);
     }
     if let Some(m) = after {
         let from = first_sequence(m);
         message += &format!("; nearest after: sequence {from}, backup {}", m.id);
         if from == m.sequence_to {
-            message += &format!(" of {} ms", m.time_unix_ms);
+            message += &format!(" of {}", shown(m.time_unix_ms));
         }
     }
     let elsewhere: BTreeSet<&str> = others
