@@ -2,11 +2,13 @@
  * A Statekeep backend in one C file: an append-only log on disk, a sorted index in memory.
  *
  * Every commit is one record of `rows.log`; opening reads the log again. A record is
- *   u64 body length, u32 operations, u32 CRC-32 of the body, u32 CRC-32 of these, then the body:
+ *   u64 body length, u32 operations, u32 CRC-32 of the body, u64 synced, u32 CRC-32 of these, then:
  *   u32 kind, u32 space, u32 key length, u32 value length, key, value      (for each operation)
- * in little-endian, so a commit that a crash cut short counts as a whole: all of it or nothing. Only
- * the last record can be cut short, since a failed write is taken back; a bad record with others
- * behind it is damage and is refused. The log is rewritten at opening when most of it is dead.
+ * in little-endian, so a commit that a crash cut short counts as a whole: all of it or nothing. What
+ * was written since the last sync may be missing after a power cut, also with later bytes there; so
+ * each record says how much of the log was synced before it. A bad record is damage, and refused,
+ * when one behind it says that it was synced; else the log ends before it. The log is rewritten at
+ * opening when most of it is dead.
  *
  * Locks: `writer` is held for a whole commit, `index` only while rows are read or changed in
  * memory, so that readers never wait for the disk. All rows live in memory: this is an example, and
@@ -33,9 +35,9 @@
 
 STATEKEEP_PLUGIN_MANIFEST(ID, VERSION, LICENSE, STATEKEEP_BACKEND_V1_ID);
 
-#define LOG_MAGIC "SKTLOG1\n"
+#define LOG_MAGIC "SKTLOG2\n"
 #define FILE_HEADER_BYTES 8
-#define RECORD_HEADER_BYTES 20
+#define RECORD_HEADER_BYTES 28
 #define OP_HEADER_BYTES 16
 #define KEY_BYTES_MAX ((size_t)4096)
 #define VALUE_BYTES_MAX ((size_t)64 << 20)
@@ -56,11 +58,12 @@ struct row {
 };
 
 struct statekeep_instance {
-  pthread_mutex_t writer;  /* one commit at a time; guards log, end, broken, seed */
+  pthread_mutex_t writer;  /* one commit at a time; guards log, end, synced, broken, seed */
   pthread_rwlock_t index;  /* guards head and every row */
   struct row *head;
   int folder, lock, log;
   uint64_t end, live;      /* bytes of the log, and those that a rewrite would keep */
+  uint64_t synced;         /* that many bytes of the log are surely on disk */
   bool broken;             /* a write or sync failed: what is on disk is unknown */
   uint32_t seed;
 };
@@ -219,11 +222,16 @@ static uint8_t *encode_op(uint8_t *to, uint32_t kind, uint32_t space, statekeep_
   return to + key.len + value.len;
 }
 
-static void seal(uint8_t *record, size_t body_len, size_t ops) {
+static void seal(uint8_t *record, size_t body_len, size_t ops, uint64_t synced) {
   put_le(record, body_len, 8);
   put_le(record + 8, ops, 4);
   put_le(record + 12, crc32(0, record + RECORD_HEADER_BYTES, body_len), 4);
-  put_le(record + 16, crc32(0, record, 16), 4);
+  put_le(record + 16, synced, 8);
+  put_le(record + 24, crc32(0, record, 24), 4);
+}
+
+static bool is_header(const uint8_t *header) {
+  return crc32(0, header, 24) == (uint32_t)get_le(header + 24, 4);
 }
 
 /* Applies the operations of one record that passed its CRC. */
@@ -245,6 +253,30 @@ static bool replay(statekeep_instance *instance, const uint8_t *body, size_t len
   return len == 0;
 }
 
+/* Whether a record behind a bad one says that the bad one was synced; `tail` is all from it on. */
+static bool was_synced(const uint8_t *tail, uint64_t len, uint64_t at) {
+  for (uint64_t i = 1; i + RECORD_HEADER_BYTES <= len; i++)
+    if (get_le(tail + i + 16, 8) > at && is_header(tail + i)) return true;
+  return false;
+}
+
+/* What a bad record means: OK when the log ends before it. */
+static statekeep_status judge(statekeep_instance *instance, uint64_t at, uint64_t size,
+                              statekeep_error_out *err) {
+  uint8_t *tail = malloc((size_t)(size - at));
+  if (tail == NULL)
+    return fail(err, STATEKEEP_STATUS_OUT_OF_MEMORY, 0, "no memory for the end of rows.log");
+  bool is_read = read_at(instance->log, tail, (size_t)(size - at), at);
+  bool is_damage = is_read && was_synced(tail, size - at, at);
+  free(tail);
+  if (!is_read)
+    return fail(err, STATEKEEP_STATUS_IO, errno, "cannot read rows.log: %s", strerror(errno));
+  if (!is_damage) return STATEKEEP_STATUS_OK;
+  return fail(err, STATEKEEP_STATUS_CORRUPT, 0,
+              "rows.log is damaged at byte %llu of %llu; restore a backup", (unsigned long long)at,
+              (unsigned long long)size);
+}
+
 static statekeep_status read_log(statekeep_instance *instance, statekeep_error_out *err) {
   struct stat stat;
   uint8_t header[RECORD_HEADER_BYTES], *body = NULL;
@@ -258,12 +290,12 @@ static statekeep_status read_log(statekeep_instance *instance, statekeep_error_o
     size = FILE_HEADER_BYTES;
   }
   if (!read_at(instance->log, header, 8, 0) || memcmp(header, LOG_MAGIC, 8) != 0)
-    return fail(err, STATEKEEP_STATUS_INCOMPATIBLE, 0, "rows.log is no log of this backend's version 1");
+    return fail(err, STATEKEEP_STATUS_INCOMPATIBLE, 0, "rows.log is no log of this backend's version 2");
   for (; size - at >= RECORD_HEADER_BYTES; at += RECORD_HEADER_BYTES + get_le(header, 8)) {
     if (!read_at(instance->log, header, sizeof header, at))
       return fail(err, STATEKEEP_STATUS_IO, errno, "cannot read rows.log: %s", strerror(errno));
     uint64_t len = get_le(header, 8), left = size - at - RECORD_HEADER_BYTES;
-    bool is_good = crc32(0, header, 16) == (uint32_t)get_le(header + 16, 4);
+    bool is_good = is_header(header);
     if (is_good && len > left) break; /* cut short */
     if (is_good) {
       body = malloc(len > 0 ? (size_t)len : 1);
@@ -271,17 +303,17 @@ static statekeep_status read_log(statekeep_instance *instance, statekeep_error_o
         return fail(err, STATEKEEP_STATUS_OUT_OF_MEMORY, 0, "no memory for a record of rows.log");
       is_good = read_at(instance->log, body, (size_t)len, at + RECORD_HEADER_BYTES) &&
                 crc32(0, body, (size_t)len) == (uint32_t)get_le(header + 12, 4);
-      if (!is_good && len == left) { /* the last record, its bytes not all on disk */
-        free(body);
-        break;
-      }
-      is_good = is_good && replay(instance, body, (size_t)len, (size_t)get_le(header + 8, 4));
+      bool is_known = !is_good || replay(instance, body, (size_t)len, (size_t)get_le(header + 8, 4));
       free(body);
+      if (!is_known)
+        return fail(err, STATEKEEP_STATUS_CORRUPT, 0, "rows.log has unknown operations at byte %llu",
+                    (unsigned long long)at);
     }
-    if (!is_good)
-      return fail(err, STATEKEEP_STATUS_CORRUPT, 0,
-                  "rows.log is damaged at byte %llu of %llu; restore a backup",
-                  (unsigned long long)at, (unsigned long long)size);
+    if (!is_good) {
+      statekeep_status status = judge(instance, at, size, err);
+      if (status != STATEKEEP_STATUS_OK) return status;
+      break;
+    }
   }
   /* Take back what was cut short, so that the next record does not hide behind it. */
   if (at < size && (ftruncate(instance->log, (off_t)at) != 0 || fsync(instance->log) != 0))
@@ -302,7 +334,7 @@ static statekeep_status rewrite(statekeep_instance *instance, statekeep_error_ou
     if (!is_good) break;
     statekeep_bytes key = {row->key, row->key_len}, value = {row->value, row->value_len};
     encode_op(record + RECORD_HEADER_BYTES, STATEKEEP_OP_PUT, row->space, key, value);
-    seal(record, body_len, 1);
+    seal(record, body_len, 1, end); /* it gets its name only when all of it is synced */
     is_good = write_at(file, record, RECORD_HEADER_BYTES + body_len, end);
     end += RECORD_HEADER_BYTES + body_len;
     free(record);
@@ -316,7 +348,7 @@ static statekeep_status rewrite(statekeep_instance *instance, statekeep_error_ou
   }
   close(instance->log);
   instance->log = file;
-  instance->end = end;
+  instance->end = instance->synced = end;
   return STATEKEEP_STATUS_OK;
 }
 
@@ -431,6 +463,7 @@ static statekeep_status append(statekeep_instance *instance, const uint8_t *reco
     return fail(err, STATEKEEP_STATUS_IO, errno, "cannot sync rows.log: %s", strerror(errno));
   }
   instance->end += len;
+  if (is_sync) instance->synced = instance->end;
   return STATEKEEP_STATUS_OK;
 }
 
@@ -465,7 +498,7 @@ static statekeep_status commit(const statekeep_instance *shared, const statekeep
     status = check_preconditions(instance, commit, out, err);
   bool is_sync = commit->durability == STATEKEEP_DURABILITY_SYNC;
   if (status == STATEKEEP_STATUS_OK) {
-    seal(record, bytes, commit->ops_len);
+    seal(record, bytes, commit->ops_len, instance->synced);
     status = append(instance, record, RECORD_HEADER_BYTES + bytes, is_sync, err);
   }
   bool is_done = status == STATEKEEP_STATUS_OK;
@@ -611,6 +644,8 @@ static statekeep_status flush(const statekeep_instance *shared, statekeep_error_
   } else if (fdatasync(instance->log) != 0) {
     instance->broken = true;
     status = fail(err, STATEKEEP_STATUS_IO, errno, "cannot sync rows.log: %s", strerror(errno));
+  } else {
+    instance->synced = instance->end;
   }
   pthread_mutex_unlock(&instance->writer);
   return status;
