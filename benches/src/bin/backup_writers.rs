@@ -123,7 +123,7 @@ fn write(tenant: &BlockingTenant, durability: Durability, time: Duration) -> f64
         let value = Value::json(message(&mut random, turn)).expect("JSON");
         let before = Instant::now();
         tenant
-            .set(&scope, &key, value, options.clone())
+            .set(&scope, &key, value, options)
             .expect("set");
         took.push(before.elapsed().as_secs_f64() * 1e6);
         turn += 1;
