@@ -122,9 +122,7 @@ fn write(tenant: &BlockingTenant, durability: Durability, time: Duration) -> f64
         let key = Key::new(&format!("message:{:08}", turn % 10_000)).expect("key");
         let value = Value::json(message(&mut random, turn)).expect("JSON");
         let before = Instant::now();
-        tenant
-            .set(&scope, &key, value, options)
-            .expect("set");
+        tenant.set(&scope, &key, value, options).expect("set");
         took.push(before.elapsed().as_secs_f64() * 1e6);
         turn += 1;
         if durability == Durability::Relaxed {
