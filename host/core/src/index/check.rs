@@ -13,6 +13,8 @@ use crate::{Error, KeyRange, Result, Space};
 /// being built no other. Rows of dropped indexes may be left.
 pub(crate) fn check_indexes(namespace: &Namespace) -> Result<()> {
     for index in namespace.index.all() {
+        // Asked first: a build may end while the rows are read.
+        let is_ready = index.is_ready();
         let mut expected = BTreeSet::new();
         rows(
             &*namespace.backend,
@@ -42,7 +44,7 @@ pub(crate) fn check_indexes(namespace: &Namespace) -> Result<()> {
             Ok(())
         })?;
         let missing = expected.difference(&found).next();
-        let missing = missing.filter(|_| index.is_ready());
+        let missing = missing.filter(|_| is_ready);
         let wrong = missing.or_else(|| found.difference(&expected).next());
         if let Some(row) = wrong {
             let (has, data) = (found.contains(row), expected.contains(row));
