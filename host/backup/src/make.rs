@@ -49,8 +49,12 @@ impl BackupManager {
         let (mut parent, mut merged_from, mut full_reason) = (None, None, None);
         if options.incremental.unwrap_or(self.config.incremental) {
             match repository.parent_of(&source)? {
-                Ok(manifest) if manifest.chain >= self.config.chain_max => {
-                    match self.shorten(&repository, &snapshot, &manifest, &codec, progress) {
+                // Not merged when no incremental could stand on it, which is found and told below.
+                Ok(manifest)
+                    if manifest.chain >= self.config.chain_max
+                        && snapshot.since(&manifest.point()).is_ok() =>
+                {
+                    match self.shorten(&repository, &manifest, &codec, progress) {
                         Ok(synthetic) => {
                             merged_from = Some(manifest.id);
                             parent = Some(synthetic);
@@ -116,13 +120,10 @@ impl BackupManager {
     fn shorten(
         &self,
         repository: &Repository,
-        snapshot: &Snapshot,
         chain: &Manifest,
         codec: &ChosenCodec,
         progress: &Progress,
     ) -> Result<Manifest> {
-        // For nothing when no incremental could stand on it.
-        snapshot.since(&chain.point())?;
         let options = CreateOptions::default();
         let made = self.merge_backup(repository, chain, codec, &options, progress)?;
         tracing::info!(backup = %made.id, "a chain at its maximum was merged into a synthetic full");
