@@ -154,7 +154,7 @@ impl Output {
 }
 
 /// Asks on the terminal before something that cannot be taken back, unless `yes` says that it may
-/// be done. `what` begins the error where nobody can answer, such as "it replaces the state".
+/// be done. `what` begins the error where nobody can answer, such as "it changes the state".
 pub fn confirm(yes: bool, what: &str, question: impl FnOnce() -> Result<String>) -> Result<()> {
     if yes {
         return Ok(());

@@ -17,7 +17,7 @@ use crate::session::{self, Access};
 use crate::verbs::swap::backend_options;
 use crate::{text, time, work};
 
-const WHAT: &str = "it replaces the state";
+const WHAT: &str = "it changes the state";
 
 const EXAMPLES: &str = "\
 --tenant, --scope and --key restore a part, by one commit into the state as it is. --backend moves
