@@ -211,8 +211,8 @@ impl BackupManager {
                 chosen.sequence().0
             )),
             tags: vec![SAFETY_TAG.to_owned()],
-            // It costs what was changed; where it cannot be one, a full one is made.
-            incremental: Some(true),
+            // What an incremental would stand on may be damaged, and is not read before.
+            incremental: Some(false),
             ..CreateOptions::default()
         };
         let made = self.create(&options, progress).map_err(|error| {

@@ -70,7 +70,8 @@ pub struct RestoreOptions {
     pub mode: Option<RestoreMode>,
     /// Change nothing, only tell what would differ.
     pub dry_run: bool,
-    /// First make a backup of the state with the tag [`SAFETY_TAG`](super::SAFETY_TAG).
+    /// First make a full backup of the state, which stands on no other, with the tag
+    /// [`SAFETY_TAG`](super::SAFETY_TAG).
     pub safety_backup: bool,
     /// Where it goes.
     pub to: RestoreTo,

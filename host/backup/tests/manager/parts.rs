@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use statekeep_backup::{
     BackupManager, Progress, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, SAFETY_TAG,
+    VerifyLevel,
 };
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{
@@ -267,6 +268,33 @@ fn a_backup_is_made_before_a_restore_and_is_a_way_back() {
     drop(empty);
     let unknown = run(&none, backup.id, &RestoreOptions::default()).unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
+}
+
+/// A safety backup once was an incremental one: it stood on whatever the repository held, so that one
+/// flipped byte in the full below it took the way back with it.
+#[test]
+fn the_backup_before_a_restore_stands_on_nothing_that_may_be_damaged() {
+    let disk = SimDisk::new();
+    let (manager, backups) = open(&disk).unwrap();
+    fill(&manager);
+    let good = create(&backups);
+    set(&manager, "", "user:1", "k1", "second").unwrap();
+    let bad = create(&backups);
+    set(&manager, "", "user:1", "k1", "third").unwrap();
+    let last = read(&manager);
+    let segment = format!("/seg/{}-", bad.id);
+    let listing = disk.listing();
+    let segment = listing.iter().find(|path| path.contains(&segment)).unwrap();
+    let path = segment.split(' ').next().unwrap();
+    disk.edit(path.as_ref(), |bytes| bytes[40] ^= 1).unwrap();
+    let progress = Progress::new();
+    let report = backups.verify(bad.id, VerifyLevel::Full, &progress);
+    assert!(!report.unwrap().is_valid, "the test damages nothing");
+
+    let report = run(&backups, good.id, &RestoreOptions::default()).unwrap();
+    assert_ne!(read(&manager), last);
+    run(&backups, report.safety_backup.unwrap(), &bare()).unwrap();
+    assert_eq!(read(&manager), last);
 }
 
 #[test]
