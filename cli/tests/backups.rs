@@ -401,7 +401,14 @@ fn strays_are_shown_and_removed_and_pins_are_kept() {
     let stray = place.path("state/backups/seg/01ARZ3NDEKTSV4RRFFQ69G5FAV-000000.seg");
     std::fs::write(&stray, "left over").unwrap();
     let check = place.ok(&["repository", "check"]);
-    assert!(check.starts_with("whole  1 backup"), "{check}");
+    assert!(check.starts_with("present  1 backup"), "{check}");
+    let unread = "names, sizes and documents; 2 segments, ";
+    assert!(check.contains(unread), "{check}");
+    assert!(check.contains("`backup verify --all`"), "{check}");
+    let report = place.json(&["repository", "check"]);
+    assert_eq!(report["looked_at"], json!(["names", "sizes", "documents"]));
+    assert_eq!(report["unread_objects"], 2);
+    assert!(report["unread_bytes"].as_u64().is_some_and(|n| n > 0));
     assert!(check.contains("1 stray object, 9 B"), "{check}");
     let plan = place.ok(&["backup", "prune-strays", "--dry-run"]);
     assert!(plan.starts_with("would remove 1 stray object"), "{plan}");
@@ -483,7 +490,7 @@ fn several_processes_share_a_repository() {
     of("c", &["backup", "verify", "--all"]);
     let check = of("c", &["repository", "check"]);
     assert!(
-        check.starts_with(&format!("whole  {} backups", 2 * ROUNDS + 1)),
+        check.starts_with(&format!("present  {} backups", 2 * ROUNDS + 1)),
         "{check}"
     );
 }

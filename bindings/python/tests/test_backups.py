@@ -91,6 +91,7 @@ def test_what_no_backup_needs_is_found_and_removed(tmp_path: Path) -> None:
         backup = state.backups.create()
         report = state.backups.check()
         assert report.is_valid and report.backups == 1 and report.strays.objects == 0
+        assert report.unread_bytes > 0 and report.report["unread_objects"] == 1
         segments = tmp_path / "state" / "backups" / "seg"
         stray = segments / "01ARZ3NDEKTSV4RRFFQ69G5FAV-000000.seg"
         stray.write_bytes(b"left over")

@@ -142,9 +142,11 @@ class Strays:
 
 @dataclass(frozen=True)
 class RepositoryReport:
-    """What a check of the repository found; `report` has everything."""
+    """What a check of the repository found; `report` has everything. Names, sizes and documents are
+    looked at; `unread_bytes` are those of segments, which `verify` reads."""
 
     is_valid: bool
+    unread_bytes: int
     backups: int
     problems: list[str]
     strays: Strays
@@ -327,10 +329,12 @@ class Backups:
         return BackupDiff(**{name: row[name] for name in BackupDiff.__dataclass_fields__})
 
     def check(self, *, progress: ProgressCallback | None = None) -> RepositoryReport:
-        """Checks the repository as a whole: what is missing, damaged, foreign or left over."""
+        """Checks the repository as a whole: what is missing, damaged, foreign or left over. Records
+        are not read; `verify` reads them."""
         row = self._run(lib.statekeep_repository_check_start, (), progress)
         return RepositoryReport(
             is_valid=row["is_valid"],
+            unread_bytes=row["unread_bytes"],
             backups=row["backups"],
             problems=[_problem(problem) for problem in row["problems"]],
             strays=Strays.of(row["strays"]),

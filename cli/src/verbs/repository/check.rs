@@ -36,11 +36,25 @@ impl Check {
 fn print(report: &RepositoryReport, out: &mut Output) -> Result<()> {
     out.line(format_args!(
         "{}  {}, {}, {}",
-        if report.is_valid { "whole" } else { "damaged" },
+        if report.is_valid {
+            "present"
+        } else {
+            "damaged"
+        },
         text::count(report.backups, "backup"),
         text::count(report.objects, "object"),
         text::size(report.bytes),
     ))?;
+    let [first @ .., last] = &report.looked_at;
+    let mut looked = format!("looked at {} and {last}", first.join(", "));
+    if report.unread_objects > 0 {
+        looked += &format!(
+            "; {}, {}, not read: `backup verify --all` reads them",
+            text::count(report.unread_objects, "segment"),
+            text::size(report.unread_bytes)
+        );
+    }
+    out.line(looked)?;
     for problem in &report.problems {
         let problem = text::shown_text(&problem.to_string());
         out.line(format_args!("  error: {problem}"))?;

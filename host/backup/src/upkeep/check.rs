@@ -39,6 +39,10 @@ impl Repository {
             for object in &listing.objects {
                 report.objects += 1;
                 report.bytes = report.bytes.saturating_add(object.len);
+                if folder == Folder::Segments {
+                    report.unread_objects += 1;
+                    report.unread_bytes = report.unread_bytes.saturating_add(object.len);
+                }
             }
             if !DOCUMENTS.contains(&folder) {
                 continue;

@@ -19,6 +19,10 @@ use crate::verify::PROBLEMS_MAX;
 /// Strays that a report lists; more are only counted.
 pub const STRAYS_MAX: usize = 1000;
 
+/// What a check of a repository looks at: every name, every length, and every byte of documents,
+/// which are all objects but segments.
+pub const LOOKED_AT: [&str; 3] = ["names", "sizes", "documents"];
+
 /// Why nothing leads to an object.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,8 +93,14 @@ pub struct Creation {
 pub struct RepositoryReport {
     /// The repository's id; empty when there is none yet.
     pub repository: String,
-    /// Nothing is wrong. Strays, leftovers and creations are no fault.
+    /// Nothing is wrong with what was looked at. Strays, leftovers and creations are no fault.
     pub is_valid: bool,
+    /// What was looked at, see [`LOOKED_AT`].
+    pub looked_at: [&'static str; 3],
+    /// Segments, whose names and lengths alone were looked at; a verification reads them.
+    pub unread_objects: u64,
+    /// Their bytes.
+    pub unread_bytes: u64,
     /// Backups that can be read.
     pub backups: u64,
     /// Objects in all folders.
@@ -118,6 +128,9 @@ impl RepositoryReport {
         RepositoryReport {
             repository: repository.to_owned(),
             is_valid: true,
+            looked_at: LOOKED_AT,
+            unread_objects: 0,
+            unread_bytes: 0,
             backups: 0,
             objects: 0,
             bytes: 0,
