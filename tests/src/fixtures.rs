@@ -166,6 +166,12 @@ pub fn template_c(name: &str) -> PathBuf {
     compile(&source, &format!("libstatekeep_template_{name}.so"), &[])
 }
 
+/// The RocksDB plugin, which `scripts/rocksdb` builds and names in `STATEKEEP_TEST_ROCKSDB`.
+pub fn rocksdb() -> PathBuf {
+    let library = std::env::var_os("STATEKEEP_TEST_ROCKSDB");
+    PathBuf::from(library.expect("scripts/rocksdb runs the tests of the RocksDB plugin"))
+}
+
 /// The C fixture with one fault, given as compiler flags; see `tests/fixtures/misbehaving.c`.
 pub fn c_fixture(name: &str, flags: &[&str]) -> PathBuf {
     let trace = format!("-DTRACE=\"{name}\"");

@@ -30,26 +30,31 @@ pub fn config(path: &Path, backend: &str) -> Config {
     config
 }
 
-/// A configuration for a state on any backend. That of a library which is no part of the build is
-/// compiled and installed in the folder `plugins`.
+/// A configuration for a state on any backend. The library of one that is no part of the build is
+/// installed in the folder `plugins`: the C template is compiled, RocksDB is what `scripts/rocksdb`
+/// built.
 pub fn config_with_plugin(path: &Path, backend: &str, plugins: &Path) -> Config {
     let mut config = config(path, backend);
-    if backend.starts_with("org.example.") {
-        fs::create_dir(plugins).expect("a folder for plugins");
-        fixtures::set_mode(plugins, 0o700);
-        let library = fixtures::install(&fixtures::template_c("backend"), plugins);
-        let lock_file = plugins.with_extension("lock");
-        statekeep::plugins::lock_add(&library, &lock_file).expect("list the plugin");
-        for (name, value) in [("plugins.paths", plugins), ("plugins.lock", &lock_file)] {
-            let value = value.to_str().expect("a path in UTF-8");
-            config.set(name, value).expect("a plugin setting");
-        }
+    let library = match backend {
+        "org.example.template-backend" => fixtures::template_c("backend"),
+        "rocksdb" => fixtures::rocksdb(),
+        _ => return config,
+    };
+    fs::create_dir(plugins).expect("a folder for plugins");
+    fixtures::set_mode(plugins, 0o700);
+    let library = fixtures::install(&library, plugins);
+    let lock_file = plugins.with_extension("lock");
+    statekeep::plugins::lock_add(&library, &lock_file).expect("list the plugin");
+    for (name, value) in [("plugins.paths", plugins), ("plugins.lock", &lock_file)] {
+        let value = value.to_str().expect("a path in UTF-8");
+        config.set(name, value).expect("a plugin setting");
     }
     config
 }
 
 /// Hands the backends whose rows outlive the process to a macro, as `module: "name";` each: the
-/// built-in ones, and the C template's as one that is loaded.
+/// built-in ones, the C template's as one that is loaded, and RocksDB where the feature says that its
+/// library was built.
 #[macro_export]
 macro_rules! persistent_backends {
     ($macro:ident) => {
@@ -61,7 +66,22 @@ macro_rules! persistent_backends {
             sqlite: "sqlite";
             template_c: "org.example.template-backend";
         }
+        $crate::if_rocksdb! { $macro! { rocksdb: "rocksdb"; } }
     };
+}
+
+/// What is compiled only where RocksDB was built.
+#[cfg(feature = "rocksdb")]
+#[macro_export]
+macro_rules! if_rocksdb {
+    ($($code:tt)*) => { $($code)* };
+}
+
+/// What is compiled only where RocksDB was built.
+#[cfg(not(feature = "rocksdb"))]
+#[macro_export]
+macro_rules! if_rocksdb {
+    ($($code:tt)*) => {};
 }
 
 /// Opens a state.

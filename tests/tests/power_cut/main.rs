@@ -43,6 +43,7 @@ fn cuts() -> usize {
 fn restless(backend: &str) -> &[(&str, &str)] {
     match backend {
         "fjall" => &[("backend_options.write_buffer_bytes", "1048576")],
+        "rocksdb" => &[("backend_options.write_buffer_bytes", "1048576")],
         "sqlite" => &[("backend_options.checkpoint_bytes", "1048576")],
         _ => &[],
     }

@@ -1,4 +1,4 @@
-//! Live swaps between the built-in backends while clients write and read: no call fails, nothing is
+//! Live swaps between backends while clients write and read: no call fails, nothing is
 //! lost, nobody has to open anything again.
 
 use std::collections::BTreeMap;
@@ -71,7 +71,8 @@ fn write(tenant: &BlockingTenant, thread: u64, stop: &AtomicBool, calls: &Atomic
 fn to_all_and_back(from: &str, others: &[&str]) {
     let folder = fixtures::folder();
     let path = folder.path().join("state");
-    let host = states::open(&states::config(&path, from));
+    let config = states::config_with_plugin(&path, from, &folder.path().join("plugins"));
+    let host = states::open(&config);
     for n in 0..400 {
         let value = "x".repeat(n * 7);
         states::put(&host.manager, ("acme", "user:1", &format!("{n}")), &value);
@@ -157,7 +158,7 @@ fn to_all_and_back(from: &str, others: &[&str]) {
     host.close().unwrap();
     drop((tenant, host));
     if from != "memory" {
-        let host = states::open(&states::config(&path, from));
+        let host = states::open(&config);
         assert!(states::rows(&host.manager) == rows, "after a reopening");
         assert_eq!(host.manager.head(), head);
         check_consistency(&host.manager).unwrap();
@@ -188,6 +189,13 @@ fn lmdb_and_those_after_it() {
 #[test]
 fn sqlite_and_memory() {
     to_all_and_back("sqlite", &BACKENDS[5..]);
+}
+
+statekeep_tests::if_rocksdb! {
+    #[test]
+    fn rocksdb_and_all_others() {
+        to_all_and_back("rocksdb", &BACKENDS);
+    }
 }
 
 /// The configuration is the operator's: after a swap opening says what to write into it.
