@@ -67,10 +67,12 @@ impl Repository {
                     "{lost}, which backup {id} needs, is not there"
                 )));
             }
-            return Ok(match self.still_there(id) {
-                Ok(()) => Ok(manifest),
-                Err(error) => Err(error.to_string()),
-            });
+            return match self.still_there(id) {
+                Ok(()) => Ok(Ok(manifest)),
+                Err(error) if error.kind() == ErrorKind::Compacted => Ok(Err(error.to_string())),
+                // Whether it is there is not known; that costs no full backup.
+                Err(error) => Err(error),
+            };
         }
         Ok(Err(why))
     }
