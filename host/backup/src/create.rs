@@ -18,9 +18,9 @@ use crate::name::{BackupId, ObjectName};
 use crate::pin::pin_object;
 use crate::repository::Repository;
 use crate::run::{Run, RunContent};
-use crate::sealed::{FORMAT_VERSION, seal};
+use crate::sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION, seal};
 use crate::segment::BlockCodec;
-use crate::store::{Put, Store};
+use crate::store::{Put, Store, read_all};
 use crate::write_run::{Feeder, RunTask, write_fed_run};
 
 /// The name of the codec that stores blocks as they are.
@@ -87,15 +87,21 @@ impl Draft<'_> {
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         // First noted, then written: after an error it may be there.
         self.written.lock().push(name.clone());
-        match self.store.put_new(name, bytes)? {
-            Put::Created => Ok(()),
-            Put::Exists => {
-                self.written.lock().retain(|written| written != name);
-                let message =
-                    format!("{name} is there already; another writer uses this backup's id");
-                Err(Error::other(ErrorKind::AlreadyExists, message))
-            }
+        if is_put(self.store, name, bytes)? {
+            return Ok(());
         }
+        self.written.lock().retain(|written| written != name);
+        let message = format!("{name} is there already; another writer uses this backup's id");
+        Err(Error::other(ErrorKind::AlreadyExists, message))
+    }
+}
+
+/// Puts an object and answers whether it is there with our bytes. A store whose put was tried again
+/// after its answer was lost meets the object that it has put itself.
+fn is_put(store: &dyn Store, name: &ObjectName, bytes: &[u8]) -> Result<bool> {
+    match store.put_new(name, bytes)? {
+        Put::Created => Ok(true),
+        Put::Exists => Ok(read_all(store, name, DOCUMENT_BYTES_MAX)? == bytes),
     }
 }
 
@@ -276,12 +282,12 @@ fn write_parts(
 
 /// Claims the commit slot.
 fn commit(draft: &mut Draft<'_>, name: &ObjectName, bytes: &[u8]) -> Result<()> {
-    match draft.store.put_new(name, bytes) {
-        Ok(Put::Created) => {
+    match is_put(draft.store, name, bytes) {
+        Ok(true) => {
             draft.keep = true;
             Ok(())
         }
-        Ok(Put::Exists) => {
+        Ok(false) => {
             let message = format!("the backup was given up by a collector ({name}); make another");
             Err(Error::other(ErrorKind::Conflict, message))
         }

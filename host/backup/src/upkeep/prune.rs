@@ -1,8 +1,8 @@
 //! `backup prune-strays`: removes what no manifest leads to.
 //!
-//! Candidates are listed before leases and manifests are read, and of each backup that was never
-//! committed the slot is looked at once more, so that no commit can come between. A crash anywhere
-//! leaves strays that the next run finds.
+//! Candidates are listed before leases and manifests are read, and of each backup that was not
+//! committed by what those say the slot is looked at once more, so that no commit can come between and
+//! no list that is a moment old can hide one. A crash anywhere leaves strays that the next run finds.
 
 use statekeep_core::{ErrorKind, Phase, Progress, Result};
 
@@ -40,7 +40,7 @@ impl Repository {
             progress.check()?;
             let gone = match checked {
                 Some((id, gone)) if id == stray.backup => gone,
-                _ => self.is_given_up(stray)?,
+                _ => self.is_given_up(stray, &survey)?,
             };
             checked = Some((stray.backup, gone));
             if gone {
@@ -52,12 +52,29 @@ impl Repository {
         Ok(report)
     }
 
-    /// Whether the backup of a stray can surely not be committed any more.
-    fn is_given_up(&self, stray: &Stray) -> Result<bool> {
-        if stray.kind != StrayKind::Abandoned {
-            return Ok(true);
+    /// Whether the backup of a stray can surely not be committed any more, and was not.
+    fn is_given_up(&self, stray: &Stray, survey: &Survey) -> Result<bool> {
+        let (slot, lease) = (
+            ObjectName::manifest(stray.backup),
+            ObjectName::lease(stray.backup),
+        );
+        match stray.kind {
+            StrayKind::Finished => return Ok(true),
+            // Lists of an object store may be a moment old, and lack what makes it no stray.
+            StrayKind::Unreferenced => {
+                let unseen = |name, seen| {
+                    if seen {
+                        Ok(false)
+                    } else {
+                        self.store.exists(name)
+                    }
+                };
+                let is_there = unseen(&slot, survey.saw_slot(stray.backup))?
+                    || unseen(&lease, survey.saw_lease(stray.backup))?;
+                return Ok(!is_there);
+            }
+            StrayKind::Abandoned => {}
         }
-        let slot = ObjectName::manifest(stray.backup);
         if !self.store.is_death_certain() {
             let aborted = serde_json::json!({
                 "format": FORMAT_VERSION,

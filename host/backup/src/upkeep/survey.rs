@@ -186,6 +186,16 @@ impl Survey {
         Ok(())
     }
 
+    /// Whether the commit slot of a backup was seen.
+    pub(super) fn saw_slot(&self, backup: BackupId) -> bool {
+        self.slots.contains_key(&backup)
+    }
+
+    /// Whether the lease of a backup was seen.
+    pub(super) fn saw_lease(&self, backup: BackupId) -> bool {
+        self.leases.contains_key(&backup)
+    }
+
     /// Why strays that may once have been part of a backup are kept, if they are.
     pub(super) fn undecided(&self) -> Option<String> {
         let writer = self.leases.iter().find(|(_, held)| held.is_alive);

@@ -2,6 +2,7 @@
 //! exactly what was there.
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod bucket;
 mod elsewhere;
 mod faults;
 mod incremental;

@@ -12,6 +12,7 @@
 
 mod exports;
 mod makings;
+mod remote;
 mod restores;
 mod tidying;
 
@@ -45,8 +46,15 @@ pub(crate) struct Subject {
 impl Subject {
     /// A full backup and two incrementals on it, with history, and changes since.
     pub(crate) fn chain() -> Subject {
+        Subject::chain_in(&|disk| open(disk).unwrap())
+    }
+
+    /// The same, opened in another way.
+    pub(crate) fn chain_in(
+        open: &dyn Fn(&SimDisk) -> (Arc<StateManager>, BackupManager),
+    ) -> Subject {
         let disk = SimDisk::new();
-        let (manager, backups) = open(&disk).unwrap();
+        let (manager, backups) = open(&disk);
         let before = fill(&manager);
         let mut made = Vec::new();
         for n in 0..3 {
