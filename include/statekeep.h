@@ -1617,8 +1617,8 @@ statekeep_status statekeep_repository_repair_start(const statekeep_manager *mana
 
 /**
  * Starts an export into a file, which has its name only once it is whole and synced; writers go on.
- * `options` is a JSON object or empty: one of `backup` (id), `at_sequence`, `at_unix_ms` (else the
- * state as it is); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),
+ * `options` is a JSON object or empty: `backup` (id; else the state), one of `at_sequence` and
+ * `at_unix_ms` (a moment of the state's past or in the backup's history); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),
  * `codec` (`"zstd"`, `"gzip"`, `"none"`), both else by the file's name; `level`; `overwrite`
  * (boolean). The result has `records`, `bytes`, `sha256` and more. `[any-thread]` Since: 0.1
  */

@@ -53,10 +53,14 @@ impl ExportForm {
         let from = match (self.backup, self.at_sequence, self.at_unix_ms) {
             (None, None, None) => ExportFrom::Now,
             (Some(id), None, None) => ExportFrom::Backup(BackupId::parse(&id)?),
+            (Some(id), Some(sequence), None) => {
+                ExportFrom::BackupSequence(BackupId::parse(&id)?, Sequence(sequence))
+            }
+            (Some(id), None, Some(at)) => ExportFrom::BackupTime(BackupId::parse(&id)?, UnixMs(at)),
             (None, Some(sequence), None) => ExportFrom::Sequence(Sequence(sequence)),
             (None, None, Some(at)) => ExportFrom::Time(UnixMs(at)),
-            _ => {
-                let reason = "give one of `backup`, `at_sequence` and `at_unix_ms`";
+            (_, Some(_), Some(_)) => {
+                let reason = "give one of `at_sequence` and `at_unix_ms`";
                 return Err(Failure::invalid("options", reason));
             }
         };
@@ -108,8 +112,8 @@ impl ImportForm {
 }
 
 /// Starts an export into a file, which has its name only once it is whole and synced; writers go on.
-/// `options` is a JSON object or empty: one of `backup` (id), `at_sequence`, `at_unix_ms` (else the
-/// state as it is); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),
+/// `options` is a JSON object or empty: `backup` (id; else the state), one of `at_sequence` and
+/// `at_unix_ms` (a moment of the state's past or in the backup's history); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),
 /// `codec` (`"zstd"`, `"gzip"`, `"none"`), both else by the file's name; `level`; `overwrite`
 /// (boolean). The result has `records`, `bytes`, `sha256` and more. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]

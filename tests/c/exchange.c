@@ -12,6 +12,35 @@ static void finish(statekeep_op *op, const char *text) {
   CHECK_OK(statekeep_op_free(op));
 }
 
+/* A moment in the history of a backup, and one that it has not. */
+static void moments(const statekeep_manager *m, const char *path) {
+  statekeep_op *op = NULL;
+  statekeep_buf json;
+  CHECK_OK(statekeep_backup_create_start(m, S("{\"history\":true}"), &op, &err));
+  CHECK_OK(statekeep_op_wait(op, -1, &err));
+  CHECK_OK(statekeep_op_result_json(op, &json, &err));
+  char *text = malloc(json.len + 1);
+  CHECK(text != NULL);
+  memcpy(text, json.ptr, json.len);
+  text[json.len] = '\0';
+  char id[27];
+  const char *at = strstr(text, "\"id\":\"");
+  CHECK(at != NULL);
+  snprintf(id, sizeof(id), "%.26s", at + 6);
+  free(text);
+  CHECK_OK(statekeep_buf_free(&json));
+  CHECK_OK(statekeep_op_free(op));
+  char asked[128];
+  int len = snprintf(asked, sizeof(asked), "{\"backup\":\"%s\",\"at_sequence\":1}", id);
+  CHECK_OK(statekeep_export_start(m, path, strlen(path), asked, (size_t)len, &op, &err));
+  finish(op, "\"sequence\":1");
+  len = snprintf(asked, sizeof(asked),
+                 "{\"backup\":\"%s\",\"at_unix_ms\":1,\"overwrite\":true}", id);
+  CHECK_OK(statekeep_export_start(m, path, strlen(path), asked, (size_t)len, &op, &err));
+  CHECK_STATUS(statekeep_op_wait(op, -1, &err), NOT_FOUND);
+  CHECK_OK(statekeep_op_free(op));
+}
+
 static void wrong_arguments(const statekeep_manager *m, const char *path) {
   statekeep_op *op = (statekeep_op *)1;
   size_t len = strlen(path);
@@ -20,7 +49,8 @@ static void wrong_arguments(const statekeep_manager *m, const char *path) {
   CHECK_STATUS(statekeep_export_start(m, NULL, 4, NULL, 0, &op, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_export_start(m, path, len, NULL, 0, NULL, &err), INVALID_ARGUMENT);
   const char *exports[] = {"[]", "{\"x\":1}", "{\"format\":\"xml\"}", "{\"scope\":\"agnt:1\"}",
-                           "{\"backup\":\"../x\"}", "{\"at_sequence\":1,\"at_unix_ms\":1}"};
+                           "{\"backup\":\"../x\"}", "{\"at_sequence\":1,\"at_unix_ms\":1}",
+                           "{\"backup\":\"../x\",\"at_sequence\":1}"};
   for (size_t i = 0; i < sizeof(exports) / sizeof(*exports); i++) {
     CHECK_STATUS(
         statekeep_export_start(m, path, len, exports[i], strlen(exports[i]), &op, &err),
@@ -57,6 +87,9 @@ int main(int argc, char **argv) {
   /* An agent ruins its memory; the file brings it back. */
   set_json(m, "agent:1", "memory", "\"ruined\"");
   set_json(m, "agent:2", "stray", "1");
+  char then[4096];
+  snprintf(then, sizeof(then), "%s", in_folder(argv, "then.jsonl"));
+  moments(m, then);
   CHECK_OK(statekeep_import_start(m, path, strlen(path),
                                   S("{\"mode\":\"replace\",\"dry_run\":true}"), &op, &err));
   finish(op, "\"removed\":1");

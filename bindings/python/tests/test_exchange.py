@@ -63,6 +63,21 @@ def test_backups_the_past_and_parts(state: statekeep.State, tmp_path: Path) -> N
         state.export(tmp_path / "x", at=datetime(9000, 1, 1, tzinfo=timezone.utc))
 
 
+def test_a_moment_in_the_history_of_a_backup(state: statekeep.State, tmp_path: Path) -> None:
+    state.set("agent:1", "plan", 1)
+    sequence = state.info["head"]
+    state.set("agent:1", "plan", 2)
+    backup = state.backups.create(history=True)
+    state.set("agent:1", "plan", 3)
+    for number, (at, wanted) in enumerate([(sequence, 1), (backup.sequence, 2), (None, 2)]):
+        path = tmp_path / f"{number}.json"
+        report = state.export(path, backup=backup, at=at)
+        assert json.loads(path.read_text())["records"][0]["value"] == wanted
+        assert report.sequence == (at or backup.sequence)
+    with pytest.raises(statekeep.NotFound, match="has not sequence"):
+        state.export(tmp_path / "later.json", backup=backup, at=sequence + 99)
+
+
 def test_lines_of_other_programs(state: statekeep.State, tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_text('{"scope":"user:1","key":"a","value":1}\n{"scope":"user:1","key":2}\n')

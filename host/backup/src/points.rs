@@ -9,7 +9,7 @@ mod ranges;
 
 use statekeep_core::{Result, Sequence, UnixMs};
 
-pub(crate) use choose::choose;
+pub(crate) use choose::{choose, within};
 pub(crate) use journal::check_rows;
 pub(crate) use ranges::ranges;
 pub use ranges::{Gap, PointRange, Ranges, TimelineRanges};

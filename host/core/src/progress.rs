@@ -185,8 +185,8 @@ impl Progress {
         self.0.bytes_out.fetch_add(bytes_out, Relaxed);
     }
 
-    /// Limits the bytes of the repository that a backup writes, or a verification or restore reads, in
-    /// a second; 0 for no limit. It may be changed while the operation runs.
+    /// Limits the bytes that a backup writes into the repository, a verification or restore reads
+    /// from it, an export reads from it and writes, or an import reads, in a second; 0 for no limit. It may be changed while the operation runs.
     pub fn limit_rate(&self, bytes_per_second: u64) {
         self.0.bytes_per_second_max.store(bytes_per_second, Relaxed);
         // What was taken at the old rate is not owed at the new one.

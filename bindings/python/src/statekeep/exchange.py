@@ -78,13 +78,16 @@ class Exchange(Owned):
         codec: str | None = None,
         level: int | None = None,
         overwrite: bool = False,
+        limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> ExportReport:
-        """Writes the state as it is, as it was right after a commit or at a time, or a backup.
+        """Writes the state or a backup; with `at`, a sequence or a time, a moment of the state's past
+        or in the backup's history.
 
         The file has its name only once it is whole. `tenant` (`""` is the default one), `scope` and
         `key` (patterns) narrow what is written; format and codec are else those of the file's name
-        (`.jsonl`, `.json`, and `.zst` or `.gz` behind it).
+        (`.jsonl`, `.json`, and `.zst` or `.gz` behind it). `limit_rate` is the most bytes a second that
+        are read from the backup and written, 0 for no limit.
         """
         wanted: dict[str, Any] = {
             "backup": getattr(backup, "id", backup),
@@ -101,7 +104,8 @@ class Exchange(Owned):
         else:
             wanted["at_sequence"] = at
         asked = *name(_path(path), "path"), *_options(wanted)
-        row = finish(handle("statekeep_op", lib.statekeep_export_start, self.handle, *asked), progress)
+        op = handle("statekeep_op", lib.statekeep_export_start, self.handle, *asked)
+        row = finish(op, progress, limit_rate)
         return ExportReport(**{field: row[field] for field in ExportReport.__dataclass_fields__})
 
     def import_(
@@ -116,13 +120,15 @@ class Exchange(Owned):
         dry_run: bool = False,
         principal: str | None = None,
         correlation_id: str | None = None,
+        limit_rate: int = 0,
         progress: ProgressCallback | None = None,
     ) -> ImportReport:
         """Takes the records of a file into the state: `"merge"` lets others stay, `"replace"` removes
         them in the part that the file covers, all or nothing.
 
         `plain` reads lines of other programs: objects with `scope`, `key` and `value`. A merge that
-        was stopped can be run again, with the same result.
+        was stopped can be run again, with the same result. `limit_rate` is the most bytes a second that
+        are read, 0 for no limit.
         """
         wanted = {
             "mode": mode,
@@ -135,7 +141,8 @@ class Exchange(Owned):
             "correlation_id": correlation_id,
         }
         asked = *name(_path(path), "path"), *_options(wanted)
-        row = finish(handle("statekeep_op", lib.statekeep_import_start, self.handle, *asked), progress)
+        op = handle("statekeep_op", lib.statekeep_import_start, self.handle, *asked)
+        row = finish(op, progress, limit_rate)
         return ImportReport.of(row)
 
 

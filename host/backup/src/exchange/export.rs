@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use statekeep_core::{
-    Error, Phase, Plugins, Progress, Result, SelectedKeys, Selection, Snapshot, TenantNumber,
-    split_key, unpack_record,
+    Error, ErrorKind, Phase, Plugins, Progress, Result, SelectedKeys, Selection, Snapshot,
+    TenantNumber, split_key, unpack_record,
 };
 
 use super::format::{EXPORT_FORMAT, Footer, Header, SelectionText, line, push_record};
@@ -17,9 +17,12 @@ use super::{ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo};
 use crate::create::now_ms;
 use crate::hex::Hash256;
 use crate::manager::{BackupManager, Ends, check_level};
-use crate::manifest::Manifest;
 use crate::merge::{MergeRequest, Merged, Point, Strict, merge};
+use crate::name::BackupId;
+use crate::points::{Chosen, within};
+use crate::read_run::ReadTask;
 use crate::repository::Repository;
+use crate::restore::RestoreAt;
 use crate::segment::{BlockCodec, ENTRY_BYTES_MAX};
 
 /// Rows that are asked of a scan at once.
@@ -37,7 +40,7 @@ impl BackupManager {
     /// # Errors
     /// `Cancelled`, `NoSpace`, `Corrupt` for what cannot be read: then there is no file under the
     /// name, and a stream has a part that no import takes. `AlreadyExists` for a name that is taken,
-    /// `NotFound` for a backup, `Compacted` for a past that was trimmed.
+    /// `NotFound` for a backup or a moment that it has not, `Compacted` for a past that was trimmed.
     pub fn export(
         &self,
         to: ExportTo<'_>,
@@ -66,7 +69,7 @@ impl BackupManager {
         let selection = options.selection.as_ref().unwrap_or(&whole);
         let vfs = self.state().vfs().clone();
         let export = |header: &Header, tenants: &Tenants, rows: &mut Rows<'_>| {
-            let output = Output::open(&*vfs, to, codec, options.overwrite)?;
+            let output = Output::open(&*vfs, to, codec, options.overwrite, progress)?;
             let mut writer = Writer::new(output, format, self.plugins(), progress);
             writer.begin(header)?;
             progress.enter(Phase::Copying);
@@ -77,23 +80,23 @@ impl BackupManager {
             }
             writer.finish()
         };
-        let (sequence, backup, written) = match options.from {
-            ExportFrom::Backup(id) => {
+        let (sequence, backup, written) = match self.source(options.from)? {
+            Origin::Backup(id, at) => {
                 let repository = self.existing(id)?;
-                let manifest = repository.manifest(id)?.0;
-                let header = header_of_backup(&manifest, selection);
-                let tenants = manifest.tenants.iter();
+                let task = self.task(&repository, progress);
+                let chosen = within(&repository, &task, id, at)?;
+                let header = header_of_backup(&chosen, selection)?;
+                let tenants = chosen.manifest.tenants.iter();
                 let tenants = tenants
                     .map(|row| (TenantNumber(row.number), row.name.clone()))
                     .collect();
                 let mut rows = |_: &SelectedKeys, visit: &mut Visit<'_>| {
-                    self.backup_rows(&repository, &manifest, progress, visit)
+                    backup_rows(&repository, &task, &chosen, visit)
                 };
                 let written = export(&header, &tenants, &mut rows)?;
-                (manifest.sequence_to, Some(id), written)
+                (chosen.sequence().0, Some(id), written)
             }
-            from => {
-                let snapshot = self.snapshot_of(from)?;
+            Origin::State(snapshot) => {
                 let facts = snapshot.facts();
                 let header = Header {
                     statekeep_export: EXPORT_FORMAT,
@@ -125,27 +128,37 @@ impl BackupManager {
         })
     }
 
-    fn snapshot_of(&self, from: ExportFrom) -> Result<Snapshot> {
-        match from {
-            ExportFrom::Sequence(sequence) => self.state().snapshot_at(sequence),
-            ExportFrom::Time(time) => self.state().snapshot_at_time(time),
-            ExportFrom::Now | ExportFrom::Backup(_) => self.state().snapshot(),
-        }
+    fn source(&self, from: ExportFrom) -> Result<Origin> {
+        Ok(match from {
+            ExportFrom::Now => Origin::State(self.state().snapshot()?),
+            ExportFrom::Sequence(sequence) => Origin::State(self.state().snapshot_at(sequence)?),
+            ExportFrom::Time(time) => Origin::State(self.state().snapshot_at_time(time)?),
+            ExportFrom::Backup(id) => Origin::Backup(id, id.into()),
+            ExportFrom::BackupSequence(id, sequence) => {
+                Origin::Backup(id, RestoreAt::Sequence(sequence.0))
+            }
+            ExportFrom::BackupTime(id, time) => Origin::Backup(id, RestoreAt::Time(time)),
+        })
     }
+}
 
-    /// The records of a backup, in the order of their keys.
-    fn backup_rows(
-        &self,
-        repository: &Repository,
-        manifest: &Manifest,
-        progress: &Progress,
-        visit: &mut Visit<'_>,
-    ) -> Result<()> {
-        let task = self.task(repository, progress);
-        let request = MergeRequest::all(manifest, Point::End);
-        let mut each = |merged: Merged<'_>| merged.each(&mut |key, record| visit(key, record));
-        merge(repository, &task, &request, &mut Strict, &mut each).map(drop)
-    }
+/// What is read.
+enum Origin {
+    State(Snapshot),
+    /// A moment of a backup.
+    Backup(BackupId, RestoreAt),
+}
+
+/// The records of a moment of a backup, in the order of their keys.
+fn backup_rows(
+    repository: &Repository,
+    task: &ReadTask<'_>,
+    chosen: &Chosen,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let request = MergeRequest::all(&chosen.manifest, chosen.point);
+    let mut each = |merged: Merged<'_>| merged.each(&mut |key, record| visit(key, record));
+    merge(repository, task, &request, &mut Strict, &mut each).map(drop)
 }
 
 type Rows<'a> = dyn FnMut(&SelectedKeys, &mut Visit<'_>) -> Result<()> + 'a;
@@ -154,19 +167,32 @@ fn tool() -> String {
     format!("statekeep {}", env!("CARGO_PKG_VERSION"))
 }
 
-fn header_of_backup(manifest: &Manifest, selection: &Selection) -> Header {
-    Header {
+fn header_of_backup(chosen: &Chosen, selection: &Selection) -> Result<Header> {
+    let manifest = &chosen.manifest;
+    let (sequence, time) = (chosen.sequence().0, chosen.time());
+    let time = time.ok_or_else(|| {
+        let message = format!(
+            "backup {} does not know the time of commit {sequence}, by which expiry is judged; \
+             export the commit after it",
+            manifest.id
+        );
+        Error::other(ErrorKind::Compacted, message)
+    })?;
+    Ok(Header {
         statekeep_export: EXPORT_FORMAT,
         state: manifest.state.clone(),
         timeline: manifest.timeline.id.clone(),
-        sequence: manifest.sequence_to,
-        time_unix_ms: manifest.time_unix_ms,
-        as_of_unix_ms: manifest.as_of_unix_ms,
+        sequence,
+        time_unix_ms: time.0,
+        as_of_unix_ms: match chosen.point {
+            Point::End => manifest.as_of_unix_ms,
+            Point::Sequence(..) => time.0,
+        },
         exported_unix_ms: now_ms(),
         tool: tool(),
         backup: Some(manifest.id),
         selection: SelectionText::of(selection),
-    }
+    })
 }
 
 /// Hands the rows of a snapshot to `visit`.

@@ -52,7 +52,8 @@ impl<R: Read> Read for Counted<'_, R> {
         self.progress.check().map_err(io::Error::other)?;
         let read = self.inner.read(buf)?;
         self.progress.add(0, read as u64, 0);
-        Ok(read)
+        let paced = self.progress.pace(read as u64, || false);
+        paced.map(|()| read).map_err(io::Error::other)
     }
 }
 

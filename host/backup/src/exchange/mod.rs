@@ -54,6 +54,10 @@ pub enum ExportFrom {
     Time(UnixMs),
     /// A backup.
     Backup(BackupId),
+    /// The state right after a commit in the history of a backup.
+    BackupSequence(BackupId, Sequence),
+    /// The state after the last commit at or before a time in the history of a backup.
+    BackupTime(BackupId, UnixMs),
 }
 
 /// Where an export goes.

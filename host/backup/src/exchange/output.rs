@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use statekeep_core::vfs::{Vfs, WriteFile, failed};
-use statekeep_core::{Error, ErrorKind, Result};
+use statekeep_core::{Error, ErrorKind, Progress, Result};
 use ulid::Ulid;
 
 use super::{ExportFormat, ExportOptions, ExportTo};
@@ -48,6 +48,7 @@ pub(super) fn choose(
 /// The text of an export on its way.
 pub(super) struct Output<'a> {
     sink: Sink<'a>,
+    progress: &'a Progress,
     codec: Option<BlockCodec>,
     text: Vec<u8>,
     frame: Vec<u8>,
@@ -140,6 +141,7 @@ impl<'a> Output<'a> {
         to: ExportTo<'b>,
         codec: Option<BlockCodec>,
         overwrite: bool,
+        progress: &'a Progress,
     ) -> Result<Output<'a>> {
         let sink = match to {
             ExportTo::File(path) => Sink::File(FileSink::create(vfs, path, overwrite)?),
@@ -147,6 +149,7 @@ impl<'a> Output<'a> {
         };
         Ok(Output {
             sink,
+            progress,
             codec,
             text: Vec::new(),
             frame: Vec::new(),
@@ -185,9 +188,10 @@ impl<'a> Output<'a> {
             Sink::File(file) => file
                 .file
                 .write_all(bytes)
-                .map_err(failed("write to", &file.temporary)),
-            Sink::Stream(stream) => stream.write_all(bytes).map_err(stream_failed),
+                .map_err(failed("write to", &file.temporary))?,
+            Sink::Stream(stream) => stream.write_all(bytes).map_err(stream_failed)?,
         }
+        self.progress.pace(bytes.len() as u64, || false)
     }
 
     /// Writes what is left and makes the file visible; answers the bytes written.

@@ -8,6 +8,7 @@ use super::journal::last_where;
 use super::{Chosen, first_sequence, manifests};
 use crate::manifest::Manifest;
 use crate::merge::Point;
+use crate::name::BackupId;
 use crate::read_run::ReadTask;
 use crate::repository::Repository;
 use crate::restore::RestoreAt;
@@ -49,6 +50,43 @@ pub(crate) fn choose(
     };
     let manifest = manifest.clone();
     Ok(Chosen { manifest, point })
+}
+
+/// The point of a moment in one backup, which its history must span.
+///
+/// # Errors
+/// `NotFound` with the sequences and times that it has.
+pub(crate) fn within(
+    repository: &Repository,
+    task: &ReadTask<'_>,
+    id: BackupId,
+    at: RestoreAt,
+) -> Result<Chosen> {
+    let own = [repository.manifest(id)?.0];
+    let [manifest] = &own;
+    let found = match at {
+        RestoreAt::Sequence(sequence) => by_sequence(&own, sequence).map(|_| sequence),
+        RestoreAt::Time(time) => by_time(repository, task, &own, time)?.map(|(_, found)| found),
+        RestoreAt::Backup(_) => Some(manifest.sequence_to),
+    };
+    let Some(sequence) = found else {
+        let (first, last) = (first_sequence(manifest), manifest.sequence_to);
+        let message = format!(
+            "backup {id} has not {}: it has sequences {first} to {last}, the last of {}; the ranges \
+             of backups show which one has it",
+            described(at),
+            shown(manifest.time_unix_ms)
+        );
+        return Err(Error::other(ErrorKind::NotFound, message));
+    };
+    if sequence == manifest.sequence_to {
+        return Ok(Chosen::end(manifest.clone()));
+    }
+    let time = time_of(repository, task, &own, manifest, sequence)?;
+    Ok(Chosen {
+        manifest: manifest.clone(),
+        point: Point::Sequence(Sequence(sequence), time),
+    })
 }
 
 fn timeline(all: &[Manifest], own: &str, wanted: Option<&str>) -> Result<String> {
@@ -154,12 +192,16 @@ fn shown(unix_ms: i64) -> String {
     }
 }
 
-fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreAt) -> Error {
-    let what = match at {
+fn described(at: RestoreAt) -> String {
+    match at {
         RestoreAt::Sequence(sequence) => format!("sequence {sequence}"),
         RestoreAt::Time(time) => format!("the time {}", shown(time.0)),
         RestoreAt::Backup(id) => format!("backup {id}"),
-    };
+    }
+}
+
+fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreAt) -> Error {
+    let what = described(at);
     let is_before = |m: &&Manifest| match at {
         RestoreAt::Time(time) => m.time_unix_ms <= time.0,
         RestoreAt::Sequence(sequence) => m.sequence_to <= sequence,

@@ -215,6 +215,7 @@ impl BackupManager {
             incremental: Some(false),
             ..CreateOptions::default()
         };
+        let unlimited = progress.rate_limit() == 0;
         let made = self.create(&options, progress).map_err(|error| {
             let message = format!(
                 "the backup before the restore was not made, and nothing was restored: {error}; mend \
@@ -222,6 +223,10 @@ impl BackupManager {
             );
             Error::other(error.kind(), message)
         })?;
+        if unlimited {
+            // The configured limit is that of backups.
+            progress.limit_rate(0);
+        }
         progress.restart();
         progress.enter(Phase::Preparing);
         Ok(Some(made.id))
