@@ -96,6 +96,31 @@ fn a_dry_run_shows_what_a_replacement_does() {
 }
 
 #[test]
+fn a_moment_in_the_history_of_a_backup_is_exported() {
+    let place = Place::new();
+    place.ok(&["set", "agent:a", "plan", "1"]);
+    place.ok(&["set", "agent:a", "plan", "2"]);
+    let id = place.ok(&["backup", "create", "--history"]);
+    let id = id.trim_end();
+    let value = |more: &[&str]| {
+        let text = place.ok(&[&["backup", "export", id], more].concat());
+        records(&text)[0]["value"].clone()
+    };
+    let then = place.json_lines(&["history", "agent:a", "plan"]);
+    let then = then.last().unwrap();
+    let sequence = then["sequence"].to_string();
+    assert_eq!(value(&["--at-sequence", &sequence]), 1);
+    assert_eq!(value(&[]), 2);
+    let message = place.fails(3, &["backup", "export", id, "--at", "2001-01-01"]);
+    assert!(message.contains("ranges"), "{message}");
+    // A backup without history has its own moment only.
+    let bare = place.ok(&["backup", "create", "--full", "--no-history"]);
+    let at = ["backup", "export", bare.trim_end(), "--at-sequence"];
+    let message = place.fails(3, &[&at[..], &[&sequence]].concat());
+    assert!(message.contains("has not sequence"), "{message}");
+}
+
+#[test]
 fn lines_of_other_programs_come_in_through_a_pipe() {
     let place = Place::new();
     let import = [

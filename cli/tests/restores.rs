@@ -91,6 +91,59 @@ fn a_part_is_shown_restored_and_brought_back() {
     );
 }
 
+/// As with every other verb. Once a restore of scopes was refused without a tenant, and an export took
+/// those of all tenants.
+#[test]
+fn scopes_and_keys_are_those_of_the_default_tenant_unless_another_is_named() {
+    let place = Place::new();
+    let set = |value: &str| {
+        place.ok(&["set", "agent:a", "plan", value]);
+        place.ok(&["--tenant", "acme", "set", "agent:a", "plan", value]);
+    };
+    set("1");
+    let id = create(&place);
+    place.ok(&["backup", "export", "--to", "all.jsonl"]);
+    set("2");
+    let shown = || {
+        let acme = ["--tenant", "acme", "get", "agent:a", "plan"];
+        let own = place.ok(&["get", "agent:a", "plan"]);
+        [own, place.ok(&acme)].map(|value| value.trim_end().to_owned())
+    };
+    let changed = |more: &[&str]| place.json(&[&["backup", "diff", &id], more].concat());
+    let records = |more: &[&str]| {
+        let to = ["backup", "export", "--overwrite", "--to", "part.jsonl"];
+        place.json(&[&to[..], more].concat())["records"].clone()
+    };
+    for (more, wanted) in [
+        (&["--scope", "agent:*"][..], 1),
+        (&["--key", "plan"], 1),
+        (&["--scope", "agent:*", "--tenant", "acme"], 1),
+        (&["--scope", "agent:*", "--all-tenants"], 2),
+        (&[], 2),
+    ] {
+        assert_eq!(changed(more)["changed"], wanted, "{more:?}");
+        assert_eq!(records(more), wanted, "{more:?}");
+        let dry = ["backup", "restore", &id, "--dry-run"];
+        let told = place.json(&[&dry[..], more].concat());
+        assert_eq!(told["changed"], wanted, "{more:?}");
+    }
+    let scope = ["--scope", "agent:*", "--mode", "replace", "--yes"];
+    let slow = ["--limit-rate", "1G"];
+    place.ok(&[&["backup", "restore", &id], &scope[..], &slow].concat());
+    assert_eq!(shown(), ["1", "2"]);
+    set("2");
+    place.ok(&[&["backup", "import", "all.jsonl"], &scope[..], &slow].concat());
+    assert_eq!(shown(), ["1", "2"]);
+    place.ok(&[&["backup", "export", "--to", "-"][..], &slow].concat());
+
+    // One commit is of one tenant.
+    let all = ["backup", "restore", &id, "--all-tenants"];
+    let message = place.fails(2, &[&all[..], &scope].concat());
+    assert!(message.contains("one tenant"), "{message}");
+    let both = ["backup", "diff", &id, "--all-tenants", "--tenant", "acme"];
+    place.fails(2, &both);
+}
+
 #[test]
 fn a_backup_goes_into_a_new_folder_or_onto_another_backend() {
     let place = Place::new();

@@ -1,8 +1,9 @@
 //! `backup diff`: what became of the records of a backup.
 
 use clap::Args;
-use statekeep::{BackupDiff, RestoreAt, Result, Selection};
+use statekeep::{BackupDiff, RestoreAt, Result};
 
+use super::part::Part;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -11,7 +12,8 @@ use crate::work;
 
 const EXAMPLES: &str = "\
 Lines begin with + for a key that is there only after, ~ for one that changed, - for one that is
-gone; ten of each are shown. All tenants are compared unless --tenant names one.
+gone; ten of each are shown. Without --tenant, --scope and --key all tenants are compared; --scope and
+--key are of the default tenant unless --tenant names another one, or --all-tenants is given.
 
 Examples:
   statekeep backup diff 01M7YC
@@ -25,19 +27,14 @@ pub struct Diff {
     id: String,
     /// The backup after [default: the state as it is]
     after: Option<String>,
-    /// Only scopes that match this pattern: * is any text, ? any character
-    #[arg(long, value_name = "PATTERN")]
-    scope: Option<String>,
-    /// Only keys that match this pattern
-    #[arg(long, value_name = "PATTERN")]
-    key: Option<String>,
+    #[command(flatten)]
+    part: Part,
 }
 
 impl Diff {
     /// Prints the counts and some names; with `--json` one document.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
-        let [scope, key] = [&self.scope, &self.key].map(Option::as_deref);
-        let selection = Selection::new(globals.tenant.as_deref(), scope, key)?;
+        let selection = self.part.selection(globals)?;
         let host = session::open(globals, Access::Existing)?;
         let id = super::resolve(&host.backups, &self.id)?;
         let after = match &self.after {

@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use statekeep::{
     Error, ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, Host, Progress, Result,
-    Selection, Sequence,
+    Sequence,
 };
 
+use super::part::Part;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::{self, Access};
-use crate::{text, time, work};
+use crate::{rate, text, time, work};
 
 const EXAMPLES: &str = "\
-Without --tenant, --scope and --key all records of all tenants are exported; --tenant \"\" is the
-default tenant. docs/exchange.md describes every line.
+Without --tenant, --scope and --key all records of all tenants are exported; --scope and --key are of
+the default tenant unless --tenant names another one, or --all-tenants is given. With ID, --at and
+--at-sequence mean a moment in the history of that backup. docs/exchange.md describes every line.
 
 Examples:
   statekeep backup export --to state.jsonl.zst
   statekeep backup export 01K9TB --to backup.json
+  statekeep backup export 01K9TB --at-sequence 4711 --to then.jsonl
   statekeep backup export --scope 'agent:*' --at 2026-03-01 | jq .value";
 
 /// Arguments of `backup export`.
@@ -29,17 +32,12 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Export {
     /// The backup, or the start of its id [default: the state as it is]
-    #[arg(conflicts_with_all = ["at", "at_sequence"])]
     id: Option<String>,
     /// The file, which must not be there yet; - is standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     to: PathBuf,
-    /// Only scopes that match this pattern: * is any text, ? any character
-    #[arg(long, value_name = "PATTERN")]
-    scope: Option<String>,
-    /// Only keys that match this pattern
-    #[arg(long, value_name = "PATTERN")]
-    key: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// The state as it was at a time: 2026-03-01, "2026-03-01 14:03" (local), 2026-03-01T14:03:05Z
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -55,6 +53,9 @@ pub struct Export {
     /// The compression level
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     level: Option<i32>,
+    /// Most bytes a second that are read from the backup and written, such as 500K or 10M
+    #[arg(long, value_name = "RATE", value_parser = rate::parse)]
+    limit_rate: Option<u64>,
     /// Replace a file that is there
     #[arg(long)]
     overwrite: bool,
@@ -104,16 +105,19 @@ impl Export {
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
         let at = self.at.as_deref().map(time::parse).transpose()?;
         let host = session::open(globals, Access::Existing)?;
-        let from = match (&self.id, at, self.at_sequence) {
-            (Some(id), _, _) => ExportFrom::Backup(super::resolve(&host.backups, id)?),
+        let id = self.id.as_deref();
+        let id = id.map(|id| super::resolve(&host.backups, id)).transpose()?;
+        let from = match (id, at, self.at_sequence.map(Sequence)) {
+            (Some(id), Some(at), _) => ExportFrom::BackupTime(id, at),
+            (Some(id), None, Some(sequence)) => ExportFrom::BackupSequence(id, sequence),
+            (Some(id), None, None) => ExportFrom::Backup(id),
             (None, Some(at), _) => ExportFrom::Time(at),
-            (None, None, Some(sequence)) => ExportFrom::Sequence(Sequence(sequence)),
+            (None, None, Some(sequence)) => ExportFrom::Sequence(sequence),
             (None, None, None) => ExportFrom::Now,
         };
-        let [scope, key] = [&self.scope, &self.key].map(Option::as_deref);
         let options = ExportOptions {
             from,
-            selection: Some(Selection::new(globals.tenant.as_deref(), scope, key)?),
+            selection: Some(self.part.selection(globals)?),
             format: self.format.map(|format| match format {
                 Form::Jsonl => ExportFormat::JsonLines,
                 Form::Json => ExportFormat::Json,
@@ -124,6 +128,7 @@ impl Export {
         };
         if self.to == Path::new("-") {
             let (closed, outcome) = work::run(out, "export", |progress| {
+                progress.limit_rate(self.limit_rate.unwrap_or_default());
                 Ok(to_stdout(&host, &options, progress))
             })?;
             // Who closed the pipe has seen enough.
@@ -134,6 +139,7 @@ impl Export {
         }
         let path = absolute(&self.to)?;
         let report = work::run(out, "export", |progress| {
+            progress.limit_rate(self.limit_rate.unwrap_or_default());
             host.backups
                 .export(ExportTo::File(&path), &options, progress)
         })?;

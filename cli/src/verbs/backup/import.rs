@@ -4,18 +4,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use statekeep::{ImportFrom, ImportMode, ImportOptions, ImportReport, Result, Selection};
+use statekeep::{ImportFrom, ImportMode, ImportOptions, ImportReport, Result};
 
 use super::export::absolute;
+use super::part::Part;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::{self, Output};
 use crate::session::{self, Access};
-use crate::{text, work};
+use crate::{rate, text, work};
 
 const EXAMPLES: &str = "\
 `merge` keeps records that the file does not have; `replace` removes them, in the part that the file
-covers. docs/exchange.md describes both, and every line of the file.
+covers. --scope and --key are of the default tenant unless --tenant names another one, or --all-tenants
+is given. docs/exchange.md describes all this, and every line of the file.
 
 Examples:
   statekeep backup import state.jsonl.zst --mode replace --dry-run
@@ -34,15 +36,14 @@ pub struct Import {
     /// Whose text it is
     #[arg(long, value_name = "FORMAT", default_value = "statekeep")]
     format: Form,
-    /// Only scopes that match this pattern: * is any text, ? any character
-    #[arg(long, value_name = "PATTERN")]
-    scope: Option<String>,
-    /// Only keys that match this pattern
-    #[arg(long, value_name = "PATTERN")]
-    key: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// Change nothing; show what would be added, changed and removed
     #[arg(long)]
     dry_run: bool,
+    /// Most bytes a second that are read, such as 500K or 10M
+    #[arg(long, value_name = "RATE", value_parser = rate::parse)]
+    limit_rate: Option<u64>,
     /// Replace without asking
     #[arg(long, short)]
     yes: bool,
@@ -67,14 +68,13 @@ enum Form {
 impl Import {
     /// Prints the counts; with `--json` the whole report.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
-        let [scope, key] = [&self.scope, &self.key].map(Option::as_deref);
         let mode = match self.mode {
             Mode::Merge => ImportMode::Merge,
             Mode::Replace => ImportMode::Replace,
         };
         let options = ImportOptions {
             plain: self.format == Form::Plain,
-            selection: Some(Selection::new(globals.tenant.as_deref(), scope, key)?)
+            selection: Some(self.part.selection(globals)?)
                 .filter(|selection| !selection.is_whole()),
             dry_run: self.dry_run,
             principal: globals.principal.clone().unwrap_or_default(),
@@ -100,6 +100,7 @@ impl Import {
         };
         let host = session::open(globals, access)?;
         let report = work::run(out, "import", |progress| {
+            progress.limit_rate(self.limit_rate.unwrap_or_default());
             let mut input = io::stdin();
             let from = match &path {
                 Some(path) => ImportFrom::File(path),

@@ -5,6 +5,7 @@ mod diff;
 mod export;
 mod import;
 mod list;
+mod part;
 mod pin;
 mod prune;
 mod ranges;

@@ -5,22 +5,23 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use statekeep::{
-    Error, Host, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, Result,
-    Selection, UnixMs,
+    Error, Host, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, Result, UnixMs,
 };
 
 use super::export::absolute;
+use super::part::Part;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::{self, Output};
 use crate::session::{self, Access};
 use crate::verbs::swap::backend_options;
-use crate::{text, time, work};
+use crate::{rate, text, time, work};
 
 const WHAT: &str = "it changes the state";
 
 const EXAMPLES: &str = "\
---tenant, --scope and --key restore a part, by one commit into the state as it is. --backend moves
+--tenant, --scope and --key restore a part, by one commit into the state as it is; --scope and --key are
+of the default tenant unless --tenant names another one. --backend moves
 the state to another backend by the restore; with --to-dir it is the backend of the new state.
 What was replaced as a whole stays on the disk: `namespace undo` goes back to it.
 
@@ -49,12 +50,8 @@ pub struct Restore {
     /// The past that --to or --to-seq means [default: the state's own]
     #[arg(long, value_name = "ID", conflicts_with_all = ["id", "backup"])]
     timeline: Option<String>,
-    /// Only scopes that match this pattern: * is any text, ? any character
-    #[arg(long, value_name = "PATTERN")]
-    scope: Option<String>,
-    /// Only keys that match this pattern
-    #[arg(long, value_name = "PATTERN")]
-    key: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// What becomes of records of a part that the backup does not have
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
@@ -67,6 +64,9 @@ pub struct Restore {
     /// An option of the backend that --backend names; may be repeated
     #[arg(long = "option", value_name = "KEY=VALUE")]
     options: Vec<String>,
+    /// Most bytes a second that are read from the backup, and written by the one before, such as 500K or 10M
+    #[arg(long, value_name = "RATE", value_parser = rate::parse)]
+    limit_rate: Option<u64>,
     /// Do not back up the state before
     #[arg(long)]
     no_safety_backup: bool,
@@ -107,6 +107,7 @@ impl Restore {
             output::confirm(self.yes, WHAT, || question(&host, at, &options))?;
         }
         let report = work::run(out, "restore", |progress| {
+            progress.limit_rate(self.limit_rate.unwrap_or_default());
             host.backups.restore(at, &options, progress)
         })?;
         host.close()?;
@@ -138,7 +139,6 @@ impl Restore {
     }
 
     fn restore_options(&self, globals: &Globals, host: &Host) -> Result<RestoreOptions> {
-        let [scope, key] = [&self.scope, &self.key].map(Option::as_deref);
         let options = backend_options(&self.options)?;
         let to = match (&self.to_dir, &globals.backend) {
             (Some(dir), backend) => RestoreTo::Dir {
@@ -165,7 +165,7 @@ impl Restore {
         };
         Ok(RestoreOptions {
             timeline: self.timeline.clone(),
-            selection: Some(Selection::new(globals.tenant.as_deref(), scope, key)?)
+            selection: Some(self.part.selection(globals)?)
                 .filter(|selection| !selection.is_whole()),
             mode: self.mode.map(|mode| match mode {
                 Mode::Merge => RestoreMode::Merge,
