@@ -2,13 +2,17 @@
 //! acknowledged, each time after the acknowledgement. It never ends by itself.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::exit;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use statekeep::{BackupId, Config, CreateOptions, Host, Progress, RestoreOptions};
+use statekeep::{
+    BackupId, Config, CreateOptions, Host, ImportFrom, ImportMode, ImportOptions, Progress,
+    RestoreOptions,
+};
 use statekeep_tests::commits::{THREADS, Work, declare_indexes};
 
 use crate::swaps::swap_again_and_again;
@@ -41,7 +45,7 @@ pub fn run() {
             scope.spawn(move || swap_again_and_again(host, &pair, writing));
             write(host, seed, writing);
         }),
-        "restore" => restore(&host, [text("a"), text("b")]),
+        "restore" => restore(&host, [text("a"), text("b")], Path::new(&text("file"))),
         mode => panic!("unknown mode {mode}"),
     }
 }
@@ -73,20 +77,25 @@ fn back_up(host: &Arc<Host>) {
     }
 }
 
-fn restore(host: &Arc<Host>, ids: [String; 2]) {
+/// Restores two backups in turn, and now and then imports the first one's content as text.
+fn restore(host: &Arc<Host>, ids: [String; 2], file: &Path) {
     let ids = ids.map(|id| BackupId::parse(&id).unwrap());
-    for (at, id) in ids.iter().enumerate().cycle() {
+    for (step, at) in [0, 1, 0, 1].into_iter().enumerate().cycle() {
         say(&format!("begin {at}"));
         let progress = Progress::new();
-        ticking(|| {
-            done(host.backups.restore(
-                *id,
-                &RestoreOptions {
+        ticking(|| match step {
+            2 => {
+                let options = ImportOptions::new(ImportMode::Replace);
+                let from = ImportFrom::File(file);
+                done(host.backups.import(from, &options, &progress).map(drop));
+            }
+            _ => {
+                let options = RestoreOptions {
                     safety_backup: false,
                     ..RestoreOptions::default()
-                },
-                &progress,
-            ))
+                };
+                done(host.backups.restore(ids[at], &options, &progress).map(drop));
+            }
         });
         say(&format!("restored {at}"));
     }

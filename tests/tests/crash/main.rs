@@ -1,7 +1,7 @@
 //! kill -9 of a process that uses the whole host, on real backends, again and again on one state:
 //! what was acknowledged is there, what was not is there wholly or not at all, backups that were
-//! acknowledged verify, a restore leaves the old state or the new one, and a swap leaves the state on
-//! one of the two backends.
+//! acknowledged verify, a restore or import leaves the old state or the new one, and a swap leaves the
+//! state on one of the two backends.
 //!
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of rounds. This proves nothing about power loss: the
 //! power-cut tests and the crash tests of the engine on a simulated disk do.
@@ -16,7 +16,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use statekeep::{
-    BackupId, Config, CreateOptions, Host, Progress, RestoreOptions, Sequence, VerifyLevel,
+    BackupId, Config, CreateOptions, ExportFrom, ExportOptions, ExportTo, Host, Progress,
+    RestoreOptions, Sequence, VerifyLevel,
 };
 use statekeep_core::check::check_consistency;
 use statekeep_core::oracle::Oracle;
@@ -235,8 +236,8 @@ fn verified(all: &BTreeSet<BackupId>, said: &Said) -> BTreeSet<BackupId> {
     all.difference(&fresh).copied().collect()
 }
 
-/// Restores of two backups in turn are killed: the state is one of the two, and never behind what
-/// was acknowledged.
+/// Restores of two backups in turn, and imports of the first as text, are killed: the state is one of
+/// the two, and never behind what was acknowledged.
 fn kill_restores(backend: &str) {
     let subject = Subject::new(backend);
     let host = subject.open();
@@ -262,12 +263,20 @@ fn kill_restores(backend: &str) {
             .create(&CreateOptions::default(), &Progress::new());
         ids.push(manifest.unwrap().id);
     }
+    let file = subject.folder.path().join("a.jsonl");
+    let from = ExportOptions {
+        from: ExportFrom::Backup(ids[0]),
+        ..ExportOptions::default()
+    };
+    let exported = (host.backups).export(ExportTo::File(&file), &from, &Progress::new());
+    exported.unwrap();
     host.close().unwrap();
     let mut random = Random(0x7e57);
     let mut current = 1;
     let mut orders = subject.orders("restore", 0);
     orders["a"] = ids[0].to_string().into();
     orders["b"] = ids[1].to_string().into();
+    orders["file"] = file.to_str().into();
     for round in 0..rounds() {
         let lines = random.below(400);
         let what = format!("{backend}, round {round}, killed after {lines} lines");

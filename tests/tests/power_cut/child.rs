@@ -11,6 +11,7 @@ use crate::disk::FILE_SYSTEM_BYTES;
 use crate::log::SECTOR;
 use crate::plain::Plain;
 use crate::state;
+use crate::switches::Switches;
 
 /// Name of the variable that holds the path of a child's orders.
 pub const ORDERS: &str = "STATEKEEP_POWER_CUT_CHILD";
@@ -20,6 +21,8 @@ pub const ORDERS: &str = "STATEKEEP_POWER_CUT_CHILD";
 pub enum Workload {
     /// Commits to a state that it creates.
     Commits(state::Commits),
+    /// Restores and imports on a state that it creates.
+    Switches(Switches),
     /// Plain files, which shows that the harness finds what it should.
     Plain(Plain),
 }
@@ -65,11 +68,13 @@ pub fn run() {
         marks.say("start");
         return match &orders.workload {
             Workload::Commits(work) => work.write(&marks),
+            Workload::Switches(work) => work.write(place, &marks),
             Workload::Plain(work) => work.write(place, &marks),
         };
     };
     match &orders.workload {
         Workload::Commits(work) => work.check(place, told),
+        Workload::Switches(work) => work.check(place, told),
         Workload::Plain(work) => work.check(place, told),
     }
 }

@@ -1,7 +1,8 @@
 //! Power cuts on real backends: a process uses the whole host on a disk whose every write is logged,
 //! and the log is replayed up to some moment, of the writes that were not flushed by then none, all,
 //! some, only the later or only parts. Then the state opens, holds every commit that was acknowledged
-//! as synced, and of all commits a prefix; backups that were acknowledged verify and restore.
+//! as synced, and of all commits a prefix; backups that were acknowledged verify and restore; restores
+//! and imports leave the content before or after, and what they replaced.
 //!
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of cuts. It takes root, /dev/fuse, loop devices and
 //! qemu-storage-daemon; elsewhere the tests say SKIP and pass, or fail when `STATEKEEP_NO_SKIP` is 1.
@@ -13,7 +14,9 @@ mod plain;
 mod recording;
 mod replay;
 mod state;
+mod switches;
 
+use std::path::Path;
 use std::time::Instant;
 
 use statekeep::Config;
@@ -25,6 +28,7 @@ use plain::Plain;
 use recording::Recording;
 use replay::Survivors;
 use state::Commits;
+use switches::Switches;
 
 /// Cuts of one recording at most.
 const CUTS: usize = 20;
@@ -62,7 +66,6 @@ fn commits(config: &Config) -> Commits {
 /// Cuts the power of commits, from the creation of the state on, or of commits and backups.
 fn survives(test: &str, backend: &str, has_backups: bool) {
     disk::isolated(test, |folder| {
-        let begin = Instant::now();
         let state = folder.join("place/state");
         let mut config = states::config_with_plugin(&state, backend, &folder.join("plugins"));
         let mut short = commits(&config);
@@ -76,29 +79,54 @@ fn survives(test: &str, backend: &str, has_backups: bool) {
             ..short.clone()
         };
         let mut random = Random(0xc07);
-        let mut losses = Vec::new();
-        let mut left = cuts();
-        for work in [short, long].iter().cycle() {
-            if left == 0 {
-                break;
-            }
+        let work = [short, long];
+        let work = work.iter().cycle().map(|work| {
             let seed = random.number() >> 32;
             let work = Commits {
                 seed,
                 ..work.clone()
             };
-            let recording = Recording::new(folder, Workload::Commits(work));
-            let cuts = recording.cuts(left.min(CUTS), &Survivors::EVERY, &mut random);
-            left -= cuts.len();
-            losses.extend(recording.losses(&cuts, Some(&test.replace("::", "-"))));
-        }
-        let seconds = begin.elapsed().as_secs_f32();
-        let (all, lost) = (cuts(), losses.len());
-        say(&format!(
-            "{test}: {all} power cuts, {lost} with a loss, {seconds:.1} s"
-        ));
-        assert!(losses.is_empty(), "{}", losses.join("\n\n"));
+            Workload::Commits(work)
+        });
+        cut(test, folder, cuts(), work);
     });
+}
+
+/// Cuts the power of restores and imports.
+fn survives_switches(test: &str, backend: &str) {
+    disk::isolated(test, |folder| {
+        let state = folder.join("place/state");
+        let config = states::config_with_plugin(&state, backend, &folder.join("plugins"));
+        let work = Switches {
+            config: config.to_toml().unwrap(),
+            records: 400,
+        };
+        let work = std::iter::repeat_with(|| Workload::Switches(work.clone()));
+        // Each replays more than a few commits do.
+        cut(test, folder, cuts() / 2, work);
+    });
+}
+
+/// Cuts the power so many times, in one recording after the other.
+fn cut(test: &str, folder: &Path, all: usize, work: impl Iterator<Item = Workload>) {
+    let begin = Instant::now();
+    let mut random = Random(0xc07c);
+    let mut losses = Vec::new();
+    let mut left = all;
+    for work in work {
+        let recording = Recording::new(folder, work);
+        let cuts = recording.cuts(left.min(CUTS), &Survivors::EVERY, &mut random);
+        left -= cuts.len();
+        losses.extend(recording.losses(&cuts, Some(&test.replace("::", "-"))));
+        if left == 0 {
+            break;
+        }
+    }
+    let (lost, seconds) = (losses.len(), begin.elapsed().as_secs_f32());
+    say(&format!(
+        "{test}: {all} power cuts, {lost} with a loss, {seconds:.1} s"
+    ));
+    assert!(losses.is_empty(), "{}", losses.join("\n\n"));
 }
 
 macro_rules! backends {
@@ -114,6 +142,12 @@ macro_rules! backends {
             fn backups_survive() {
                 let test = concat!(stringify!($module), "::backups_survive");
                 super::survives(test, $backend, true);
+            }
+
+            #[test]
+            fn restores_and_imports_survive() {
+                let test = concat!(stringify!($module), "::restores_and_imports_survive");
+                super::survives_switches(test, $backend);
             }
         }
     )+};

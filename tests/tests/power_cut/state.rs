@@ -1,6 +1,7 @@
 //! Commits and backups on a state that is created on the disk, and what must be left of them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -135,20 +136,7 @@ impl Commits {
         }
         // A repository in the making, which the next backup sweeps, lies in there as well.
         commits::check_leftovers(&place.join("state"), "the state");
-        let write = |host: &Host, text: &str| {
-            let tenant = host.manager.default_tenant().blocking();
-            let value = Value::bytes(text);
-            let set = tenant.set(&scope("global"), &key("cut"), value, SetOptions::default());
-            set.unwrap();
-        };
-        write(&host, "after the cut");
-        host.close().unwrap();
-        let host = states::open(&self.config(false));
-        let tenant = host.manager.default_tenant().blocking();
-        let found = tenant.get(&scope("global"), &key("cut")).unwrap();
-        assert_eq!(found, Some(Value::bytes("after the cut")));
-        check_consistency(&host.manager).unwrap();
-        host.close().unwrap();
+        use_it(host, || states::open(&self.config(false)));
     }
 
     /// Acknowledged backups are there and whole, others as well or not at all; the last one
@@ -189,4 +177,22 @@ impl Commits {
             .verify(backup.id, VerifyLevel::Full, &Progress::new());
         assert!(report.unwrap().is_valid);
     }
+}
+
+/// Writes to what is left, closes it and opens it again.
+pub fn use_it(host: Arc<Host>, open: impl Fn() -> Arc<Host>) {
+    let tenant = host.manager.default_tenant().blocking();
+    let value = Value::bytes("after the cut");
+    let (s, k) = (scope("global"), key("cut"));
+    tenant
+        .set(&s, &k, value.clone(), SetOptions::default())
+        .unwrap();
+    drop(tenant);
+    host.close().unwrap();
+    drop(host);
+    let host = open();
+    let tenant = host.manager.default_tenant().blocking();
+    assert_eq!(tenant.get(&s, &k).unwrap(), Some(value));
+    check_consistency(&host.manager).unwrap();
+    host.close().unwrap();
 }
