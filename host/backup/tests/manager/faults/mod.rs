@@ -10,6 +10,7 @@
     reason = "a test stops at what it did not expect, and says how often it struck"
 )]
 
+mod cancelled;
 mod exports;
 mod makings;
 mod remote;
@@ -65,6 +66,7 @@ impl Subject {
         set(&manager, "", "user:1", "k1", "newest").unwrap();
         let after = read(&manager);
         assert_ne!(before, after);
+        drop(backups);
         manager.close().unwrap();
         Subject {
             disk: disk.restart(),

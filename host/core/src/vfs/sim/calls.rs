@@ -32,17 +32,22 @@ impl State {
         let is_sync = matches!(name, "sync" | "sync_file" | "sync_dir");
         let skipped = is_sync && self.skip.as_ref().is_some_and(|skip| skip(&call));
         self.calls.push(call);
-        match self.fault {
-            Some(Fault::Kill { at }) if number >= at => {
+        match &self.fault {
+            Some(Fault::Kill { at }) if number >= *at => {
                 self.struck = true;
                 Verdict::Kill(io::Error::other(Killed))
             }
             Some(Fault::Fail { at, kind, times })
-                if number == at || (number > at && times == Times::Forever) =>
+                if number == *at || (number > *at && *times == Times::Forever) =>
             {
                 self.struck = true;
                 let text = format!("simulated failure of call {number}, {name}");
-                Verdict::Fail(io::Error::new(kind, text))
+                Verdict::Fail(io::Error::new(*kind, text))
+            }
+            Some(Fault::Meanwhile { at, act }) if number == *at => {
+                self.struck = true;
+                act();
+                Verdict::Act
             }
             _ if skipped => Verdict::Skip,
             _ => Verdict::Act,

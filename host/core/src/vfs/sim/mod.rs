@@ -38,7 +38,8 @@ pub enum Times {
     Forever,
 }
 
-#[derive(Copy, Clone)]
+type Act = Arc<dyn Fn() + Send + Sync>;
+
 enum Fault {
     Fail {
         at: u64,
@@ -47,6 +48,10 @@ enum Fault {
     },
     Kill {
         at: u64,
+    },
+    Meanwhile {
+        at: u64,
+        act: Act,
     },
 }
 
@@ -111,6 +116,12 @@ impl SimDisk {
     /// [`SimDisk::crash`].
     pub fn kill_at(&self, n: u64) {
         self.set_fault(Some(Fault::Kill { at: n }));
+    }
+
+    /// Does something else just before the `n`-th call, which then succeeds. It may not use this disk.
+    pub fn meanwhile_at(&self, n: u64, act: impl Fn() + Send + Sync + 'static) {
+        let act = Arc::new(act);
+        self.set_fault(Some(Fault::Meanwhile { at: n, act }));
     }
 
     /// Takes a fault that was set back.
