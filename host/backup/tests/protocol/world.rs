@@ -1,0 +1,256 @@
+//! What stands in the repository, who acts on it, and what each may do next.
+//!
+//! A crash is a process that is not called again, a pause one that is called late: both are among the
+//! orders. One step is one call of the store, which is atomic; a listing is one too, but two listings
+//! are two steps.
+
+mod collector;
+mod writer;
+
+use collector::Collector;
+use writer::Writer;
+
+/// Backups at most, each with one segment of its own: one that is there from the start, and one of
+/// each writer.
+const BACKUPS: usize = 3;
+const COLLECTORS: usize = 2;
+const DELETIONS: usize = 2;
+
+/// Who acts.
+#[derive(Clone, Copy)]
+pub struct Cast {
+    pub writers: usize,
+    pub collectors: usize,
+    /// The backup that each deletion record deletes.
+    pub deleted: &'static [usize],
+}
+
+/// A set of backups, or of the segments that are named after them.
+type Set = u8;
+
+fn has(set: Set, n: usize) -> bool {
+    set & (1 << n) != 0
+}
+
+fn members(set: Set) -> impl Iterator<Item = usize> {
+    (0..8).filter(move |n| has(set, *n))
+}
+
+/// What the protocol prescribes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A collector lists what it may delete before it lists what is needed.
+    CandidatesFirst,
+    /// A collector knows what is purged before it lists leases, and learns nothing of that later.
+    EndsFirst,
+    /// A collector waits for the leases that have not expired.
+    WaitForLeases,
+    /// A collector takes the commit slots of those whose lease has expired.
+    FenceExpired,
+    /// Purge and undelete take one slot, and the first has it.
+    ClaimEnd,
+    /// A writer takes its lease before it looks for a parent.
+    LeaseFirst,
+    /// A writer lists deletions before it lists manifests.
+    DeletionsFirst,
+    /// A writer builds on nothing that is being deleted.
+    ParentIsKept,
+    /// Segments are shared by inheriting them from a parent, never because they are there.
+    ShareByParent,
+    /// A commit slot that a collector took stays taken.
+    SlotsStay,
+    /// The manifest of a purged backup goes before the record of its deletion.
+    RecordGoesLast,
+}
+
+pub const RULES: [Rule; 11] = [
+    Rule::CandidatesFirst,
+    Rule::EndsFirst,
+    Rule::WaitForLeases,
+    Rule::FenceExpired,
+    Rule::ClaimEnd,
+    Rule::LeaseFirst,
+    Rule::DeletionsFirst,
+    Rule::ParentIsKept,
+    Rule::ShareByParent,
+    Rule::SlotsStay,
+    Rule::RecordGoesLast,
+];
+
+/// `man/ID`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Slot {
+    Free,
+    Aborted,
+    /// The segments that the backup needs.
+    Manifest(Set),
+}
+
+/// `lease/ID`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Lease {
+    None,
+    Live,
+    Expired,
+}
+
+/// `del/TXN`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Deletion {
+    None,
+    InGrace,
+    Due,
+    Gone,
+}
+
+/// `fin/TXN`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum End {
+    Open,
+    Purged,
+    Undeleted,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct World {
+    segments: Set,
+    slots: [Slot; BACKUPS],
+    /// What the manifests say that were ever written.
+    runs: [Set; BACKUPS],
+    leases: [Lease; BACKUPS],
+    deletions: [Deletion; DELETIONS],
+    ends: [End; DELETIONS],
+    writers: [Writer; BACKUPS - 1],
+    collectors: [Collector; COLLECTORS],
+    /// Deletions that were purged, whatever became of their objects since.
+    purged: Set,
+    /// Deletions whose undelete was acknowledged.
+    undeleted: Set,
+    /// Backups whose writer was told that they are there.
+    acknowledged: Set,
+}
+
+impl World {
+    pub fn new() -> World {
+        let mut slots = [Slot::Free; BACKUPS];
+        slots[0] = Slot::Manifest(1);
+        World {
+            segments: 1,
+            slots,
+            runs: [1, 0, 0],
+            leases: [Lease::None; BACKUPS],
+            deletions: [Deletion::None; DELETIONS],
+            ends: [End::Open; DELETIONS],
+            writers: [Writer::Start; BACKUPS - 1],
+            collectors: [Collector::Start; COLLECTORS],
+            purged: 0,
+            undeleted: 0,
+            acknowledged: 1,
+        }
+    }
+
+    /// Backups that a listing of deletions shows as being deleted.
+    fn being_deleted(&self, cast: &Cast) -> Set {
+        let is = |t: &usize| {
+            matches!(self.deletions[*t], Deletion::InGrace | Deletion::Due)
+                && self.ends[*t] != End::Undeleted
+        };
+        (0..cast.deleted.len())
+            .filter(is)
+            .fold(0, |set, t| set | 1 << cast.deleted[t])
+    }
+
+    fn purged_backups(&self, cast: &Cast) -> Set {
+        members(self.purged).fold(0, |set, t| set | 1 << cast.deleted[t])
+    }
+
+    fn manifests(&self) -> Set {
+        let is = |n: &usize| matches!(self.slots[*n], Slot::Manifest(_));
+        (0..BACKUPS).filter(is).fold(0, |set, n| set | 1 << n)
+    }
+
+    /// What any backup that was not purged needs, as its manifest says.
+    fn needed(&self, purged: Set) -> Set {
+        let mut set = 0;
+        for (n, slot) in self.slots.iter().enumerate() {
+            if let (Slot::Manifest(runs), false) = (slot, has(purged, n)) {
+                set |= runs;
+            }
+        }
+        set
+    }
+
+    /// What is lost, if anything is.
+    pub fn loss(&self, cast: &Cast) -> Option<String> {
+        let purged = self.purged_backups(cast);
+        for n in members(self.acknowledged & !purged) {
+            match self.slots[n] {
+                Slot::Manifest(runs) if runs & !self.segments == 0 => {}
+                Slot::Manifest(runs) => {
+                    let missing = runs & !self.segments;
+                    return Some(format!("backup {n} misses the segments {missing:#b}"));
+                }
+                slot => return Some(format!("backup {n} was acknowledged and is {slot:?}")),
+            }
+        }
+        let both = self.purged & self.undeleted;
+        (both != 0).then(|| format!("the deletions {both:#b} were purged and undone"))
+    }
+
+    /// Every next state, with the step that leads to it.
+    pub fn steps(&self, cast: &Cast, without: Option<Rule>, add: &mut dyn FnMut(String, World)) {
+        let add: &mut dyn FnMut(String, World) = &mut |step, mut next| {
+            // Nobody can tell one collector from the other.
+            next.collectors.sort_unstable();
+            add(step, next);
+        };
+        for w in 0..cast.writers {
+            self.write(w, cast, without, add);
+        }
+        for c in 0..cast.collectors {
+            self.collect(c, cast, without, add);
+        }
+        self.others(cast, without, add);
+    }
+
+    /// What happens to leases and deletions.
+    fn others(&self, cast: &Cast, without: Option<Rule>, add: &mut dyn FnMut(String, World)) {
+        let mut go = |what: String, change: &dyn Fn(&mut World)| {
+            let mut world = self.clone();
+            change(&mut world);
+            add(what, world);
+        };
+        for n in (0..BACKUPS).filter(|n| self.leases[*n] == Lease::Live) {
+            go(format!("lease {n} expires"), &|world| {
+                world.leases[n] = Lease::Expired;
+            });
+        }
+        for t in 0..cast.deleted.len() {
+            let is_there = matches!(self.slots[cast.deleted[t]], Slot::Manifest(_));
+            match self.deletions[t] {
+                Deletion::None if is_there => {
+                    go(format!("deletion {t} is written"), &|world| {
+                        world.deletions[t] = Deletion::InGrace;
+                    });
+                }
+                Deletion::InGrace => {
+                    go(format!("deletion {t} is due"), &|world| {
+                        world.deletions[t] = Deletion::Due;
+                    });
+                }
+                _ => {}
+            }
+            let is_open = match without {
+                Some(Rule::ClaimEnd) => self.ends[t] != End::Undeleted,
+                _ => self.ends[t] == End::Open,
+            };
+            let is_deleted = matches!(self.deletions[t], Deletion::InGrace | Deletion::Due);
+            if is_deleted && is_open {
+                go(format!("deletion {t} is undone"), &|world| {
+                    world.ends[t] = End::Undeleted;
+                    world.undeleted |= 1 << t;
+                });
+            }
+        }
+    }
+}

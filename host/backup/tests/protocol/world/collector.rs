@@ -1,0 +1,164 @@
+//! A collector: candidates, ends, leases, fences, what is needed, deletions, records.
+
+use super::{BACKUPS, Cast, Deletion, End, Lease, Rule, Set, Slot, World, has, members};
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Collector {
+    Start,
+    /// The segments that were there.
+    Listed(Set),
+    /// Has claimed ends, and knows which backups are purged.
+    KnowsEnds {
+        candidates: Set,
+        purged: Set,
+    },
+    /// Those whose leases had expired, still to be fenced.
+    Fencing {
+        candidates: Set,
+        purged: Set,
+        expired: Set,
+    },
+    /// What is left to be deleted.
+    Deleting(Set),
+    /// Deletion records that are purged through: manifest, then record.
+    Tidying,
+    Done,
+}
+
+impl World {
+    pub(super) fn collect(
+        &self,
+        c: usize,
+        cast: &Cast,
+        without: Option<Rule>,
+        add: &mut dyn FnMut(String, World),
+    ) {
+        let keeps = |rule| without != Some(rule);
+        let mut go = |what: String, next: Collector, change: &dyn Fn(&mut World)| {
+            let mut world = self.clone();
+            world.collectors[c] = next;
+            change(&mut world);
+            add(format!("collector {c} {what}"), world);
+        };
+        match self.collectors[c] {
+            Collector::Start => {
+                go(
+                    "lists segments".into(),
+                    Collector::Listed(self.segments),
+                    &|_| {},
+                );
+            }
+            Collector::Listed(candidates) => {
+                for t in 0..cast.deleted.len() {
+                    let is_open = self.ends[t] == End::Open || !keeps(Rule::ClaimEnd);
+                    if self.deletions[t] == Deletion::Due && is_open && !has(self.purged, t) {
+                        let now = Collector::Listed(candidates);
+                        go(format!("claims the end of deletion {t}"), now, &|world| {
+                            world.ends[t] = End::Purged;
+                            world.purged |= 1 << t;
+                        });
+                    }
+                }
+                let purged = self.purged_backups(cast);
+                let next = Collector::KnowsEnds { candidates, purged };
+                go("lists ends".into(), next, &|_| {});
+            }
+            Collector::KnowsEnds { candidates, purged } => {
+                let of = |lease| (0..BACKUPS).filter(move |n| self.leases[*n] == lease);
+                if keeps(Rule::WaitForLeases) && of(Lease::Live).next().is_some() {
+                    return;
+                }
+                let expired = match keeps(Rule::FenceExpired) {
+                    true => of(Lease::Expired).fold(0, |set, n| set | 1 << n),
+                    false => 0,
+                };
+                let next = Collector::Fencing {
+                    candidates,
+                    purged,
+                    expired,
+                };
+                go("lists leases".into(), next, &|_| {});
+            }
+            Collector::Fencing {
+                candidates,
+                purged,
+                expired: 0,
+            } => {
+                let purged = match keeps(Rule::EndsFirst) {
+                    true => purged,
+                    false => self.purged_backups(cast),
+                };
+                let needed = self.needed(purged);
+                let next = match keeps(Rule::CandidatesFirst) {
+                    true => Collector::Deleting(candidates & !needed),
+                    // The list of what may go is made later: by the first of the deletions.
+                    false => Collector::Deleting(!needed & ((1 << BACKUPS) - 1)),
+                };
+                go("lists manifests".into(), next, &|_| {});
+            }
+            Collector::Fencing {
+                candidates,
+                purged,
+                expired,
+            } => {
+                for n in members(expired) {
+                    let left = Collector::Fencing {
+                        candidates,
+                        purged,
+                        expired: expired & !(1 << n),
+                    };
+                    go(format!("fences backup {n}"), left, &|world| {
+                        if world.slots[n] == Slot::Free {
+                            world.slots[n] = Slot::Aborted;
+                        }
+                    });
+                }
+            }
+            Collector::Deleting(left) if left & self.segments == 0 => {
+                go("has deleted".into(), Collector::Tidying, &|_| {});
+            }
+            Collector::Deleting(left) => {
+                for n in members(left & self.segments) {
+                    let next = Collector::Deleting(left & !(1 << n));
+                    go(format!("deletes segment {n}"), next, &|world| {
+                        world.segments &= !(1 << n);
+                    });
+                }
+            }
+            Collector::Tidying => {
+                for t in members(self.purged) {
+                    let id = cast.deleted[t];
+                    let has_manifest = matches!(self.slots[id], Slot::Manifest(_));
+                    if has_manifest {
+                        go(
+                            format!("deletes manifest {id}"),
+                            Collector::Tidying,
+                            &|world| {
+                                world.slots[id] = Slot::Aborted;
+                            },
+                        );
+                    }
+                    let may = !has_manifest || !keeps(Rule::RecordGoesLast);
+                    if self.deletions[t] == Deletion::Due && may {
+                        go(
+                            format!("deletes record {t}"),
+                            Collector::Tidying,
+                            &|world| {
+                                world.deletions[t] = Deletion::Gone;
+                            },
+                        );
+                    }
+                }
+                if !keeps(Rule::SlotsStay) {
+                    for n in (0..BACKUPS).filter(|n| self.slots[*n] == Slot::Aborted) {
+                        go(format!("empties slot {n}"), Collector::Tidying, &|world| {
+                            world.slots[n] = Slot::Free;
+                        });
+                    }
+                }
+                go("ends".into(), Collector::Done, &|_| {});
+            }
+            Collector::Done => {}
+        }
+    }
+}
