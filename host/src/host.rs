@@ -112,12 +112,13 @@ fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager
         chain_max: config.backup_chain_max(),
         bytes_per_second_max: config.backup_bytes_per_second_max(),
     };
+    let key = config.backup_key()?;
     let manager = Arc::clone(manager);
     if is_remote {
         let opener = crate::remote::opener(config)?;
-        return Ok(BackupManager::open_in_store(manager, options, opener));
+        return Ok(BackupManager::open_in_store(manager, options, opener).with_key(key));
     }
-    BackupManager::open(manager, options)
+    Ok(BackupManager::open(manager, options)?.with_key(key))
 }
 
 /// The backend to ask for; empty stands for the one that the state has.

@@ -70,10 +70,11 @@ pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue
 
 pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupDiff, BackupId, BackupKind, BackupList, BackupManager,
-    BackupSummary, CreateOptions, Creation, Manifest, Phase, PointRange, Problem, ProblemKind,
-    Progress, ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt,
-    RestoreMode, RestoreOptions, RestoreReport, RestoreTo, ScheduleConfig, ScheduleStatus,
-    ScheduledRun, Scheduler, Stray, StrayKind, Strays, VerifyLevel, VerifyReport,
+    BackupSummary, CreateOptions, Creation, KeyId, KeyInfo, KeyKind, KeySource, Manifest,
+    Passphrase, Phase, PointRange, Problem, ProblemKind, Progress, ProgressSnapshot, PruneReport,
+    Ranges, RepairReport, RepositoryReport, RestoreAt, RestoreMode, RestoreOptions, RestoreReport,
+    RestoreTo, ScheduleConfig, ScheduleStatus, ScheduledRun, Scheduler, Stray, StrayKind, Strays,
+    VerifyLevel, VerifyReport,
 };
 pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,

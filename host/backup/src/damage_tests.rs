@@ -14,7 +14,7 @@ use crate::restore::{Finished, Job, RestoreReport, Target, restore};
 use crate::testing::{MemoryRows, backup, disk, objects, path, read_task, repository, rows};
 use crate::verify::{VerifyLevel, VerifyReport, verify};
 
-type Shared = Arc<Mutex<(Vec<(Vec<u8>, Vec<u8>)>, bool)>>;
+pub(crate) type Shared = Arc<Mutex<(Vec<(Vec<u8>, Vec<u8>)>, bool)>>;
 
 #[derive(Default)]
 struct MemoryTarget(Shared);
@@ -34,7 +34,7 @@ impl Target for MemoryTarget {
     }
 }
 
-fn check(repository: &Repository, id: BackupId, level: VerifyLevel) -> VerifyReport {
+pub(crate) fn check(repository: &Repository, id: BackupId, level: VerifyLevel) -> VerifyReport {
     let progress = Progress::new();
     verify(
         repository,
@@ -46,7 +46,7 @@ fn check(repository: &Repository, id: BackupId, level: VerifyLevel) -> VerifyRep
     .unwrap()
 }
 
-fn restored(repository: &Repository, id: BackupId) -> (Result<RestoreReport>, Shared) {
+pub(crate) fn restored(repository: &Repository, id: BackupId) -> (Result<RestoreReport>, Shared) {
     let shared = Shared::default();
     let mut begin = |_: &Chosen| Ok(Box::new(MemoryTarget(Arc::clone(&shared))) as Box<dyn Target>);
     let progress = Progress::new();

@@ -319,12 +319,12 @@ fn a_folder_with_other_files_is_never_taken() {
 fn a_repository_of_another_format_is_named() {
     let disk = disk();
     drop(repository(&disk).unwrap());
-    let document = serde_json::json!({"format": 2, "repository": "x"});
+    let document = serde_json::json!({"format": 3, "repository": "x"});
     disk.edit(&path("FORMAT"), |bytes| {
         *bytes = seal("FORMAT", &document).unwrap();
     })
     .unwrap();
     let error = repository(&disk).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Incompatible);
-    assert!(error.to_string().contains("format is 2"), "{error}");
+    assert!(error.to_string().contains("format is 3"), "{error}");
 }

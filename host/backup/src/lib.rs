@@ -6,11 +6,13 @@
 //! itself what it is. Every byte is described in `docs/format.md`.
 #![forbid(unsafe_code)]
 
+mod access;
 mod attest;
 mod budget;
 mod create;
 #[cfg(test)]
 mod damage_tests;
+mod encryption;
 mod exchange;
 mod facts;
 #[cfg(test)]
@@ -48,6 +50,10 @@ mod write_run;
 
 pub use attest::Attestation;
 pub use create::{CODEC_NONE, CreateOptions};
+pub use encryption::{
+    KDF_LANES_MAX, KDF_MEMORY_KIB_MAX, KDF_PASSES_MAX, KEY_BYTES_MAX, KEYS_MAX, KeyId, KeyInfo,
+    KeyKind, KeySource, PASSPHRASE_BYTES_MAX, Passphrase,
+};
 pub use exchange::{
     EXPORT_FORMAT, ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom,
     ImportMode, ImportOptions, ImportReport, RECORD_HEAD_BYTES_MAX, RecordName, SAMPLES_MAX,

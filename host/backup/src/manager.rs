@@ -14,7 +14,8 @@ use statekeep_core::{
 };
 
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
-use crate::list::{BackupDetails, BackupList, not_found};
+use crate::encryption::KeySource;
+use crate::list::{BackupDetails, BackupList};
 use crate::manifest::{Manifest, TenantRow, Timeline};
 use crate::name::{BackupId, ObjectName};
 use crate::points::{Chosen, Ranges, ranges};
@@ -65,9 +66,11 @@ pub type StoreOpener = Box<dyn Fn() -> Result<Arc<dyn Store>> + Send + Sync>;
 pub struct BackupManager {
     pub(crate) manager: Arc<StateManager>,
     pub(crate) config: BackupConfig,
-    repository: Mutex<Option<Arc<Repository>>>,
+    pub(crate) repository: Mutex<Option<Arc<Repository>>>,
     /// `None` for a local folder.
-    opener: Option<StoreOpener>,
+    pub(crate) opener: Option<StoreOpener>,
+    /// What opens an encrypted repository; `None` for one that is not.
+    pub(crate) key: Option<KeySource>,
 }
 
 impl Rows for SnapshotScan<'_> {
@@ -129,6 +132,7 @@ impl BackupManager {
             config,
             repository: Mutex::new(None),
             opener: None,
+            key: None,
         })
     }
 
@@ -144,6 +148,7 @@ impl BackupManager {
             config,
             repository: Mutex::new(None),
             opener: Some(opener),
+            key: None,
         }
     }
 
@@ -361,38 +366,5 @@ impl BackupManager {
                 })
                 .collect(),
         }
-    }
-
-    pub(crate) fn existing(&self, id: BackupId) -> Result<Arc<Repository>> {
-        self.find()?.ok_or_else(|| not_found(id))
-    }
-
-    pub(crate) fn find(&self) -> Result<Option<Arc<Repository>>> {
-        let mut slot = self.repository.lock();
-        if let Some(repository) = &*slot
-            && repository.store.exists(&ObjectName::format())?
-        {
-            return Ok(Some(Arc::clone(repository)));
-        }
-        // Not made yet, or removed or put elsewhere by somebody.
-        let found = match &self.opener {
-            Some(open) => Repository::in_store(open()?)?,
-            None => Repository::open(self.manager.vfs(), &self.config.dir)?,
-        };
-        *slot = found.map(Arc::new);
-        Ok(slot.clone())
-    }
-
-    pub(crate) fn open_or_create(&self) -> Result<Arc<Repository>> {
-        if let Some(repository) = self.find()? {
-            return Ok(repository);
-        }
-        let repository = match &self.opener {
-            Some(open) => Repository::in_store_or_new(open()?)?,
-            None => Repository::open_or_create(self.manager.vfs(), &self.config.dir)?,
-        };
-        let repository = Arc::new(repository);
-        *self.repository.lock() = Some(Arc::clone(&repository));
-        Ok(repository)
     }
 }

@@ -213,6 +213,14 @@ impl ObjectName {
         }
     }
 
+    /// `keys/ULID`
+    pub(crate) fn key(id: Ulid) -> ObjectName {
+        ObjectName {
+            folder: Some(Folder::Keys),
+            leaf: id.to_string(),
+        }
+    }
+
     /// `run/ID-N`
     pub(crate) fn run(id: BackupId, number: u32) -> ObjectName {
         ObjectName {

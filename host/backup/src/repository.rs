@@ -13,43 +13,112 @@ use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
+use crate::encryption::{KeyId, KeySource, Keyring, Mark};
 use crate::index::Rows;
 use crate::local::{LocalStore, file_error, holder};
 use crate::name::{Folder, ObjectName};
 use crate::sealed::{self, DOCUMENT_BYTES_MAX, FORMAT_VERSION};
-use crate::store::{Store, read_all};
+use crate::store::{Put, Store, read_all};
 
 const CREATING: &str = ".creating-";
 const BUILD_LOCK: &str = ".lock";
+
+/// The format number of an encrypted repository.
+const FORMAT_ENCRYPTED: u32 = 2;
 
 /// What FORMAT says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct FormatObject {
     format: u32,
     repository: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encryption: Option<Mark>,
 }
 
-impl FormatObject {
-    fn new() -> FormatObject {
-        FormatObject {
+/// The objects of a repository that is not there yet.
+struct Beginning {
+    format: Vec<u8>,
+    /// Of an encrypted one.
+    key: Option<(ObjectName, Vec<u8>)>,
+}
+
+impl Beginning {
+    fn new(key: Option<&KeySource>) -> Result<Beginning> {
+        let mut document = FormatObject {
             format: FORMAT_VERSION,
             repository: Ulid::new().to_string(),
+            encryption: None,
+        };
+        let mut first = None;
+        if let Some(source) = key {
+            let (mark, name, bytes) = Keyring::generate(&document.repository, source)?;
+            document.format = FORMAT_ENCRYPTED;
+            document.encryption = Some(mark);
+            first = Some((name, bytes));
         }
+        Ok(Beginning {
+            format: sealed::seal("FORMAT", &document)?,
+            key: first,
+        })
     }
 }
 
 /// An open repository. Shared by all threads.
 pub(crate) struct Repository {
+    /// Of an encrypted repository, its objects in the clear.
     pub(crate) store: Arc<dyn Store>,
     /// The repository's id, which every manifest repeats.
     pub(crate) id: String,
     /// What lists have read; slots never change.
     pub(crate) rows: Mutex<Rows>,
+    /// What opened it; `None` when it is not encrypted.
+    pub(crate) keyring: Option<Keyring>,
 }
 
 impl Repository {
+    /// The repository whose FORMAT, called `name`, has these bytes. With a key, it has to be encrypted.
+    fn with(
+        store: Arc<dyn Store>,
+        name: &str,
+        bytes: &[u8],
+        key: Option<&KeySource>,
+    ) -> Result<Repository> {
+        let document: FormatObject = sealed::open_up_to(FORMAT_ENCRYPTED, name, bytes)?;
+        let id = document.repository;
+        let (store, keyring) = match document.encryption {
+            Some(mark) if document.format == FORMAT_ENCRYPTED => {
+                let (store, keyring) = Keyring::unlock(store, &id, &mark, key)?;
+                (store, Some(keyring))
+            }
+            None if document.format == FORMAT_VERSION && key.is_some() => {
+                let reason = "it is not encrypted, and `backup.encryption` asks for one that is; \
+                              name another `backup.dir` for a new one, or unset the passphrase or \
+                              key file to use this one as it is";
+                return Err(Error::Incompatible {
+                    what: format!("backup repository {id}"),
+                    reason: reason.to_owned(),
+                });
+            }
+            None if document.format == FORMAT_VERSION => (store, None),
+            _ => {
+                let reason = "its format and what it says of encryption do not belong together";
+                return Err(Error::corrupt(name, reason));
+            }
+        };
+        Ok(Repository {
+            store,
+            id,
+            rows: Mutex::default(),
+            keyring,
+        })
+    }
+
     /// Opens the repository in a folder; `None` when nothing is there, or an empty folder.
-    pub(crate) fn open(vfs: &Arc<dyn Vfs>, root: &Path) -> Result<Option<Repository>> {
+    pub(crate) fn open(
+        vfs: &Arc<dyn Vfs>,
+        root: &Path,
+        key: Option<&KeySource>,
+    ) -> Result<Option<Repository>> {
         if !vfs.exists(root).map_err(file_error("look up", root))? {
             return Ok(None);
         }
@@ -69,52 +138,60 @@ impl Repository {
         }
         let bytes = read_all(&store, &ObjectName::format(), DOCUMENT_BYTES_MAX)?;
         let name = root.join("FORMAT").display().to_string();
-        let document: FormatObject = sealed::open(&name, &bytes)?;
-        Ok(Some(Repository {
-            store: Arc::new(store),
-            id: document.repository,
-            rows: Mutex::default(),
-        }))
+        Repository::with(Arc::new(store), &name, &bytes, key).map(Some)
     }
 
     /// Opens the repository in a store that has no folders to make; `None` when it is not there.
-    pub(crate) fn in_store(store: Arc<dyn Store>) -> Result<Option<Repository>> {
+    pub(crate) fn in_store(
+        store: Arc<dyn Store>,
+        key: Option<&KeySource>,
+    ) -> Result<Option<Repository>> {
         match read_all(store.as_ref(), &ObjectName::format(), DOCUMENT_BYTES_MAX) {
-            Ok(bytes) => {
-                let document: FormatObject = sealed::open("FORMAT", &bytes)?;
-                let id = document.repository;
-                let rows = Mutex::default();
-                Ok(Some(Repository { store, id, rows }))
-            }
+            Ok(bytes) => Repository::with(store, "FORMAT", &bytes, key).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Opens the repository in such a store, or makes it: the first FORMAT that is put counts.
-    pub(crate) fn in_store_or_new(store: Arc<dyn Store>) -> Result<Repository> {
-        if let Some(repository) = Repository::in_store(Arc::clone(&store))? {
+    pub(crate) fn in_store_or_new(
+        store: Arc<dyn Store>,
+        key: Option<&KeySource>,
+    ) -> Result<Repository> {
+        if let Some(repository) = Repository::in_store(Arc::clone(&store), key)? {
             return Ok(repository);
         }
-        let format = FormatObject::new();
-        let bytes = sealed::seal("FORMAT", &format)?;
-        // When somebody else's was first, it is read below.
-        let _ = store.put_new(&ObjectName::format(), &bytes)?;
-        Repository::in_store(store)?
+        let beginning = Beginning::new(key)?;
+        if let Some((name, bytes)) = &beginning.key {
+            // Before FORMAT: what is found has its key.
+            let _ = store.put_new(name, bytes)?;
+        }
+        if let (Put::Exists, Some((name, _))) = (
+            store.put_new(&ObjectName::format(), &beginning.format)?,
+            &beginning.key,
+        ) {
+            // Somebody else's was first, and is read below.
+            store.delete(name)?;
+        }
+        Repository::in_store(store, key)?
             .ok_or_else(|| Error::corrupt("FORMAT", "the repository vanished while it was created"))
     }
 
     /// Opens the repository in a folder, or makes it.
-    pub(crate) fn open_or_create(vfs: &Arc<dyn Vfs>, root: &Path) -> Result<Repository> {
-        if let Some(repository) = Repository::open(vfs, root)? {
+    pub(crate) fn open_or_create(
+        vfs: &Arc<dyn Vfs>,
+        root: &Path,
+        key: Option<&KeySource>,
+    ) -> Result<Repository> {
+        if let Some(repository) = Repository::open(vfs, root, key)? {
             return Ok(repository);
         }
         if let Some(parent) = root.parent() {
             create_dir_all(vfs.as_ref(), parent)?;
             sweep_creations(vfs.as_ref(), root)?;
         }
-        create(vfs.as_ref(), root)?;
-        Repository::open(vfs, root)?.ok_or_else(|| {
+        create(vfs.as_ref(), root, &Beginning::new(key)?)?;
+        Repository::open(vfs, root, key)?.ok_or_else(|| {
             Error::corrupt(
                 root.display().to_string(),
                 "the repository vanished while it was created",
@@ -123,13 +200,13 @@ impl Repository {
     }
 }
 
-fn create(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+fn create(vfs: &dyn Vfs, root: &Path, beginning: &Beginning) -> Result<()> {
     let mut name = root.as_os_str().to_owned();
     name.push(format!("{CREATING}{}", Ulid::new()));
     let building = PathBuf::from(name);
     vfs.create_dir(&building)
         .map_err(file_error("create", &building))?;
-    let outcome = build(vfs, root, &building);
+    let outcome = build(vfs, root, &building, beginning);
     if outcome.is_err() {
         // What stays is swept when a repository is created here again.
         if let Err(error) = remove_building(vfs, &building) {
@@ -139,7 +216,7 @@ fn create(vfs: &dyn Vfs, root: &Path) -> Result<()> {
     outcome
 }
 
-fn build(vfs: &dyn Vfs, root: &Path, building: &Path) -> Result<()> {
+fn build(vfs: &dyn Vfs, root: &Path, building: &Path, beginning: &Beginning) -> Result<()> {
     let lock_path = building.join(BUILD_LOCK);
     let lock = vfs
         .try_lock(&lock_path, &holder())
@@ -147,15 +224,14 @@ fn build(vfs: &dyn Vfs, root: &Path, building: &Path) -> Result<()> {
     for folder in Folder::ALL {
         let path = building.join(folder.name());
         vfs.create_dir(&path).map_err(file_error("create", &path))?;
+        if let Some((name, bytes)) = &beginning.key
+            && folder == Folder::Keys
+        {
+            write(vfs, &path.join(name.leaf()), bytes)?;
+        }
         vfs.sync_dir(&path).map_err(file_error("sync", &path))?;
     }
-    let document = FormatObject::new();
-    let path = building.join("FORMAT");
-    let mut file = vfs.create(&path).map_err(file_error("create", &path))?;
-    file.write_all(&sealed::seal("FORMAT", &document)?)
-        .map_err(file_error("write", &path))?;
-    file.sync().map_err(file_error("sync", &path))?;
-    drop(file);
+    write(vfs, &building.join("FORMAT"), &beginning.format)?;
     vfs.sync_dir(building)
         .map_err(file_error("sync", building))?;
     match vfs.rename(building, root) {
@@ -180,9 +256,23 @@ fn build(vfs: &dyn Vfs, root: &Path, building: &Path) -> Result<()> {
     Ok(())
 }
 
+fn write(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = vfs.create(path).map_err(file_error("create", path))?;
+    file.write_all(bytes).map_err(file_error("write", path))?;
+    file.sync().map_err(file_error("sync", path))
+}
+
 /// Removes exactly what [`build`] makes; anything else keeps the folder.
 fn remove_building(vfs: &dyn Vfs, building: &Path) -> Result<()> {
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let keys = building.join(Folder::Keys.name());
+    for entry in vfs.read_dir(&keys).unwrap_or_default() {
+        let path = keys.join(&entry.name);
+        if KeyId::parse(&entry.name).is_ok() {
+            vfs.remove_file(&path)
+                .map_err(file_error("remove", &path))?;
+        }
+    }
     for folder in Folder::ALL {
         let path = building.join(folder.name());
         match vfs.remove_dir(&path) {

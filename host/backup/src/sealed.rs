@@ -48,13 +48,18 @@ pub(crate) fn seal<T: Serialize>(what: &'static str, document: &T) -> Result<Vec
 
 /// The document in some bytes, after its seal and its format number were checked.
 pub(crate) fn open<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
+    open_up_to(FORMAT_VERSION, name, bytes)
+}
+
+/// The same for a document that may have any format from 1 up to `newest`.
+pub(crate) fn open_up_to<T: DeserializeOwned>(newest: u32, name: &str, bytes: &[u8]) -> Result<T> {
     let json = check(name, bytes)?;
     let malformed =
         |error: serde_json::Error| Error::corrupt(name, format!("not as expected: {error}"));
     let probe: Probe = serde_json::from_slice(json).map_err(malformed)?;
-    if probe.format != u64::from(FORMAT_VERSION) {
+    if !(1..=u64::from(newest)).contains(&probe.format) {
         let reason = format!(
-            "its format is {}, this build reads {FORMAT_VERSION}; use a newer statekeep",
+            "its format is {}, this build reads {newest}; use a newer statekeep",
             probe.format
         );
         return Err(Error::Incompatible {

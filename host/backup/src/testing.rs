@@ -147,7 +147,7 @@ pub(crate) fn disk() -> SimDisk {
 }
 
 pub(crate) fn repository(disk: &SimDisk) -> Result<Repository> {
-    Repository::open_or_create(&disk.vfs(), Path::new(ROOT))
+    Repository::open_or_create(&disk.vfs(), Path::new(ROOT), None)
 }
 
 pub(crate) fn path(object: &str) -> PathBuf {

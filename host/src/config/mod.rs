@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use statekeep_backup::{Daily, ScheduleConfig, When};
+use statekeep_backup::{Daily, KeySource, Passphrase, ScheduleConfig, When};
 use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result, Rule};
 
 pub use schema::{Key, Kind};
@@ -135,6 +135,7 @@ impl Config {
             let reason = "`path` is not set; say which directory holds the state";
             return Err(Error::invalid("configuration", reason));
         }
+        self.backup_key()?;
         self.backup_schedule().map(drop)
     }
 
@@ -244,6 +245,31 @@ impl Config {
     /// Whether the object store may be reached by `http:`.
     pub fn backup_s3_allow_http(&self) -> bool {
         self.flag("backup.s3.allow_http")
+    }
+
+    /// What opens the backup repository; `None` for one that is not encrypted. Reads no file.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for more than one, and for a passphrase that is too long.
+    pub fn backup_key(&self) -> Result<Option<KeySource>> {
+        let path = |name: &str| self.path_of(&format!("backup.encryption.{name}"));
+        let passphrase = self.named("backup.encryption.passphrase");
+        match (
+            passphrase.as_str(),
+            path("passphrase_file"),
+            path("key_file"),
+        ) {
+            (None, None, None) => Ok(None),
+            (Some(text), None, None) => Ok(Some(KeySource::passphrase(Passphrase::new(text)?))),
+            (None, Some(path), None) => Ok(Some(KeySource::passphrase_file(path))),
+            (None, None, Some(path)) => Ok(Some(KeySource::key_file(path))),
+            _ => {
+                let reason = "more than one of `backup.encryption.passphrase`, \
+                              `backup.encryption.passphrase_file` and `backup.encryption.key_file` \
+                              is set; keep one";
+                Err(Error::invalid("configuration", reason))
+            }
+        }
     }
 
     /// The codec of backups.

@@ -347,6 +347,27 @@ pub const KEYS: &[Key] = &[
         "",
         "Reach the server by `http:` too, where everybody on the way reads and changes what is sent.",
     ),
+    unset(
+        "backup.encryption.passphrase_file",
+        Kind::Path,
+        "no passphrase",
+        "A file whose one line is the passphrase of the backup repository. With a passphrase or a key \
+         file, a repository that the first backup makes is encrypted, and one that is not is refused.",
+    ),
+    unset(
+        "backup.encryption.passphrase",
+        Kind::Secret,
+        "no passphrase",
+        "The passphrase itself, for programs that get it elsewhere. Never shown; better in a file or the \
+         environment than in the configuration.",
+    ),
+    unset(
+        "backup.encryption.key_file",
+        Kind::Path,
+        "no key file",
+        "A file of 32 random bytes, or their 64 hexadecimal digits, that opens the backup repository in \
+         place of a passphrase.",
+    ),
     key(
         "backup.incremental_enabled",
         Kind::Bool,

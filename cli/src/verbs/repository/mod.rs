@@ -1,6 +1,7 @@
 //! `repository`: the place where the backups are, as a whole.
 
 mod check;
+mod key;
 mod repair;
 
 use clap::Subcommand;
@@ -18,6 +19,9 @@ pub enum Repository {
     Check(check::Check),
     /// Finish what crashes left unfinished
     Repair(repair::Repair),
+    /// Show, add, remove and change what opens an encrypted repository
+    #[command(subcommand)]
+    Key(key::Key),
 }
 
 impl Repository {
@@ -26,6 +30,7 @@ impl Repository {
         match self {
             Repository::Check(verb) => verb.run(globals, out),
             Repository::Repair(verb) => verb.run(globals, out),
+            Repository::Key(verb) => verb.run(globals, out),
         }
     }
 }

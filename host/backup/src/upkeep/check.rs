@@ -11,7 +11,12 @@ use crate::upkeep::RepositoryReport;
 use crate::upkeep::survey::{Survey, foreign};
 
 /// Folders of sealed documents that the survey has not read.
-const DOCUMENTS: [Folder; 3] = [Folder::Pins, Folder::Attestations, Folder::Indexes];
+const DOCUMENTS: [Folder; 4] = [
+    Folder::Pins,
+    Folder::Attestations,
+    Folder::Indexes,
+    Folder::Keys,
+];
 
 impl Repository {
     /// Checks the repository as a whole. Reads all documents and the length of all segments, not

@@ -1,0 +1,96 @@
+//! How a manager reaches its repository: at first use, with the key that it was given.
+//!
+//! The repository stays open, so that a passphrase is stretched once. One that was removed or
+//! replaced meanwhile is opened anew.
+
+use std::sync::Arc;
+
+use statekeep_core::{Error, ErrorKind, Result};
+
+use crate::encryption::{KeyId, KeyInfo, KeySource};
+use crate::list::not_found;
+use crate::manager::BackupManager;
+use crate::name::{BackupId, ObjectName};
+use crate::repository::Repository;
+
+impl BackupManager {
+    /// Says what opens the repository. With a secret, a repository that the first backup makes is
+    /// encrypted, and one that is not encrypted is refused; without one, one that is. Touches no file.
+    #[must_use]
+    pub fn with_key(self, key: Option<KeySource>) -> BackupManager {
+        BackupManager { key, ..self }
+    }
+
+    /// The keys of the repository, oldest first: the passphrases and key files that open it.
+    ///
+    /// # Errors
+    /// `NotFound` before the first backup, `Unsupported` for a repository that is not encrypted,
+    /// `PermissionDenied` for a wrong secret; so too all calls below.
+    pub fn keys(&self) -> Result<Vec<KeyInfo>> {
+        self.made()?.keys()
+    }
+
+    /// Adds a key: `source` opens the repository too. No backup is written again.
+    ///
+    /// # Errors
+    /// `TooLarge` above [`crate::KEYS_MAX`] keys.
+    pub fn add_key(&self, source: &KeySource, label: Option<&str>) -> Result<KeyInfo> {
+        self.made()?.add_key(source, label)
+    }
+
+    /// Removes a key: its secret no longer opens the repository.
+    ///
+    /// # Errors
+    /// `NotFound`, and `Conflict` for the key that opened the repository here.
+    pub fn remove_key(&self, id: KeyId) -> Result<()> {
+        self.made()?.remove_key(id)
+    }
+
+    /// Puts a key made of `source` in the place of the one that opened the repository here. This
+    /// manager goes on; the next one needs the other secret.
+    pub fn change_key(&self, source: &KeySource) -> Result<KeyInfo> {
+        self.made()?.change_key(source)
+    }
+
+    fn made(&self) -> Result<Arc<Repository>> {
+        self.find()?.ok_or_else(|| {
+            let message = "there is no backup repository yet; the first backup makes it";
+            Error::other(ErrorKind::NotFound, message)
+        })
+    }
+
+    pub(crate) fn existing(&self, id: BackupId) -> Result<Arc<Repository>> {
+        self.find()?.ok_or_else(|| not_found(id))
+    }
+
+    pub(crate) fn find(&self) -> Result<Option<Arc<Repository>>> {
+        let mut slot = self.repository.lock();
+        if let Some(repository) = &*slot
+            && repository.store.exists(&ObjectName::format())?
+        {
+            return Ok(Some(Arc::clone(repository)));
+        }
+        // Not made yet, or removed or put elsewhere by somebody.
+        let key = self.key.as_ref();
+        let found = match &self.opener {
+            Some(open) => Repository::in_store(open()?, key)?,
+            None => Repository::open(self.manager.vfs(), &self.config.dir, key)?,
+        };
+        *slot = found.map(Arc::new);
+        Ok(slot.clone())
+    }
+
+    pub(crate) fn open_or_create(&self) -> Result<Arc<Repository>> {
+        if let Some(repository) = self.find()? {
+            return Ok(repository);
+        }
+        let key = self.key.as_ref();
+        let repository = match &self.opener {
+            Some(open) => Repository::in_store_or_new(open()?, key)?,
+            None => Repository::open_or_create(self.manager.vfs(), &self.config.dir, key)?,
+        };
+        let repository = Arc::new(repository);
+        *self.repository.lock() = Some(Arc::clone(&repository));
+        Ok(repository)
+    }
+}
