@@ -90,12 +90,11 @@ fn newest(host: &Host) -> statekeep::BackupId {
     list.backups.last().expect("a backup").id
 }
 
-/// Messages of sessions; the same as SQL for the peers, and their bytes in a file for the limits.
+/// Messages of sessions, and the same as SQL for the peers.
 fn fill(host: &Host, directory: &Path, records: u64) -> u64 {
     let tenant = host.manager.default_tenant().blocking();
     let mut random = Random::new(3);
-    let create = |name: &str| BufWriter::new(File::create(directory.join(name)).expect("file"));
-    let (mut raw, mut sql) = (create("raw"), create("fill.sql"));
+    let mut sql = BufWriter::new(File::create(directory.join("fill.sql")).expect("file"));
     let mut bytes = 0;
     writeln!(
         sql,
@@ -107,7 +106,6 @@ fn fill(host: &Host, directory: &Path, records: u64) -> u64 {
     for turns in turns.chunks(SESSION_MESSAGES as usize) {
         put(&tenant, turns, &mut random, &mut |key, text| {
             bytes += text.len() as u64;
-            write!(raw, "{key}{text}").expect("write");
             writeln!(sql, "INSERT INTO record VALUES('{key}','{text}');").expect("write");
         });
     }
