@@ -1,14 +1,15 @@
 //! Rows on their way into a namespace that is being filled, in commits as large as its backend takes.
 //!
 //! Nothing reads such a namespace yet, so a commit of the source may be spread over several here.
-//! Rows are applied in the order in which they come.
+//! Rows are applied in the order in which they come. Within a commit they stand in the order of their
+//! keys, which lets a backend write them out at once where it can.
 
 use crate::batch::check;
 use crate::{Backend, Capabilities, CommitError, Durability, Result, RowOp, Space};
 
 /// A commit is made at this many rows or bytes, or earlier where the backend takes less.
-const ROWS_MAX: u64 = 4_096;
-const BYTES_MAX: u64 = 4 << 20;
+const ROWS_MAX: u64 = 65_536;
+const BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) struct Bulk {
     capabilities: Capabilities,
@@ -91,6 +92,10 @@ impl Bulk {
         if self.ops.is_empty() {
             return Ok(());
         }
+        let bytes = &self.bytes;
+        // Stable: of two rows of one key the later one counts.
+        self.ops
+            .sort_by_key(|op| (op.space, &bytes[op.start..op.start + op.key]));
         let row = |op: &Op| {
             let end = op.start + op.key + op.value.unwrap_or(0);
             let (key, value) = self.bytes[op.start..end].split_at(op.key);

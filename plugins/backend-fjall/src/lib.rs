@@ -3,6 +3,7 @@
 //! All spaces live in one keyspace of one fjall database, so a commit is one journal entry and one
 //! sync, whatever spaces it touches. `sync` is fjall's `SyncAll` (fsync of the journal) before the
 //! commit returns; `relaxed` hands the journal entry to the operating system and survives kill -9.
+//! A large commit whose rows rise is no journal entry but a table, and is synced whatever it asks.
 //! Reads take no lock but may touch the disk, hence `blocking_reads`. Scans see one instant.
 //! The options are in `options`.
 #![deny(unsafe_code)]
@@ -37,6 +38,10 @@ const KEY_BYTES_MAX: u64 = u16::MAX as u64 - one_keyspace::PREFIX_BYTES as u64;
 const COMMIT_BYTES_MAX: u64 = 1 << 30;
 /// Commits up to this size look for repeated rows by comparison, larger ones by hashing.
 const FEW: usize = 8;
+/// So many rows of so many bytes that rise become a table at once, as those of a restore: they need no
+/// journal, and no merging with what came before them.
+const TABLE_ROWS_MIN: usize = 16;
+const TABLE_BYTES_MIN: usize = 8 << 20;
 
 export_plugin!(Fjall: backend);
 
@@ -132,10 +137,19 @@ impl Backend for Fjall {
             Durability::Relaxed => PersistMode::Buffer,
         };
         let ops = commit.ops();
+        let order = Order::of(ops.clone());
+        if order.rises && ops.len() >= TABLE_ROWS_MIN && order.bytes >= TABLE_BYTES_MIN {
+            return self
+                .add_table(ops)
+                .map(|()| Outcome::COMMITTED)
+                .map_err(|error| fault::of(error, "commit"));
+        }
         let mut batch =
             OwnedWriteBatch::with_capacity(self.database.clone(), ops.len()).durability(Some(mode));
         // All rows of a batch have one sequence number, so a row may be in it once only.
-        if ops.len() <= FEW {
+        if order.rises {
+            ops.for_each(|op| self.add(&mut batch, &op));
+        } else if ops.len() <= FEW {
             for (at, op) in ops.clone().enumerate() {
                 let later = ops.clone().skip(at + 1);
                 if !later.into_iter().any(|later| row_of(&later) == row_of(&op)) {
@@ -176,12 +190,53 @@ impl Fjall {
             .map_err(|error| fault::of(error, "get"))
     }
 
+    /// Writes rows that rise as a table. With it all rows before it are made durable.
+    fn add_table<'a>(&self, ops: impl Iterator<Item = Op<'a>>) -> fjall::Result<()> {
+        let mut table = self.rows.start_ingestion()?;
+        for op in ops {
+            let (space, key) = row_of(&op);
+            one_keyspace::with_stored(space, key, |stored| match op {
+                Op::Put { value, .. } => table.write(stored, value),
+                Op::Delete { .. } => table.write_tombstone(stored),
+            })?;
+        }
+        table.finish()
+    }
+
     fn add(&self, batch: &mut OwnedWriteBatch, op: &Op<'_>) {
         let (space, key) = row_of(op);
         one_keyspace::with_stored(space, key, |stored| match *op {
             Op::Put { value, .. } => batch.insert(&self.rows, stored, value),
             Op::Delete { .. } => batch.remove(&self.rows, stored),
         });
+    }
+}
+
+/// How the rows of a commit stand.
+struct Order {
+    /// Each row comes behind the one before it.
+    rises: bool,
+    /// Bytes of all keys and values.
+    bytes: usize,
+}
+
+impl Order {
+    fn of<'a>(ops: impl Iterator<Item = Op<'a>>) -> Order {
+        let mut order = Order {
+            rises: true,
+            bytes: 0,
+        };
+        let mut last = None;
+        for op in ops {
+            let row = row_of(&op);
+            order.rises &= last.is_none_or(|last| last < row);
+            order.bytes += match op {
+                Op::Put { key, value, .. } => key.len() + value.len(),
+                Op::Delete { key, .. } => key.len(),
+            };
+            last = Some(row);
+        }
+        order
     }
 }
 

@@ -74,6 +74,38 @@ pub fn large_commit(subject: &Subject) -> Outcome {
     Ok(())
 }
 
+/// A commit of 16 MiB in the order of its keys, as a restore makes them: it replaces what was there
+/// before, what comes later replaces it, and all of that is so after a reopening.
+pub fn sorted_commit(subject: &Subject) -> Outcome {
+    let fresh = subject.fresh()?;
+    let keys: Vec<_> = (0..256u32).map(u32::to_be_bytes).collect();
+    let value = vec![7; 64 << 10];
+    for key in &keys[..2] {
+        fresh.put(2, key, b"earlier")?;
+    }
+    let mut ops: Vec<_> = keys.iter().map(|key| put_op(2, key, &value)).collect();
+    ops[1] = delete_op(2, &keys[1]);
+    fresh.commit(&ops, DURABILITY_RELAXED)?;
+    fresh.put(2, &keys[2], b"later")?;
+    fresh.commit(&[delete_op(2, &keys[3])], DURABILITY_SYNC)?;
+    let check = |backend: &RawBackend| {
+        expect(backend, 2, &keys[0], Some(&value))?;
+        expect(backend, 2, &keys[1], None)?;
+        expect(backend, 2, &keys[2], Some(b"later"))?;
+        expect(backend, 2, &keys[3], None)?;
+        expect(backend, 2, &keys[255], Some(&value))?;
+        let found = backend.all(2)?.len();
+        ensure!(found == 254, "{found} of 254 rows are there");
+        Ok(())
+    };
+    check(&fresh)?;
+    if !fresh.can(CAPABILITY_PERSISTENT) {
+        return Ok(());
+    }
+    drop(fresh.backend);
+    check(&subject.open(fresh.folder.path())?)
+}
+
 /// Unknown kinds, spaces, durabilities and flags are refused, and nothing of the commit is applied.
 pub fn unknown_is_refused_whole(subject: &Subject) -> Outcome {
     let backend = subject.fresh()?;

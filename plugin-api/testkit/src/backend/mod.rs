@@ -31,7 +31,7 @@ use statekeep_plugin_api::Descriptor;
 
 pub use commits::{
     atomic_over_spaces, large_commit, last_operation_wins, preconditions, relaxed_then_flush,
-    reopen_keeps_everything, unknown_is_refused_whole,
+    reopen_keeps_everything, sorted_commit, unknown_is_refused_whole,
 };
 pub use kill::{KILL_CHILD, kill_rounds};
 pub use limits::{
@@ -137,6 +137,7 @@ pub const CHECKS: &[Check<Subject>] = checks![
     last_operation_wins,
     atomic_over_spaces,
     large_commit,
+    sorted_commit,
     unknown_is_refused_whole,
     preconditions,
     relaxed_then_flush,
