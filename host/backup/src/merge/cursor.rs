@@ -1,4 +1,5 @@
-//! A run read entry by entry with one block in memory, and several of them by their least key.
+//! A run read entry by entry with a share of one block in memory, and several of them by their least
+//! key.
 //!
 //! A block is read only when its first key is the least: its key is in the block index. So a record
 //! too large for a block of several is in memory alone. Each block is checked wholly before its
@@ -7,6 +8,7 @@
 use sha2::{Digest as _, Sha256};
 use statekeep_core::{Error, Result};
 
+use super::share::{Rest, cut};
 use crate::facts::BlockFacts;
 use crate::hex::Hash256;
 use crate::problem::Problem;
@@ -55,8 +57,11 @@ pub(crate) struct RunCursor<'a> {
     span: Span,
     segment: Option<OpenSegment>,
     next_segment: usize,
-    stored: Vec<u8>,
+    /// Raw bytes that it keeps of a block.
+    share: usize,
     raw: Vec<u8>,
+    /// What follows `raw` in its block.
+    rest: Option<Rest>,
     facts: BlockFacts,
     /// Where the current entry begins in `raw`.
     at: usize,
@@ -76,12 +81,14 @@ enum State {
 }
 
 impl<'a> RunCursor<'a> {
-    /// The entries of a run whose object was checked, from the first within `span`.
+    /// The entries of a run whose object was checked, from the first within `span`, with at most
+    /// `share` raw bytes in memory between two blocks, but for a larger record.
     pub(crate) fn open(
         task: &'a ReadTask<'a>,
         codecs: &'a Codecs<'a>,
         run: Run,
         span: Span,
+        share: usize,
         audit: &mut dyn Audit,
     ) -> Result<RunCursor<'a>> {
         let mut cursor = RunCursor {
@@ -91,8 +98,9 @@ impl<'a> RunCursor<'a> {
             span,
             segment: None,
             next_segment: 0,
-            stored: Vec::new(),
+            share,
             raw: Vec::new(),
+            rest: None,
             facts: BlockFacts::default(),
             at: 0,
             key: Vec::new(),
@@ -114,11 +122,14 @@ impl<'a> RunCursor<'a> {
     /// Reads the block of the current key, if that was not done. Damage may move it on.
     pub(crate) fn load(&mut self, audit: &mut dyn Audit) -> Result<()> {
         while self.state == State::Ahead {
-            match self.read_block() {
+            let begun = self.rest.take();
+            match self.read_block(begun.as_ref().map(|rest| rest.from)) {
                 Ok((segment, facts)) => {
-                    audit.block(&self.run, segment, &facts)?;
+                    if let Some(facts) = facts {
+                        audit.block(&self.run, segment, &facts)?;
+                        self.facts = facts;
+                    }
                     self.task.progress.pace(self.read, || false)?;
-                    self.facts = facts;
                     self.at = 0;
                     self.state = State::Loaded;
                 }
@@ -165,8 +176,12 @@ impl<'a> RunCursor<'a> {
 
     /// Sets the key to the first of the next block within the span.
     fn next_block(&mut self, audit: &mut dyn Audit) -> Result<()> {
-        self.raw.clear();
-        self.raw.shrink_to(2 * crate::BLOCK_BYTES_MAX);
+        self.raw = Vec::new();
+        if let Some(rest) = &self.rest {
+            self.key.clone_from(&rest.key);
+            self.state = State::Ahead;
+            return Ok(());
+        }
         loop {
             if let Some(segment) = &self.segment
                 && segment.next < segment.end
@@ -208,40 +223,45 @@ impl<'a> RunCursor<'a> {
         }
     }
 
-    fn read_block(&mut self) -> Result<(usize, BlockFacts), Problem> {
+    /// Reads the next block, or again the one of which the entries `from` an offset are left, and keeps
+    /// a share of it. Answers the facts of one that was not read before.
+    fn read_block(&mut self, from: Option<usize>) -> Result<(usize, Option<BlockFacts>), Problem> {
         let lost = || Problem::of(&self.run.name(), &Error::corrupt("segment", "it was lost"));
         let segment = self.segment.as_mut().ok_or_else(lost)?;
-        let at = segment.next;
-        segment.next += 1;
+        let is_new = from.is_none();
+        segment.next += usize::from(is_new);
+        let at = segment.next.saturating_sub(1);
         let row = self.run.segments.get(segment.number).ok_or_else(lost)?;
         let block = segment.reader.blocks.get(at).ok_or_else(lost)?;
-        if let Err(error) =
-            SegmentReader::read_block(segment.object.as_ref(), block, &mut self.stored)
-        {
+        let mut stored = Vec::new();
+        if let Err(error) = SegmentReader::read_block(segment.object.as_ref(), block, &mut stored) {
             segment.next = segment.end;
             segment.sha256 = None;
             return Err(Problem::of(&row.name, &error));
         }
-        if let Some(sha256) = &mut segment.sha256 {
-            sha256.update(&self.stored);
+        self.read = stored.len() as u64;
+        if is_new {
+            if let Some(sha256) = &mut segment.sha256 {
+                sha256.update(&stored);
+            }
+            self.task.progress.add(0, self.read, 0);
         }
-        self.read = self.stored.len() as u64;
-        self.task.progress.add(0, self.read, 0);
         let next = segment.reader.blocks.get(at + 1);
         let next_key = next.map(|next| next.first_key.as_slice());
-        let (run, stored, raw) = (&self.run, &self.stored, &mut self.raw);
-        let facts = open_block(run, row, self.codecs, stored, block, next_key, raw);
-        // Between two blocks a run holds only the unpacked one.
-        self.stored = Vec::new();
-        let named = |error: &Error| {
-            Problem::at(
-                format!("{}, block at byte {}", row.name, block.offset),
-                error,
-            )
-        };
-        facts
-            .map(|facts| (segment.number, facts))
-            .map_err(|error| named(&error))
+        let (run, codecs, raw) = (&self.run, self.codecs, &mut self.raw);
+        let facts = open_block(run, row, codecs, &stored, block, next_key, raw);
+        drop(stored);
+        let kept = facts.and_then(|facts| Ok((facts, cut(raw, from.unwrap_or(0), self.share)?)));
+        match kept {
+            Ok((facts, rest)) => {
+                self.rest = rest;
+                Ok((segment.number, is_new.then_some(facts)))
+            }
+            Err(error) => {
+                let name = format!("{}, block at byte {}", row.name, block.offset);
+                Err(Problem::at(name, &error))
+            }
+        }
     }
 
     fn finish(&self, segment: OpenSegment, audit: &mut dyn Audit) -> Result<()> {

@@ -1,13 +1,14 @@
 //! The records of a backup from all its runs, in the order of their keys.
 //!
-//! The first run goes through the decoders of `read_run`; each later run and each run of history has
-//! one block in memory. Of a key the newest run's entry counts. A tombstone, and a record whose time
-//! had come, count as absent. Every byte is used only after the hash that leads to it was checked.
-//! Memory: 32 MiB for up to 28 runs beside the first, and 1 MiB for each run more.
+//! The first run goes through the decoders of `read_run`; each later run and each run of history has a
+//! share of one block in memory, see `share`. Of a key the newest run's entry counts. A tombstone, and
+//! a record whose time had come, count as absent. Every byte is used only after the hash that leads to
+//! it was checked.
 
 mod cursor;
 mod past;
 mod selection;
+mod share;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -17,16 +18,16 @@ use statekeep_core::{Phase, Result, Sequence, UnixMs, inspect_history, inspect_r
 pub(crate) use cursor::{Audit, Heads, RunCursor, Strict};
 use past::Past;
 pub(crate) use selection::Selection;
+use share::{in_flight, share};
 pub(crate) use totals::Totals;
 
-use crate::budget::IN_FLIGHT_BYTES_MAX;
 use crate::facts::{BlockFacts, show_key};
 use crate::manifest::{Manifest, RunRow};
 use crate::problem::Problem;
-use crate::read_run::{Codecs, Item, ReadPlan, ReadTask, read_run};
+use crate::read_run::{Codecs, Item, ReadPlan, ReadTask, Span, read_run};
 use crate::repository::Repository;
 use crate::run::{Run, RunContent};
-use crate::segment::{BLOCK_BYTES_MAX, EncodedBlock, Entries, Entry};
+use crate::segment::{EncodedBlock, Entries, Entry};
 use crate::verify::read_run_object;
 
 /// Which moment of a backup is read.
@@ -132,8 +133,10 @@ pub(crate) fn merge(
     task.progress.enter(Phase::Copying);
 
     let codecs = Codecs::new(task.plugins);
+    let beside = data.len().saturating_sub(1) + history.len();
+    let share = share(beside);
     let cursors = |runs: Vec<Run>, audit: &mut dyn Audit| -> Result<Heads<'_>> {
-        let open = |run| RunCursor::open(task, &codecs, run, span.clone(), audit);
+        let open = |run| RunCursor::open(task, &codecs, run, span.clone(), share, audit);
         Ok(Heads::new(
             runs.into_iter().map(open).collect::<Result<_>>()?,
         ))
@@ -142,7 +145,6 @@ pub(crate) fn merge(
         Some((first, later)) => (Some(first.clone()), later.to_vec()),
         None => (None, Vec::new()),
     };
-    let beside = later.len() + history.len();
     let plan = ReadPlan {
         span: span.clone(),
         stored: request.stored,
@@ -193,7 +195,8 @@ pub(crate) fn check_history(
 ) -> Result<()> {
     let names: Vec<_> = runs.iter().map(Run::name).collect();
     let codecs = Codecs::new(task.plugins);
-    let open = |run| RunCursor::open(task, &codecs, run, crate::read_run::Span::default(), audit);
+    let share = share(runs.len());
+    let open = |run| RunCursor::open(task, &codecs, run, Span::default(), share, audit);
     let mut heads = Heads::new(runs.into_iter().map(open).collect::<Result<_>>()?);
     let (mut last, mut ends) = (Vec::new(), Sequence(0));
     let mut first = None;
@@ -231,18 +234,6 @@ pub(crate) fn check_history(
         heads.advance(audit)?;
     }
     Ok(())
-}
-
-/// What is left for the decoders of the first run. Stored blocks that are handed out go into a
-/// pipeline of their own.
-fn in_flight(beside: usize, stored: bool) -> usize {
-    let all = if stored {
-        IN_FLIGHT_BYTES_MAX / 4
-    } else {
-        IN_FLIGHT_BYTES_MAX
-    };
-    all.saturating_sub(beside * BLOCK_BYTES_MAX / 2)
-        .max(2 * BLOCK_BYTES_MAX)
 }
 
 /// Reads a run object; `None` when it is damaged and `audit` goes on.
