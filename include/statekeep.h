@@ -1616,6 +1616,38 @@ statekeep_status statekeep_repository_repair_start(const statekeep_manager *mana
                                                    statekeep_error **err);
 
 /**
+ * The keys of the encrypted backup repository as a JSON object: `keys`, oldest first, each with `id`,
+ * `kind` (`passphrase`, `key_file`), `label`, `created_unix_ms` and `in_use` (it opened the repository
+ * here). UNSUPPORTED for a repository that is not encrypted, NOT_FOUND before the first backup,
+ * PERMISSION_DENIED for a wrong secret in the configuration. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_repository_key_list_json(const statekeep_manager *manager,
+                                                    struct statekeep_buf *out,
+                                                    statekeep_error **err);
+
+/**
+ * Adds a key to the encrypted backup repository and answers it as `statekeep_repository_key_list_json` does;
+ * no backup is written again. `options` is a JSON object: one of `passphrase`, `passphrase_file` and
+ * `key_file`; `label` (text); `change` (boolean: it takes the place and the label of the key that opened
+ * the repository here). Errors as there. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_repository_key_add_json(const statekeep_manager *manager,
+                                                   const char *options,
+                                                   size_t options_len,
+                                                   struct statekeep_buf *out,
+                                                   statekeep_error **err);
+
+/**
+ * Removes a key from the encrypted backup repository: what it was made of opens the repository no
+ * longer. NOT_FOUND when there is none of that id, CONFLICT for the one that opened the repository
+ * here; else errors as of `statekeep_repository_key_list_json`. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_repository_key_remove(const statekeep_manager *manager,
+                                                 const char *key_id,
+                                                 size_t key_id_len,
+                                                 statekeep_error **err);
+
+/**
  * Starts an export into a file, which has its name only once it is whole and synced; writers go on.
  * `options` is a JSON object or empty: `backup` (id; else the state), one of `at_sequence` and
  * `at_unix_ms` (a moment of the state's past or in the backup's history); `tenant`, `scope`, `key` (patterns) narrow it; `format` (`"jsonl"`, `"json"`),

@@ -12,8 +12,9 @@ pub(crate) use statekeep_host::engine::{
 pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{
     BackupDetails, BackupId, Batch, BlockingTenant, Config, CreateOptions, Durability, Error,
-    ErrorKind, Host, Key, ListOptions, Progress, RestoreAt, RestoreOptions, RestoreTo, Scope,
-    ScopeListOptions, SetOptions, Value, ValueKind, VerifyLevel, open,
+    ErrorKind, Host, Key, KeyId, KeySource, ListOptions, Passphrase, Progress, RestoreAt,
+    RestoreOptions, RestoreTo, Scope, ScopeListOptions, SetOptions, Value, ValueKind, VerifyLevel,
+    open,
 };
 pub(crate) use statekeep_host::{
     ExportFormat, ExportFrom, ExportOptions, ExportTo, ImportFrom, ImportMode, ImportOptions,

@@ -1,20 +1,23 @@
-//! The backup repository as a whole: check, removal of strays, repair.
+//! The backup repository as a whole: check, removal of strays, repair, keys.
 //!
-//! All are a `statekeep_op`. A handle that is bound to a tenant is refused with PERMISSION_DENIED,
+//! What takes long is a `statekeep_op`. A handle that is bound to a tenant is refused with PERMISSION_DENIED,
 //! since a repository holds the backups of every tenant.
 
 use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::engine::{Host, Progress, to_json};
-use crate::error::Error;
+use crate::buf::{Buf, give};
+use crate::engine::{Host, KeyId, KeySource, Passphrase, Progress, to_json};
+use crate::error::{Error, Failure};
+use crate::exchange::absolute;
 use crate::guard::{guard, need};
-use crate::input;
+use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
 
 const WHAT: &str = "the upkeep of the backup repository";
+const KEYS: &str = "the keys of the backup repository";
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,5 +93,112 @@ pub unsafe extern "C" fn statekeep_repository_repair_start(
         };
         // SAFETY: the header's contract for outputs.
         unsafe { op::start(lease.share(), job, out) }
+    })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyForm {
+    // Not as a text: of a number the error would show it.
+    passphrase: Option<serde_json::Value>,
+    passphrase_file: Option<String>,
+    key_file: Option<String>,
+    label: Option<String>,
+    change: Option<bool>,
+}
+
+impl KeyForm {
+    fn source(&mut self) -> Result<KeySource, Failure> {
+        let secrets = (
+            self.passphrase.take(),
+            &self.passphrase_file,
+            &self.key_file,
+        );
+        match secrets {
+            (Some(serde_json::Value::String(text)), None, None) => {
+                Ok(KeySource::passphrase(Passphrase::new(text)?))
+            }
+            (None, Some(path), None) => Ok(KeySource::passphrase_file(absolute(path)?)),
+            (None, None, Some(path)) => Ok(KeySource::key_file(absolute(path)?)),
+            _ => {
+                let reason = "give one text of `passphrase`, `passphrase_file` and `key_file`";
+                Err(Failure::invalid("options", reason))
+            }
+        }
+    }
+}
+
+/// The keys of the encrypted backup repository as a JSON object: `keys`, oldest first, each with `id`,
+/// `kind` (`passphrase`, `key_file`), `label`, `created_unix_ms` and `in_use` (it opened the repository
+/// here). UNSUPPORTED for a repository that is not encrypted, NOT_FOUND before the first backup,
+/// PERMISSION_DENIED for a wrong secret in the configuration. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_repository_key_list_json(
+    manager: *const Manager,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let keys = manager.whole(KEYS)?.host().backups.keys()?;
+        let list = to_json(serde_json::json!({ "keys": keys }))?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, list.to_string()) };
+        Ok(())
+    })
+}
+
+/// Adds a key to the encrypted backup repository and answers it as `statekeep_repository_key_list_json` does;
+/// no backup is written again. `options` is a JSON object: one of `passphrase`, `passphrase_file` and
+/// `key_file`; `label` (text); `change` (boolean: it takes the place and the label of the key that opened
+/// the repository here). Errors as there. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_repository_key_add_json(
+    manager: *const Manager,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let mut form: KeyForm = unsafe { input::options(options, options_len) }?;
+        let source = form.source()?;
+        let lease = manager.whole(KEYS)?;
+        let backups = &lease.host().backups;
+        let key = match (form.change, &form.label) {
+            (Some(true), Some(_)) => {
+                let reason = "with `change` the label stays; give no `label`";
+                return Err(Failure::invalid("options", reason));
+            }
+            (Some(true), None) => backups.change_key(&source)?,
+            (_, label) => backups.add_key(&source, label.as_deref())?,
+        };
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, to_json(key)?.to_string()) };
+        Ok(())
+    })
+}
+
+/// Removes a key from the encrypted backup repository: what it was made of opens the repository no
+/// longer. NOT_FOUND when there is none of that id, CONFLICT for the one that opened the repository
+/// here; else errors as of `statekeep_repository_key_list_json`. `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_repository_key_remove(
+    manager: *const Manager,
+    key_id: *const c_char,
+    key_id_len: usize,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(), || {
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let id = unsafe { input::text(key_id, key_id_len, TEXT_BYTES_MAX, "key id") }?;
+        let id = KeyId::parse(id)?;
+        manager.whole(KEYS)?.host().backups.remove_key(id)?;
+        Ok(())
     })
 }

@@ -159,6 +159,9 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_repository_check_start(m, &new_op, &err));
   FORKED(statekeep_repository_prune_strays_start(m, NULL, 0, &new_op, &err));
   FORKED(statekeep_repository_repair_start(m, &new_op, &err));
+  FORKED(statekeep_repository_key_list_json(m, &buf, &err));
+  FORKED(statekeep_repository_key_add_json(m, S("{\"passphrase\":\"x\"}"), &buf, &err));
+  FORKED(statekeep_repository_key_remove(m, S("x"), &err));
   FORKED(statekeep_export_start(m, S("x"), NULL, 0, &new_op, &err));
   FORKED(statekeep_import_start(m, S("x"), S("{\"mode\":\"merge\"}"), &new_op, &err));
   FORKED(statekeep_op_wait(op, -1, &err));

@@ -20,9 +20,9 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 22] = [
+const PROGRAMS: [&str; 23] = [
     "config", "manager", "metrics", "kv", "batch", "scan", "scope", "snapshot", "atomic", "txn",
-    "watch", "query", "upkeep", "swap", "op", "backup", "exchange", "plugin", "errors", "log",
+    "watch", "query", "upkeep", "swap", "op", "backup", "encryption", "exchange", "plugin", "errors", "log",
     "threads", "fork",
 ];
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];

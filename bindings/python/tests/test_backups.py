@@ -107,6 +107,39 @@ def test_what_no_backup_needs_is_found_and_removed(tmp_path: Path) -> None:
         assert not report.is_valid and backup.id in report.problems[0]
 
 
+def test_an_encrypted_repository_has_keys_that_come_and_go(tmp_path: Path) -> None:
+    def open(passphrase: str | None) -> statekeep.State:
+        settings = {} if passphrase is None else {"backup.encryption.passphrase": passphrase}
+        return statekeep.open(tmp_path / "state", settings=settings)
+
+    with open("correct horse") as state:
+        state.set("agent:a", "marker-key", "marker-value")
+        backup = state.backups.create(codec="none", label="marker-label")
+        (first,) = state.backups.keys()
+        assert first.kind == "passphrase" and first.in_use
+        added = state.backups.add_key(passphrase="battery staple", label="of Ada")
+        assert added.label == "of Ada" and not added.in_use
+        with pytest.raises(statekeep.Conflict):
+            state.backups.remove_key(first)
+        with pytest.raises(statekeep.InvalidArgument):
+            state.backups.add_key(passphrase="x", key_file="y")
+    for path in (tmp_path / "state" / "backups").rglob("*"):
+        assert path.is_dir() or b"marker" not in path.read_bytes(), path
+    for wrong in [None, "correct horse "]:
+        with open(wrong) as state, pytest.raises(statekeep.PermissionDenied):
+            state.backups.list()
+    with open("battery staple") as state:
+        state.backups.remove_key(first.id)
+        changed = state.backups.change_key(passphrase="third")
+        assert changed.in_use and changed.label == "of Ada"
+        state.set("agent:a", "marker-key", "ruined")
+        state.backups.restore(backup)
+        assert state.get("agent:a", "marker-key") == "marker-value"
+    with open("third") as state:
+        assert state.backups.verify(backup).is_valid
+        assert [key.id for key in state.backups.keys()] == [changed.id]
+
+
 def test_a_level_is_checked_before_it_is_recorded(state: statekeep.State) -> None:
     for level in [99999, -(2**31), 23]:
         with pytest.raises(statekeep.InvalidArgument, match="compression level"):

@@ -87,7 +87,8 @@ pub use segment::*;
 pub use statekeep_core::{Phase, Progress, ProgressSnapshot, StateDigest};
 pub use store::{Listing, Object, ObjectInfo, ObjectWriter, Put, Store, read_all};
 pub use upkeep::{
-    Creation, LOOKED_AT, PruneReport, RepairReport, RepositoryReport, STRAYS_MAX, Stray, StrayKind, Strays,
+    Creation, LOOKED_AT, PruneReport, RepairReport, RepositoryReport, STRAYS_MAX, Stray, StrayKind,
+    Strays,
 };
 pub use verify::{PROBLEMS_MAX, VerifyLevel, VerifyReport};
 pub use write_run::THREADS_MAX;

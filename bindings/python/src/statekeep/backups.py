@@ -156,6 +156,23 @@ class RepositoryReport:
 
 
 @dataclass(frozen=True)
+class RepositoryKey:
+    """What opens an encrypted repository: a `"passphrase"` or a `"key_file"`. `in_use` opened it here."""
+
+    id: str
+    kind: str
+    label: str
+    created: datetime
+    in_use: bool
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> RepositoryKey:
+        """From a row of the list."""
+        created = moment(row["created_unix_ms"])
+        return cls(row["id"], row["kind"], row["label"] or "", created, row["in_use"])
+
+
+@dataclass(frozen=True)
 class PruneReport:
     """What was removed, or after a dry run what would be; `undecided` is why others were kept."""
 
@@ -359,6 +376,56 @@ class Backups:
     def repair(self, *, progress: ProgressCallback | None = None) -> dict[str, Any]:
         """Finishes what crashes left unfinished; removes no backup and nothing that is damaged."""
         return self._run(lib.statekeep_repository_repair_start, (), progress)
+
+    def keys(self) -> tuple[RepositoryKey, ...]:
+        """What opens the repository, oldest first. It is encrypted when the first backup was made with
+        the setting `backup.encryption.passphrase_file`, `.passphrase` or `.key_file`."""
+        rows = document(lib.statekeep_repository_key_list_json, self._state.handle)["keys"]
+        return tuple(RepositoryKey.of(row) for row in rows)
+
+    def add_key(
+        self,
+        *,
+        passphrase: str | None = None,
+        passphrase_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        label: str = "",
+    ) -> RepositoryKey:
+        """Has one more passphrase or key file open the repository; no backup is written again."""
+        return self._add_key(passphrase, passphrase_file, key_file, label=label or None)
+
+    def change_key(
+        self,
+        *,
+        passphrase: str | None = None,
+        passphrase_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+    ) -> RepositoryKey:
+        """Puts another passphrase or key file in the place of the one that opened the repository;
+        the settings need it from the next opening on."""
+        return self._add_key(passphrase, passphrase_file, key_file, change=True)
+
+    def remove_key(self, key: str | RepositoryKey) -> None:
+        """Has a key open the repository no longer; the one in use stays."""
+        chosen = name(key.id if isinstance(key, RepositoryKey) else key, "key id")
+        call(lib.statekeep_repository_key_remove, self._state.handle, *chosen)
+
+    def _add_key(
+        self,
+        passphrase: str | None,
+        passphrase_file: str | os.PathLike[str] | None,
+        key_file: str | os.PathLike[str] | None,
+        **others: Any,
+    ) -> RepositoryKey:
+        secret = {
+            "passphrase": passphrase,
+            "passphrase_file": None if passphrase_file is None else os.fspath(passphrase_file),
+            "key_file": None if key_file is None else os.fspath(key_file),
+        }
+        asked = options({**secret, **others})
+        return RepositoryKey.of(
+            document(lib.statekeep_repository_key_add_json, self._state.handle, *asked)
+        )
 
     def _run(
         self,

@@ -29,9 +29,10 @@ impl Passphrase {
     ///
     /// # Errors
     /// `InvalidArgument` for another length.
-    pub fn new(text: &str) -> Result<Passphrase> {
+    pub fn new(text: impl Into<String>) -> Result<Passphrase> {
+        let text = Zeroizing::new(text.into());
         if (1..=PASSPHRASE_BYTES_MAX).contains(&text.len()) {
-            return Ok(Passphrase(Zeroizing::new(text.to_owned())));
+            return Ok(Passphrase(text));
         }
         let reason = format!("a passphrase has 1 to {PASSPHRASE_BYTES_MAX} bytes");
         Err(Error::invalid("passphrase", reason))
