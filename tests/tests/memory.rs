@@ -178,9 +178,9 @@ fn memory_does_not_grow_with_the_state() {
         ("full", 64),
         ("verify", 64),
         ("restore", 64),
-        ("export", 64),
-        ("import", 64),
-        ("merge", 64),
+        ("export", 16),
+        ("import", 48),
+        ("merge", 48),
     ];
     let folders = SIZES.map(|records| {
         let folder = fixtures::folder();
