@@ -13,7 +13,8 @@ use statekeep_backup::{
     parse_manifest, parse_records, parse_run,
 };
 use statekeep_core::{
-    Backend, BackendConfig, Codec, Error, ErrorKind, Plugins, Result, inspect_record, split_key,
+    Backend, BackendConfig, Codec, Error, ErrorKind, Plugins, Result, inspect_history,
+    inspect_journal, inspect_record, split_key,
 };
 
 /// Bytes of a segment's footer, and where its hash is.
@@ -154,7 +155,7 @@ fn fix_block(data: &mut [u8], block: &mut BlockRef) -> Option<()> {
     Some(())
 }
 
-/// A segment: header, footer, block index, blocks, entries, records.
+/// A segment: header, footer, block index, blocks, entries, records, rows of history and journal.
 pub fn segment(data: &[u8]) {
     let _ = SegmentReader::open(&data, None);
     let mut data = data.to_vec();
@@ -178,6 +179,8 @@ pub fn segment(data: &[u8]) {
             let Ok(entry) = entry else { break };
             let _ = split_key(entry.key);
             let _ = inspect_record(entry.record);
+            let _ = inspect_history(entry.key, entry.record);
+            let _ = inspect_journal(entry.key, entry.record);
         }
     }
 }

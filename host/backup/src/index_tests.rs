@@ -12,6 +12,7 @@ use crate::list::BackupList;
 use crate::name::{BackupId, ObjectName};
 use crate::sealed::seal;
 use crate::store::Put;
+use crate::testing::chain::put_manifest;
 use crate::testing::{disk, objects, path, repository};
 
 fn list(disk: &SimDisk) -> BackupList {
@@ -108,11 +109,7 @@ fn an_index_is_written_when_many_manifests_are_in_none() {
         );
         let mut copy = manifest.clone();
         copy.id = BackupId::after(repository.newest().unwrap().0);
-        let bytes = seal("manifest", &copy).unwrap();
-        let put = repository
-            .store
-            .put_new(&ObjectName::manifest(copy.id), &bytes);
-        assert_eq!(put.unwrap(), Put::Created);
+        put_manifest(&repository, &copy);
     }
 }
 
@@ -149,4 +146,44 @@ fn the_writing_of_an_index_that_stops_anywhere_changes_no_list() {
             }
         }
     }
+}
+
+/// Ten thousand backups are listed whole, oldest first, by any process, which reads the manifests only
+/// that are in no index.
+#[test]
+fn ten_thousand_backups_are_listed() {
+    const BACKUPS: usize = 10_000;
+    let disk = disk();
+    let mut manifest = attempt(&disk).unwrap();
+    let repository = self::repository(&disk).unwrap();
+    let mut ids = vec![manifest.id];
+    while ids.len() < BACKUPS {
+        manifest.id = BackupId::after(Some(manifest.id));
+        manifest.label = Some(ids.len().to_string());
+        put_manifest(&repository, &manifest);
+        ids.push(manifest.id);
+    }
+    let listed = list(&disk);
+    assert_eq!(listed.problems, []);
+    assert!(
+        listed
+            .backups
+            .iter()
+            .map(|backup| backup.id)
+            .eq(ids.iter().copied())
+    );
+    let labels = listed
+        .backups
+        .iter()
+        .skip(1)
+        .map(|backup| backup.label.clone());
+    assert!(labels.eq((1..BACKUPS).map(|n| Some(n.to_string()))));
+    repository.index_when_due().unwrap();
+    assert_eq!((indexes(&disk).len(), reads(&disk)), (1, 0));
+    assert_eq!(list(&disk), listed);
+    // The next one is found without reading those before it.
+    manifest.id = BackupId::after(Some(manifest.id));
+    put_manifest(&repository, &manifest);
+    assert_eq!(reads(&disk), 1);
+    assert_eq!(list(&disk).backups.len(), BACKUPS + 1);
 }

@@ -5,6 +5,8 @@
 
 mod choose;
 mod journal;
+#[cfg(test)]
+mod points_tests;
 mod ranges;
 
 use statekeep_core::{Result, Sequence, UnixMs};

@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statekeep_backup::{
-    BackupConfig, BackupManager, CreateOptions, ExportFormat, ExportOptions, ExportTo, Progress,
+    BackupConfig, BackupManager, CreateOptions, Entries, ExportFormat, ExportOptions, ExportTo,
+    Progress, SegmentReader,
 };
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
-use statekeep_core::{Key, OpenOptions, SetOptions, StateManager, Value};
+use statekeep_core::{
+    Expiry, Key, OpenOptions, SetOptions, StateManager, Value, inspect_history, inspect_journal,
+};
 
 fn seeds(target: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -23,7 +26,7 @@ fn seeds(target: &str) -> PathBuf {
 }
 
 /// A small repository and its state.
-fn repository() -> (SimDisk, BackupManager) {
+fn repository() -> (SimDisk, Arc<StateManager>, BackupManager) {
     let disk = SimDisk::new();
     let mut options = OpenOptions::new("/state", "log");
     options.vfs = disk.vfs();
@@ -61,11 +64,43 @@ fn repository() -> (SimDisk, BackupManager) {
         ..CreateOptions::default()
     };
     backups.create(&options, &Progress::new()).unwrap();
-    (disk, backups)
+    (disk, manager, backups)
+}
+
+/// The segments of records, history and journal of a backup with a past: a value replaced, one deleted,
+/// one that expires.
+fn past() -> [(&'static str, Vec<u8>); 3] {
+    let (disk, manager, backups) = repository();
+    let tenant = manager.default_tenant().blocking();
+    let (scope, options) = ("agent:1".parse().unwrap(), SetOptions::default());
+    let [plan, note] = ["plan", "note"].map(|key| Key::new(key).unwrap());
+    tenant
+        .set(&scope, &plan, Value::bytes("next"), options)
+        .unwrap();
+    tenant.delete(&scope, &note, options).unwrap();
+    let expiring = SetOptions {
+        expires: Some(Expiry::After(86_400_000)),
+        ..options
+    };
+    tenant
+        .set(&scope, &note, Value::bytes("for a day"), expiring)
+        .unwrap();
+    let options = CreateOptions {
+        history: Some(true),
+        ..CreateOptions::default()
+    };
+    let made = backups.create(&options, &Progress::new()).unwrap();
+    [("records", 0), ("history", 1), ("journal", 2)].map(|(name, number)| {
+        let path = format!("/backups/seg/{}-{number:06}.seg", made.id);
+        (name, disk.peek(Path::new(&path)).unwrap())
+    })
 }
 
 fn update() {
-    let (disk, backups) = repository();
+    for (name, bytes) in past() {
+        std::fs::write(seeds("segment").join(format!("of-{name}")), bytes).unwrap();
+    }
+    let (disk, _manager, backups) = repository();
     for (folder, target) in [("man", "manifest"), ("run", "run"), ("seg", "segment")] {
         let folder = Path::new("/backups").join(folder);
         let entries = disk.vfs().read_dir(&folder).unwrap();
@@ -134,6 +169,34 @@ fn the_seeds_of_a_backup_are_read_to_the_end() {
     statekeep_backup::parse_records(&text, false, 4_096, &mut count).unwrap();
     assert_eq!(records, 3);
     let segment = std::fs::read(seeds("segment").join("of-a-backup")).unwrap();
-    let reader = statekeep_backup::SegmentReader::open(&segment.as_slice(), None).unwrap();
+    let reader = SegmentReader::open(&segment.as_slice(), None).unwrap();
     assert_eq!((reader.blocks.len(), reader.entries), (1, 3));
+}
+
+/// The seeds of the past hold rows of it.
+#[test]
+fn the_seeds_of_a_past_are_read_to_the_end() {
+    let rows = |name: &str| {
+        let bytes = std::fs::read(seeds("segment").join(name)).unwrap();
+        let reader = SegmentReader::open(&bytes.as_slice(), None).unwrap();
+        let mut rows = Vec::new();
+        for block in &reader.blocks {
+            let mut raw = Vec::new();
+            let plugins = TestPlugins::shared(SimDisk::new().vfs());
+            SegmentReader::entries(&bytes.as_slice(), block, &*plugins, &mut raw).unwrap();
+            let entries = Entries::new(&raw).map(Result::unwrap);
+            rows.extend(entries.map(|entry| (entry.key.to_vec(), entry.record.to_vec())));
+        }
+        rows
+    };
+    let history = rows("of-history");
+    assert_eq!(history.len(), 2, "one was replaced and one deleted");
+    for (key, row) in history {
+        assert!(inspect_history(&key, &row).unwrap().version.is_some());
+    }
+    let journal = rows("of-journal");
+    assert_eq!(journal.len(), 6);
+    for (at, (key, row)) in (1..).zip(journal) {
+        assert_eq!(inspect_journal(&key, &row).unwrap().sequence.0, at);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use statekeep_core::{Progress, Sequence, TenantNumber, UnixMs};
+use statekeep_core::{Error, Progress, Sequence, TenantNumber, UnixMs};
 
 use super::*;
 use crate::testing::chain::{Model, chain, commits, model, name, time};
@@ -137,4 +137,53 @@ fn every_damaged_object_of_a_chain_is_named() {
             assert!(error.to_string().contains(object.as_str()), "{error}");
         }
     }
+}
+
+/// A moment whose version of a key was trimmed cannot be told, and the error names the key and the
+/// oldest moment that can; unless the records of the backup, or a version that is left, answer for it.
+#[test]
+fn a_moment_before_a_trim_is_refused_by_the_key() {
+    let mut story = Model::default();
+    for _ in 0..4 {
+        for n in [1, 2, 3] {
+            story.commit(n, Some((10, None)));
+        }
+    }
+    // Key 1 has versions of 1, 4, 7 and 10; those that ended by 7 are gone.
+    story.trimmed.insert(name(1), 7);
+    let disk = disk();
+    let repository = repository(&disk).unwrap();
+    let made = chain(&repository, &story, &[1, 9, 12], "none");
+    let at = |manifest, n| {
+        let point = Point::Sequence(Sequence(n), Some(UnixMs(time(n))));
+        read(&repository, &MergeRequest::all(manifest, point)).map(|(state, _)| state)
+    };
+    for manifest in &made[1..] {
+        for n in 2..=6 {
+            let error = at(manifest, n).unwrap_err();
+            assert_eq!(error.kind(), statekeep_core::ErrorKind::Compacted, "at {n}");
+            assert!(error.to_string().contains("key-1"), "{error}");
+            let Error::Compacted { oldest, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(oldest, Sequence(7));
+        }
+        for n in 7..=manifest.sequence_to {
+            assert_eq!(
+                at(manifest, n).unwrap(),
+                story.at(n, Some(time(n))),
+                "at {n}"
+            );
+        }
+    }
+    // Another key of the same backup is not concerned.
+    let selection =
+        || Selection::scope(TenantNumber(0), &"user:2".parse().unwrap(), "key-2").unwrap();
+    let point = Point::Sequence(Sequence(5), Some(UnixMs(time(5))));
+    let request = MergeRequest {
+        selection: selection(),
+        ..MergeRequest::all(&made[2], point)
+    };
+    let (state, _) = read(&repository, &request).unwrap();
+    assert_eq!(state.keys().collect::<Vec<_>>(), [&name(2)]);
 }

@@ -161,7 +161,8 @@ fn by_time<'a>(
         // Several commits may have one time.
         return Ok(match exact {
             Some((_, later)) if later >= sequence => exact,
-            _ => Some((manifest, sequence)),
+            // The backup that tells of the time need not be the smallest that has the commit.
+            _ => Some((by_sequence(own, sequence).unwrap_or(manifest), sequence)),
         });
     }
     Ok(exact)

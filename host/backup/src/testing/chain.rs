@@ -29,6 +29,8 @@ type Versions = Vec<(u64, Option<u64>, Vec<u8>, Option<i64>)>;
 pub(crate) struct Model {
     pub(crate) head: u64,
     pub(crate) keys: BTreeMap<Vec<u8>, Versions>,
+    /// Versions of a key that ended by then have left the past; a mark says so.
+    pub(crate) trimmed: BTreeMap<Vec<u8>, u64>,
 }
 
 pub(crate) fn time(sequence: u64) -> i64 {
@@ -103,6 +105,10 @@ impl Model {
     fn history(&self, from: u64, to: u64) -> Vec<(Vec<u8>, Vec<u8>, bool)> {
         let mut rows = Vec::new();
         for (key, versions) in &self.keys {
+            let trimmed = self.trimmed.get(key).copied().unwrap_or(0);
+            if from < trimmed && trimmed <= to {
+                rows.push((history_key(key, 0), history_row(2, trimmed, &[]), false));
+            }
             for (first, end, record, expires) in versions {
                 // What has expired has a row though no commit has ended it yet.
                 let expired = expires.is_some_and(|at| *first <= to && at <= time(to));
@@ -110,20 +116,22 @@ impl Model {
                     None if expired => Some(u64::MAX),
                     end => end,
                 };
-                if let Some(end) = end.filter(|end| from < *end) {
-                    let mut name = key.clone();
-                    name.push(0);
-                    name.extend_from_slice(&first.to_be_bytes());
-                    let mut row = vec![1];
-                    row.extend_from_slice(&end.to_le_bytes());
-                    row.extend_from_slice(record);
-                    rows.push((name, row, false));
+                if let Some(end) = end.filter(|end| from.max(trimmed) < *end) {
+                    rows.push((history_key(key, *first), history_row(1, end, record), false));
                 }
             }
         }
         rows.sort();
         rows
     }
+}
+
+fn history_key(data_key: &[u8], first: u64) -> Vec<u8> {
+    [data_key, &[0], &first.to_be_bytes()].concat()
+}
+
+fn history_row(format: u8, end: u64, record: &[u8]) -> Vec<u8> {
+    [&[format], end.to_le_bytes().as_slice(), record].concat()
 }
 
 /// A key, and unless it is deleted the length of its value and when it expires.
@@ -247,12 +255,16 @@ pub(crate) fn chain(
         manifest.state_digest = Hash256(digest.to_bytes());
         manifest.counts = counter.finish();
         (manifest.raw_bytes, manifest.stored_bytes) = (0, 0);
-        let name = ObjectName::manifest(manifest.id);
-        let put = repository
-            .store
-            .put_new(&name, &seal("manifest", &manifest).unwrap());
-        assert_eq!(put.unwrap(), crate::Put::Created);
+        put_manifest(repository, &manifest);
         made.push(manifest);
     }
     made
+}
+
+/// Commits a backup whose runs are there.
+pub(crate) fn put_manifest(repository: &Repository, manifest: &Manifest) {
+    let bytes = seal("manifest", manifest).unwrap();
+    let name = ObjectName::manifest(manifest.id);
+    let put = repository.store.put_new(&name, &bytes).unwrap();
+    assert_eq!(put, crate::Put::Created);
 }
