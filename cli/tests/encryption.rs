@@ -65,6 +65,11 @@ fn a_repository_made_with_a_passphrase_needs_it() {
     ];
     let id = place.ok(&with(FIRST, &create)).trim_end().to_owned();
     assert!(!shows(&place, "marker"));
+    let check = place.ok(&with(FIRST, &["repository", "check"]));
+    assert!(
+        check.lines().next().unwrap().ends_with(", encrypted"),
+        "{check}"
+    );
 
     for args in [
         &["backup", "list"][..],

@@ -26,7 +26,7 @@ struct PruneForm {
 }
 
 /// Starts a check of the backup repository, which changes nothing. The result is a JSON object:
-/// `is_valid`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
+/// `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
 /// which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest
 /// leads to: `objects`, `bytes`, `listed`), `creations` (backups in the making, and those whose
 /// writer is gone), `leftovers`, `undecided`, `warnings`. `[any-thread]` Since: 0.1

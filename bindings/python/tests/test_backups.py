@@ -90,7 +90,8 @@ def test_what_no_backup_needs_is_found_and_removed(tmp_path: Path) -> None:
         state.set("global", "k", 1)
         backup = state.backups.create()
         report = state.backups.check()
-        assert report.is_valid and report.backups == 1 and report.strays.objects == 0
+        assert report.is_valid and not report.encrypted
+        assert report.backups == 1 and report.strays.objects == 0
         assert report.unread_bytes > 0 and report.report["unread_objects"] == 1
         segments = tmp_path / "state" / "backups" / "seg"
         stray = segments / "01ARZ3NDEKTSV4RRFFQ69G5FAV-000000.seg"
@@ -136,7 +137,7 @@ def test_an_encrypted_repository_has_keys_that_come_and_go(tmp_path: Path) -> No
         state.backups.restore(backup)
         assert state.get("agent:a", "marker-key") == "marker-value"
     with open("third") as state:
-        assert state.backups.verify(backup).is_valid
+        assert state.backups.verify(backup).is_valid and state.backups.check().encrypted
         assert [key.id for key in state.backups.keys()] == [changed.id]
 
 

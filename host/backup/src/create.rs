@@ -98,7 +98,7 @@ impl Draft<'_> {
 
 /// Puts an object and answers whether it is there with our bytes. A store whose put was tried again
 /// after its answer was lost meets the object that it has put itself.
-fn is_put(store: &dyn Store, name: &ObjectName, bytes: &[u8]) -> Result<bool> {
+pub(crate) fn is_put(store: &dyn Store, name: &ObjectName, bytes: &[u8]) -> Result<bool> {
     match store.put_new(name, bytes)? {
         Put::Created => Ok(true),
         Put::Exists => Ok(read_all(store, name, DOCUMENT_BYTES_MAX)? == bytes),

@@ -13,12 +13,13 @@ use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
+use crate::create::is_put;
 use crate::encryption::{KeyId, KeySource, Keyring, Mark};
 use crate::index::Rows;
 use crate::local::{LocalStore, file_error, holder};
 use crate::name::{Folder, ObjectName};
 use crate::sealed::{self, DOCUMENT_BYTES_MAX, FORMAT_VERSION};
-use crate::store::{Put, Store, read_all};
+use crate::store::{Store, read_all};
 
 const CREATING: &str = ".creating-";
 const BUILD_LOCK: &str = ".lock";
@@ -166,10 +167,8 @@ impl Repository {
             // Before FORMAT: what is found has its key.
             let _ = store.put_new(name, bytes)?;
         }
-        if let (Put::Exists, Some((name, _))) = (
-            store.put_new(&ObjectName::format(), &beginning.format)?,
-            &beginning.key,
-        ) {
+        let is_ours = is_put(store.as_ref(), &ObjectName::format(), &beginning.format)?;
+        if let (false, Some((name, _))) = (is_ours, &beginning.key) {
             // Somebody else's was first, and is read below.
             store.delete(name)?;
         }

@@ -146,6 +146,7 @@ class RepositoryReport:
     looked at; `unread_bytes` are those of segments, which `verify` reads."""
 
     is_valid: bool
+    encrypted: bool
     unread_bytes: int
     backups: int
     problems: list[str]
@@ -351,6 +352,7 @@ class Backups:
         row = self._run(lib.statekeep_repository_check_start, (), progress)
         return RepositoryReport(
             is_valid=row["is_valid"],
+            encrypted=row["encrypted"],
             unread_bytes=row["unread_bytes"],
             backups=row["backups"],
             problems=[_problem(problem) for problem in row["problems"]],

@@ -35,7 +35,7 @@ impl Check {
 
 fn print(report: &RepositoryReport, out: &mut Output) -> Result<()> {
     out.line(format_args!(
-        "{}  {}, {}, {}",
+        "{}  {}, {}, {}{}",
         if report.is_valid {
             "present"
         } else {
@@ -44,6 +44,7 @@ fn print(report: &RepositoryReport, out: &mut Output) -> Result<()> {
         text::count(report.backups, "backup"),
         text::count(report.objects, "object"),
         text::size(report.bytes),
+        if report.encrypted { ", encrypted" } else { "" },
     ))?;
     let [first @ .., last] = &report.looked_at;
     let mut looked = format!("looked at {} and {last}", first.join(", "));

@@ -16,11 +16,12 @@ use super::envelope::MasterKey;
 use super::key::{CIPHER, KEY_BYTES_MAX, Kdf, KeyObject};
 use super::source::{KeySource, Secret};
 use super::store::EncryptedStore;
+use crate::create::is_put;
 use crate::hex::HexBytes;
 use crate::manifest::check_words;
 use crate::name::{Folder, ObjectName};
 use crate::repository::Repository;
-use crate::store::{Put, Store, read_all};
+use crate::store::{Store, read_all};
 
 /// Most keys of a repository.
 pub const KEYS_MAX: usize = 16;
@@ -293,13 +294,11 @@ impl Repository {
         let kdf = Kdf::of(secret.kind());
         let key = KeyObject::wrap(&keyring.master, &self.id, &secret, label, kdf)?;
         let (name, bytes) = key.encode()?;
-        match self.store.put_new(&name, &bytes)? {
-            Put::Created => Ok(key),
-            Put::Exists => {
-                let message = format!("{name} is there already");
-                Err(Error::other(ErrorKind::AlreadyExists, message))
-            }
+        if is_put(self.store.as_ref(), &name, &bytes)? {
+            return Ok(key);
         }
+        let message = format!("{name} is there already");
+        Err(Error::other(ErrorKind::AlreadyExists, message))
     }
 
     /// Removes a key.

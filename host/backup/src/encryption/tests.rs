@@ -11,6 +11,7 @@ use super::KeySource;
 use super::envelope::{
     CHUNK_BYTES, HEADER_BYTES, MasterKey, Place, SEALED_BYTES, Shape, TAG_BYTES,
 };
+use super::key::KeyObject;
 use super::store::EncryptedStore;
 use crate::create::CreateOptions;
 use crate::damage_tests::{check, restored};
@@ -457,5 +458,34 @@ proptest! {
         whole.pop();
         object.read_exact_at(&mut whole, 0).unwrap();
         prop_assert!(whole == all);
+    }
+
+    /// Bytes that nobody sealed are an error, whatever they begin with.
+    #[test]
+    fn bytes_that_nobody_sealed_are_refused(
+        noise in prop::collection::vec(any::<u8>(), 0..200),
+        kept in 0_usize..100,
+        longer in 0_usize..2 * SEALED_BYTES,
+    ) {
+        let disk = disk();
+        drop(repository(&disk).unwrap());
+        let below = Arc::new(LocalStore::new(disk.vfs(), ROOT.into()));
+        let store = EncryptedStore::new(below, MasterKey::generate("here").unwrap());
+        let name = ObjectName::parse("run/some").unwrap();
+        prop_assert_eq!(store.put_new(&name, b"a document").unwrap(), Put::Created);
+        let mut whole = Vec::new();
+        disk.edit(&path("run/some"), |bytes| {
+            whole.clone_from(bytes);
+            bytes.truncate(kept);
+            bytes.extend_from_slice(&noise);
+            bytes.resize(bytes.len() + longer, 0);
+        })
+        .unwrap();
+        let is_whole = disk.peek(&path("run/some")).unwrap() == whole;
+        let read = read_all(&store, &name, usize::MAX);
+        prop_assert_eq!(read.is_ok(), is_whole);
+        prop_assert!(store.list(name.folder().unwrap(), "").is_ok());
+        let key = ObjectName::key(ulid::Ulid::nil());
+        prop_assert!(KeyObject::parse(&key, &noise).is_err());
     }
 }

@@ -25,6 +25,7 @@ impl Repository {
         progress.enter(Phase::Verifying);
         let survey = Survey::new(self, progress)?;
         let mut report = RepositoryReport::new(&self.id);
+        report.encrypted = self.keyring.is_some();
         report.backups = survey.backups;
         survey
             .strays()

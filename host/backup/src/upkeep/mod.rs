@@ -101,6 +101,8 @@ pub struct RepositoryReport {
     pub unread_objects: u64,
     /// Their bytes.
     pub unread_bytes: u64,
+    /// What it holds is encrypted.
+    pub encrypted: bool,
     /// Backups that can be read.
     pub backups: u64,
     /// Objects in all folders.
@@ -131,6 +133,7 @@ impl RepositoryReport {
             looked_at: LOOKED_AT,
             unread_objects: 0,
             unread_bytes: 0,
+            encrypted: false,
             backups: 0,
             objects: 0,
             bytes: 0,

@@ -19,6 +19,9 @@ use statekeep_core::{Batch, Durability, ErrorKind, Scope, SetOptions, Value};
 
 use support::{bare, fill, key, open, read, set};
 
+/// What the repositories of all tests are made with; those of `tests/encrypted` have one.
+pub(crate) const KEY: Option<[u8; 32]> = None;
+
 #[test]
 fn a_restore_gives_back_what_was_there_and_the_state_goes_on() {
     let disk = SimDisk::new();

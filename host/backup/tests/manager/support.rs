@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use statekeep_backup::{
-    BackupConfig, BackupManager, CreateOptions, Manifest, Progress, RestoreOptions,
+    BackupConfig, BackupManager, CreateOptions, KeySource, Manifest, Progress, RestoreOptions,
 };
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
@@ -39,8 +39,13 @@ pub(crate) fn open_with(
         chain_max: statekeep_backup::CHAIN_DEFAULT,
         bytes_per_second_max: 0,
     };
-    let backups = BackupManager::open(Arc::clone(&manager), config)?;
+    let backups = BackupManager::open(Arc::clone(&manager), config)?.with_key(secret());
     Ok((manager, backups))
+}
+
+/// What opens the repository.
+pub(crate) fn secret() -> Option<KeySource> {
+    crate::KEY.map(|bytes| KeySource::key(&bytes))
 }
 
 /// A clock that stands still until it is put on.

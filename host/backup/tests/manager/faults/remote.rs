@@ -12,14 +12,14 @@ use statekeep_core::{ErrorKind, Result, StateManager};
 
 use super::{Subject, Work, back_up};
 use crate::bucket::{Bucket, Fault};
-use crate::support::{self, bare, read, set};
+use crate::support::{self, bare, read, secret, set};
 
 /// A state with its backups in a bucket.
 fn open(disk: &SimDisk, bucket: &Bucket) -> Result<(Arc<StateManager>, BackupManager)> {
     let (manager, local) = support::open(disk)?;
     let (bucket, config) = (bucket.clone(), local.config().clone());
     let opener = Box::new(move || Ok(bucket.open()));
-    let backups = BackupManager::open_in_store(manager.clone(), config, opener);
+    let backups = BackupManager::open_in_store(manager.clone(), config, opener).with_key(secret());
     Ok((manager, backups))
 }
 
