@@ -352,8 +352,8 @@ impl BackupManager {
             state: facts.state_id,
             timeline: Timeline {
                 id: facts.timeline,
-                parent: None,
-                fork_sequence: None,
+                fork_sequence: facts.fork.as_ref().map(|fork| fork.sequence.0),
+                parent: facts.fork.map(|fork| fork.timeline),
             },
             sequence: snapshot.sequence().0,
             time_unix_ms: snapshot.time().0,

@@ -93,7 +93,7 @@ pub use selection::{SelectedKeys, Selection};
 pub use snapshot::{
     Changes, DiffChange, DiffEntry, DiffOptions, DiffPage, HistoryOptions, HistoryPage, KeyChange,
     NOT_ENDED, PastPoint, PastVersions, Since, Snapshot, SnapshotScan, StateFacts, TenantSnapshot,
-    Version,
+    TimelineFork, Version,
 };
 pub use state_dir::{
     BadId, CreateOptions, Current, Init, NamespaceId, NamespaceInfo, Opened, PendingNamespace,

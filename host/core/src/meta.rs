@@ -4,6 +4,7 @@
 //! every row      format u8 = 1 | CRC-32C u32 of byte 0 followed by all bytes from 5 on | fields
 //! state          state id u128 | created i64 unix ms | state format u32 = 1
 //! timeline       the commit it begins with u64 | that commit's time i64 unix ms | its id u128
+//! fork           the timeline that it left u128 | the last commit that both have u64
 //! floor          oldest sequence whose snapshot can be read, u64
 //! tenant-next    number u32 of the next new tenant
 //! tenant/<name>  number u32
@@ -16,7 +17,12 @@
 //! The last commit is in no row of its own: it is the last of the journal, or where the timeline begins
 //! while the journal is empty. So a commit writes no row that every other one writes too.
 
+mod fork;
+
 use ulid::Ulid;
+
+use fork::FORK;
+pub(crate) use fork::Fork;
 
 use crate::bytes::Reader;
 use crate::index::StoredIndex;
@@ -58,6 +64,7 @@ pub(crate) struct HeadRow {
 pub(crate) struct Meta {
     pub(crate) state: StateRow,
     pub(crate) head: HeadRow,
+    pub(crate) fork: Option<Fork>,
     pub(crate) floor: Sequence,
     pub(crate) tenant_next: TenantNumber,
     pub(crate) tenants: Vec<(String, TenantNumber)>,
@@ -158,6 +165,7 @@ impl Meta {
                 time: now,
                 timeline: Ulid::new(),
             },
+            fork: None,
             floor: Sequence(0),
             tenant_next: TenantNumber(1),
             tenants: Vec::new(),
@@ -191,6 +199,7 @@ impl Meta {
             (FLOOR.to_vec(), floor),
             (TENANT_NEXT.to_vec(), number(self.tenant_next)),
         ];
+        rows.extend(self.fork.as_ref().map(Fork::row));
         rows.extend(
             self.tenants
                 .iter()
@@ -220,12 +229,14 @@ impl Meta {
         while cursor.next_batch(256, &mut |key, row| rows.push((key.to_vec(), row.to_vec())))? > 0 {
         }
         let (mut state, mut timeline, mut floor, mut next) = (None, None, None, None);
+        let mut fork = None;
         let (mut tenants, mut indexes) = (Vec::new(), Indexes::default());
         let mut cursors = Vec::new();
         for (key, row) in &rows {
             match key.as_slice() {
                 STATE => state = Some(read_state(row)?),
                 TIMELINE => timeline = Some(read_timeline(row)?),
+                FORK => fork = Some(Fork::read(row)?),
                 FLOOR => {
                     let mut reader = open(row, "meta row `floor`")?;
                     floor = Some(Sequence(reader.u64()?));
@@ -251,6 +262,7 @@ impl Meta {
         Ok(Meta {
             state: state.ok_or_else(|| missing("state"))?,
             head: find_head(backend, begin, floor)?,
+            fork,
             floor,
             tenant_next: next.ok_or_else(|| missing("tenant-next"))?,
             tenants,

@@ -15,7 +15,7 @@ use crate::commit::Heritage;
 use crate::ephemeral::Ephemeral;
 use crate::index::IndexSet;
 use crate::merged::MergedCursor;
-use crate::meta::{HeadRow, Meta, StateRow};
+use crate::meta::{Fork, HeadRow, Meta, StateRow};
 use crate::needs::{LeaseId, Needs};
 use crate::state_dir::{NamespaceId, StateDir};
 use crate::swap::{Lineage, SwapFeed};
@@ -35,6 +35,7 @@ pub(crate) struct Namespace {
     pub(crate) generation: u32,
     pub(crate) state: StateRow,
     pub(crate) timeline: Ulid,
+    pub(crate) fork: Option<Fork>,
     /// Records in memory only; a swap of the backend takes them along.
     pub(crate) ephemeral: Arc<Ephemeral>,
     /// Which index rows records have.
@@ -94,6 +95,7 @@ impl Namespace {
             ephemeral: Arc::new(Ephemeral::default()),
             index: IndexSet::load(&meta, plugins)?,
             cache: RecordCache::new(cache_bytes),
+            fork: meta.fork,
             floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(tenants),

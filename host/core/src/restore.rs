@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value as Json};
 
 use crate::commit::{Heritage, Restored, SwitchWork, Work};
+use crate::meta::Fork;
 use crate::state_dir::{NamespaceId, PendingNamespace, StateDir};
 use crate::{
     Error, ErrorKind, KeyRange, RecordHeader, Result, Sequence, Space, StateDigest, StateManager,
@@ -46,6 +47,7 @@ pub struct NamespaceBuilder {
     /// The state's backend when it began.
     from: String,
     notes: Map<String, Json>,
+    fork: Option<Fork>,
 }
 
 /// A restore that was carried out.
@@ -89,6 +91,7 @@ impl StateManager {
             backend: (name, options),
             from,
             notes: Map::new(),
+            fork: None,
         })
     }
 }
@@ -103,6 +106,12 @@ impl NamespaceBuilder {
     /// Adds to what the journal says about the restore.
     pub fn note(&mut self, name: &str, value: impl Into<Json>) {
         self.notes.insert(name.to_owned(), value.into());
+    }
+
+    /// Says whose past the restored state has: that of this timeline up to the source's sequence. What
+    /// is no timeline's id is not kept.
+    pub fn fork_of(&mut self, timeline: &str) {
+        self.fork = Fork::of(timeline, self.filling.source.sequence);
     }
 
     /// Adds a value under its name. Kind, codec and payload length of the header are those of the
@@ -170,6 +179,7 @@ impl NamespaceBuilder {
             backend,
             sequence: source.sequence,
             tenants: tenants.collect(),
+            fork: self.fork,
             detail: Json::Object(detail).to_string(),
         };
         let replaced = Arc::new(Mutex::new(None));

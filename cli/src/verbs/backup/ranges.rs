@@ -24,7 +24,13 @@ impl Ranges {
         }
         for timeline in &ranges.timelines {
             let own = if timeline.is_current { "  current" } else { "" };
-            out.line(format_args!("timeline {}{own}", timeline.timeline))?;
+            let fork = match (&timeline.parent, timeline.fork_sequence) {
+                (Some(parent), Some(sequence)) => {
+                    format!("  from {} at {sequence}", text::shown(parent))
+                }
+                _ => String::new(),
+            };
+            out.line(format_args!("timeline {}{own}{fork}", timeline.timeline))?;
             let mut gaps = timeline.gaps.iter();
             for range in &timeline.ranges {
                 let from = range

@@ -69,16 +69,20 @@ impl Sink for Replace<'_> {
         self.filter.begin(header)?;
         let covered = self.task.covered(header)?;
         self.target = Some(match header {
-            Some(header) if covered.is_whole() => Target::Whole(Box::new(Whole {
-                builder: self.task.manager.begin_restore(RestoreSource {
+            Some(header) if covered.is_whole() => {
+                let mut builder = self.task.manager.begin_restore(RestoreSource {
                     state_id: header.state.clone(),
                     sequence: Sequence(header.sequence),
                     tenants: Vec::new(),
-                })?,
-                tenant: (String::new(), TenantNumber(0)),
-                last: Vec::new(),
-                records: 0,
-            })),
+                })?;
+                builder.fork_of(&header.timeline);
+                Target::Whole(Box::new(Whole {
+                    builder,
+                    tenant: (String::new(), TenantNumber(0)),
+                    last: Vec::new(),
+                    records: 0,
+                }))
+            }
             _ => Target::Part(Box::new(Part::new(covered)?)),
         });
         Ok(())

@@ -151,6 +151,8 @@ fn ranges_are_stretches_with_the_gaps_between_them() {
     };
     let own = TimelineRanges {
         timeline: "t".to_owned(),
+        parent: None,
+        fork_sequence: None,
         state: alone[0].state.clone(),
         is_current: false,
         ranges: vec![

@@ -24,6 +24,10 @@ pub struct Ranges {
 pub struct TimelineRanges {
     /// Its id.
     pub timeline: String,
+    /// The past that it left by a restore or an undo, where that is known.
+    pub parent: Option<String>,
+    /// The last sequence that both have.
+    pub fork_sequence: Option<u64>,
     /// The state's id.
     pub state: String,
     /// It is the past that the open state goes on with.
@@ -75,11 +79,13 @@ pub(crate) fn ranges(repository: &Repository, task: &ReadTask<'_>, own: &str) ->
     for (timeline, group) in groups {
         let ranges = stretches(repository, task, &group)?;
         let gaps = ranges.windows(2).filter_map(gap).collect();
+        let first = group.first();
         timelines.push(TimelineRanges {
             is_current: timeline == own,
             timeline,
-            state: group
-                .first()
+            parent: first.and_then(|manifest| manifest.timeline.parent.clone()),
+            fork_sequence: first.and_then(|manifest| manifest.timeline.fork_sequence),
+            state: first
                 .map(|manifest| manifest.state.clone())
                 .unwrap_or_default(),
             ranges,

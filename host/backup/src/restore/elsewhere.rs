@@ -45,6 +45,7 @@ pub(super) fn restore_elsewhere(
             }
             sums = match selection {
                 None => {
+                    fresh.fork_of(&job.chosen.manifest.timeline.id);
                     let put = &mut |key: &[u8], record: &[u8]| fresh.put(key, record);
                     let totals = copy(job.repository, job.task, job.chosen, put)?;
                     Sums {

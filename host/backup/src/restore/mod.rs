@@ -165,6 +165,7 @@ impl BackupManager {
                 for (name, fact) in job.facts(&Selection::whole(), RestoreMode::Replace) {
                     builder.note(&name, fact);
                 }
+                builder.fork_of(&chosen.manifest.timeline.id);
                 Ok(Box::new(builder) as Box<dyn Target>)
             })?,
         };

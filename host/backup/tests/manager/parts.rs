@@ -297,6 +297,44 @@ fn the_backup_before_a_restore_stands_on_nothing_that_may_be_damaged() {
     assert_eq!(read(&manager), last);
 }
 
+/// Of several pasts in a repository it is known which one leads where.
+#[test]
+fn a_backup_says_from_which_past_its_own_was_restored() {
+    let disk = SimDisk::new();
+    let (manager, backups) = open(&disk).unwrap();
+    fill(&manager);
+    let first = create(&backups);
+    assert_eq!(first.timeline.parent, None);
+    set(&manager, "", "user:1", "k1", "second").unwrap();
+    let left = manager.head();
+    let done = run(&backups, first.id, &bare()).unwrap();
+    let restored = create(&backups).timeline;
+    assert_eq!(restored.parent.as_deref(), Some(&*first.timeline.id));
+    assert_eq!(restored.fork_sequence, Some(first.sequence_to));
+    // An undo goes on from the end of what was replaced.
+    manager
+        .undo(done.replaced.unwrap().parse().unwrap(), 0)
+        .unwrap();
+    let undone = create(&backups).timeline;
+    assert_eq!(undone.parent.as_deref(), Some(&*first.timeline.id));
+    assert_eq!(undone.fork_sequence, Some(left.0));
+
+    let ranges = backups.ranges(&Progress::new()).unwrap().timelines;
+    let forks: Vec<_> = ranges
+        .iter()
+        .map(|of| (of.timeline.as_str(), of.fork_sequence))
+        .collect();
+    assert_eq!(
+        forks,
+        [
+            (&*first.timeline.id, None),
+            (&*restored.id, Some(first.sequence_to)),
+            (&*undone.id, Some(left.0))
+        ]
+    );
+    assert_eq!(ranges[1].parent.as_deref(), Some(&*first.timeline.id));
+}
+
 #[test]
 fn backups_are_compared_with_each_other_and_with_the_state() {
     let disk = SimDisk::new();

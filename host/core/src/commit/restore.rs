@@ -6,7 +6,7 @@ use ulid::Ulid;
 
 use super::turn::Turn;
 use crate::journal::{CommitKind, JournalWriter, Origin};
-use crate::meta::{HeadRow, Meta, cursor_key, meta_ops};
+use crate::meta::{Fork, HeadRow, Meta, cursor_key, meta_ops};
 use crate::stored_key::journal_key;
 use crate::watch::CursorRow;
 use crate::{
@@ -20,6 +20,8 @@ pub(crate) struct Restored {
     /// The highest sequence in it.
     pub(crate) sequence: Sequence,
     pub(crate) tenants: Vec<(String, TenantNumber)>,
+    /// Whose past it is, where that is known.
+    pub(crate) fork: Option<Fork>,
     /// What the journal says about where it came from, JSON.
     pub(crate) detail: String,
 }
@@ -37,6 +39,7 @@ impl Restored {
                 time: turn.now,
                 timeline: Ulid::new(),
             },
+            fork: self.fork,
             floor: sequence,
             tenant_next,
             tenants,
@@ -92,6 +95,10 @@ pub(crate) fn go_on(
         .map(|name| cursor_key(name))
         .collect();
     let meta = Meta {
+        fork: Some(Fork {
+            timeline: before.head.timeline,
+            sequence: before.head.sequence,
+        }),
         head: HeadRow {
             sequence,
             time: turn.now,

@@ -114,3 +114,47 @@ fn a_restore_gives_numbers_to_tenants_that_its_source_does_not_name() {
     let globex = manager.tenant("globex").unwrap().blocking();
     assert_eq!(globex.read("global", "k").as_deref(), Some("v"));
 }
+
+/// What a restore of a past, an undo and a swap say about the timeline that was left.
+#[test]
+fn a_timeline_says_which_one_it_left_and_where() {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    let tenant = manager.default_tenant().blocking();
+    let facts = |manager: &Arc<StateManager>| manager.snapshot().unwrap().facts();
+    tenant.put("global", "a", "1");
+    let first = facts(&manager);
+    assert_eq!(first.fork, None);
+
+    let restore = |timeline: &str| {
+        let mut builder = manager.begin_restore(source(1)).unwrap();
+        builder.fork_of(timeline);
+        builder.complete().unwrap()
+    };
+    tenant.put("global", "a", "2");
+    let head = manager.head();
+    let done = restore(&first.timeline);
+    let second = facts(&manager);
+    let fork = second.fork.clone().unwrap();
+    assert_eq!(
+        (fork.timeline.as_str(), fork.sequence),
+        (first.timeline.as_str(), Sequence(1))
+    );
+    // Back to where the first one ended.
+    manager.undo(done.replaced, 0).unwrap();
+    let third = facts(&manager);
+    let fork = third.fork.clone().unwrap();
+    assert_eq!(
+        (fork.timeline.as_str(), fork.sequence),
+        (first.timeline.as_str(), head)
+    );
+    manager.close().unwrap();
+    let manager = open(&disk.restart());
+    assert_eq!(facts(&manager), third, "it is read again");
+
+    // What is no id is not kept.
+    let mut builder = manager.begin_restore(source(1)).unwrap();
+    builder.fork_of("../timeline");
+    builder.finish().unwrap();
+    assert_eq!(facts(&manager).fork, None);
+}

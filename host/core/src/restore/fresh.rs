@@ -9,7 +9,7 @@ use super::RestoreSource;
 use super::fill::{Filling, describe};
 use crate::commit::begin_state;
 use crate::manager::ulid_of;
-use crate::meta::Meta;
+use crate::meta::{Fork, Meta};
 use crate::state_dir::{CreateOptions, StateDir, StateId};
 use crate::{Backend, Error, ErrorKind, OpenOptions, Plugins, Result, Sequence, StateManager, vfs};
 
@@ -18,6 +18,7 @@ pub struct FreshState<'a> {
     filling: &'a mut Filling,
     target: &'a dyn Backend,
     notes: Map<String, Json>,
+    fork: Option<Fork>,
 }
 
 impl FreshState<'_> {
@@ -30,6 +31,11 @@ impl FreshState<'_> {
     /// Adds to what the journal says about the restore.
     pub fn note(&mut self, name: &str, value: impl Into<Json>) {
         self.notes.insert(name.to_owned(), value.into());
+    }
+
+    /// As [`NamespaceBuilder::fork_of`](super::NamespaceBuilder::fork_of).
+    pub fn fork_of(&mut self, timeline: &str) {
+        self.fork = Fork::of(timeline, self.filling.source.sequence);
     }
 }
 
@@ -85,12 +91,16 @@ impl StateManager {
                 filling: &mut filling,
                 target: backend,
                 notes: Map::new(),
+                fork: None,
             };
             fill(&mut fresh)?;
-            let mut detail = fresh.notes;
+            let (mut detail, fork) = (fresh.notes, fresh.fork);
             filling.flush(backend)?;
             describe(&mut detail, source, filling.records);
-            let meta = Meta::new_state(ulid_of(id)?, clock.now());
+            let meta = Meta {
+                fork,
+                ..Meta::new_state(ulid_of(id)?, clock.now())
+            };
             *sequence = begin_state(backend, meta, source, &Json::Object(detail))?;
             Ok(())
         };

@@ -47,6 +47,15 @@ pub struct Snapshot {
     lease: Option<LeaseId>,
 }
 
+/// Where a timeline left another one, by a restore of its past or by an undo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineFork {
+    /// The other one's id.
+    pub timeline: String,
+    /// The last commit that both have.
+    pub sequence: Sequence,
+}
+
 /// Whose data a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateFacts {
@@ -54,6 +63,8 @@ pub struct StateFacts {
     pub state_id: String,
     /// The timeline's id, a ULID; a restore starts a new one.
     pub timeline: String,
+    /// Which timeline it left, and where; `None` where no restore made it, or that is not known.
+    pub fork: Option<TimelineFork>,
     /// When the state was created.
     pub created: UnixMs,
     /// Named tenants by number; the default tenant has number 0 and no name.
@@ -135,6 +146,10 @@ impl Snapshot {
         StateFacts {
             state_id: self.namespace.state.id.to_string(),
             timeline: self.namespace.timeline.to_string(),
+            fork: self.namespace.fork.map(|fork| TimelineFork {
+                timeline: fork.timeline.to_string(),
+                sequence: fork.sequence,
+            }),
             created: self.namespace.state.created,
             tenants: self.namespace.tenants(),
         }
