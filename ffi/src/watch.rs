@@ -199,7 +199,8 @@ pub unsafe extern "C" fn statekeep_watch_close(watch: *mut Watch) -> Status {
 
 /// All cursors of the state, by name, as a JSON array of objects: `name`, `sequence` (all changes up to
 /// this commit are acknowledged), `changes` (so many of the next one are too), `created_unix_ms`,
-/// `updated_unix_ms`, `watched`. `[any-thread]` Since: 0.1
+/// `updated_unix_ms`, `watched`, `system` (the library's own: no reader, it holds the past for the next
+/// incremental backup). `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_cursor_list_json(
     manager: *const Manager,

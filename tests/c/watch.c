@@ -101,7 +101,8 @@ static void cursors(const statekeep_manager *m) {
   expect(watch, "\"key\":\"a\"", "1");
   CHECK_OK(statekeep_watch_acknowledge(watch, &err));
   expect(watch, "\"key\":\"b\"", "2");
-  CHECK_JSON(statekeep_cursor_list_json(m, &buf, &err), &buf, "\"watched\":true");
+  CHECK_JSON(statekeep_cursor_list_json(m, &buf, &err), &buf,
+             "\"watched\":true,\"system\":false");
   CHECK_STATUS(statekeep_cursor_delete(m, S("indexer"), &err), BUSY);
   CHECK_OK(statekeep_watch_close(watch));
   watch = opened(m, options);

@@ -89,6 +89,11 @@ def test_a_cursor_goes_on_after_what_was_acknowledged(tmp_path: Path) -> None:
             assert [next(watch).value, next(watch).value] == [1, 2]
         [cursor] = state.cursors()
         assert (cursor.name, cursor.sequence, cursor.watched) == ("indexer", 1, False)
+        state.backups.create()
+        assert [(each.name[:17], each.system) for each in state.cursors()] == [
+            ("indexer", False),
+            ("statekeep.backup.", True),
+        ]
         assert state.delete_cursor(cursor) and not state.delete_cursor("indexer")
         with pytest.raises(statekeep.InvalidArgument):
             state.watch(cursor="indexer", after=1)

@@ -57,6 +57,9 @@ pub(crate) struct Namespace {
     pub(crate) open: Arc<()>,
 }
 
+/// No cursor was stored by then.
+const NEVER: UnixMs = UnixMs(i64::MIN);
+
 #[derive(Default)]
 struct Tenants {
     numbers: HashMap<String, TenantNumber>,
@@ -92,10 +95,10 @@ impl Namespace {
             generation,
             state: meta.state,
             timeline: meta.head.timeline,
+            fork: meta.fork,
             ephemeral: Arc::new(Ephemeral::default()),
             index: IndexSet::load(&meta, plugins)?,
             cache: RecordCache::new(cache_bytes),
-            fork: meta.fork,
             floor: AtomicU64::new(meta.floor.0),
             head: Mutex::new((meta.head.sequence, meta.head.time)),
             tenants: RwLock::new(tenants),
@@ -272,7 +275,9 @@ impl Namespace {
     /// the raised floor; the rows below it may go.
     pub(crate) fn raise_floor(&self, wanted: Sequence) -> Sequence {
         let needs = self.needs.lock();
-        let floor = self.floor().max(needs.allowed(wanted, self.head().0));
+        let floor = self
+            .floor()
+            .max(needs.allowed(wanted, self.head().0, NEVER));
         self.floor.store(floor.0, Ordering::Release);
         floor
     }
@@ -284,12 +289,21 @@ impl Namespace {
 
     /// How far the floor may be raised at this moment.
     pub(crate) fn allowed_floor(&self, wanted: Sequence) -> Sequence {
-        self.needs.lock().allowed(wanted, self.head().0)
+        self.needs.lock().allowed(wanted, self.head().0, NEVER)
     }
 
-    /// Who keeps the floor below a sequence, in words.
-    pub(crate) fn held_below(&self, wanted: Sequence) -> Vec<String> {
-        self.needs.lock().held_below(wanted)
+    /// How far the floor may be raised, and who keeps it below `wanted`, in words, once the cursors of
+    /// backups that were last stored by `lapsed` are let go.
+    pub(crate) fn floor_without(
+        &self,
+        wanted: Sequence,
+        lapsed: UnixMs,
+    ) -> (Sequence, Vec<String>) {
+        let (needs, head) = (self.needs.lock(), self.head().0);
+        (
+            needs.allowed(wanted, head, lapsed),
+            needs.held_below(wanted, lapsed),
+        )
     }
 
     pub(crate) fn unpin(&self, sequence: Sequence) {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::watch::{CursorRow, is_backup_cursor};
+use crate::watch::{CursorRow, is_backup_cursor, is_lapsed};
 use crate::{Sequence, UnixMs};
 
 /// Which transaction needs the past.
@@ -101,15 +101,18 @@ impl Needs {
         self.cursors = others.cursors.clone();
     }
 
-    /// How far the floor may be raised.
-    pub(crate) fn allowed(&self, wanted: Sequence, head: Sequence) -> Sequence {
-        let cursors = self.cursors.values().map(|row| row.position.sequence);
+    /// How far the floor may be raised, once the cursors of backups that were last stored by `lapsed`
+    /// are let go.
+    pub(crate) fn allowed(&self, wanted: Sequence, head: Sequence, lapsed: UnixMs) -> Sequence {
+        let cursors = self.cursors.iter();
+        let cursors = cursors.filter(|(name, row)| !is_lapsed(name, row, lapsed));
+        let cursors = cursors.map(|(_, row)| row.position.sequence);
         let needed = self.oldest_pin().into_iter().chain(cursors);
         needed.fold(wanted.min(head), Sequence::min)
     }
 
-    /// Who keeps the floor below a sequence, in words.
-    pub(crate) fn held_below(&self, wanted: Sequence) -> Vec<String> {
+    /// Who keeps the floor below a sequence, in words; `lapsed` as of [`Needs::allowed`].
+    pub(crate) fn held_below(&self, wanted: Sequence, lapsed: UnixMs) -> Vec<String> {
         let pins = self
             .pins
             .range(..wanted)
@@ -128,7 +131,9 @@ impl Needs {
             1 => format!("a transaction at commit {}", sequence.0),
             count => format!("{count} transactions at commit {}", sequence.0),
         });
-        let cursors = self.cursors.iter().filter_map(|(name, row)| {
+        let cursors = self.cursors.iter();
+        let cursors = cursors.filter(|(name, row)| !is_lapsed(name, row, lapsed));
+        let cursors = cursors.filter_map(|(name, row)| {
             let sequence = row.position.sequence;
             let whose = match is_backup_cursor(name) {
                 true => "for the next incremental backup, the",

@@ -68,7 +68,8 @@ class Change:
 @dataclass(frozen=True)
 class Cursor:
     """A durable place among the changes: all up to the commit `sequence` are acknowledged, and
-    `changes` of the next one."""
+    `changes` of the next one. A `system` one is the library's own: no reader, it holds the past for the
+    next incremental backup."""
 
     name: str
     sequence: int
@@ -76,6 +77,7 @@ class Cursor:
     created: datetime
     updated: datetime
     watched: bool
+    system: bool
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Cursor:
@@ -87,6 +89,7 @@ class Cursor:
             created=moment(row["created_unix_ms"]),
             updated=moment(row["updated_unix_ms"]),
             watched=row["watched"],
+            system=row["system"],
         )
 
 

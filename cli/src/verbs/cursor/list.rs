@@ -27,7 +27,7 @@ impl List {
             return Ok(Exit::Ok);
         }
         let head = host.manager.head();
-        let titles = ["NAME", "SEQUENCE", "BEHIND", "CREATED", "UPDATED"];
+        let titles = ["NAME", "SEQUENCE", "BEHIND", "CREATED", "UPDATED", "OF"];
         let mut table = Table::titled(&[1, 2], &titles);
         for cursor in &cursors {
             table.row(vec![
@@ -36,6 +36,10 @@ impl List {
                 head.0.saturating_sub(cursor.sequence.0).to_string(),
                 time::seconds(cursor.created),
                 time::seconds(cursor.updated),
+                match cursor.system {
+                    true => "backups".to_owned(),
+                    false => "a reader".to_owned(),
+                },
             ]);
         }
         out.table(&table)?;

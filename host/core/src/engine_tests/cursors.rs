@@ -47,6 +47,7 @@ fn a_cursor_goes_on_within_a_batch_after_a_reopen() {
     }
     let info = &manager.cursors().unwrap()[0];
     assert_eq!((info.name.as_str(), info.watched), ("index/main", true));
+    assert!(!info.system);
     assert_eq!((info.sequence, info.changes), (Sequence(1), 300));
     manager.close().unwrap();
     drop((watch, tenant, manager));
@@ -125,7 +126,8 @@ fn what_is_trimmed_is_compacted_and_watches_and_cursors_hold_it_back() {
     assert_eq!(sequences(&live), [2, 3, 4, 5]);
     drop(live);
     let held = "the cursor `old` at commit 2";
-    assert_eq!(namespace.held_below(Sequence(5)), [held]);
+    let (_, by) = namespace.floor_without(Sequence(5), UnixMs(i64::MIN));
+    assert_eq!(by, [held]);
     assert_eq!(trim(5), 2);
     let error = tenant.watch(&since(1)).err().unwrap();
     match &error {

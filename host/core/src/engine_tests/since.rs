@@ -403,7 +403,12 @@ fn the_past_is_held_for_the_next_backup_but_not_for_ever() {
         all.map(|cursor| cursor.name).collect::<Vec<_>>()
     };
     assert_eq!(names(&manager), ["statekeep.backup.REPO"]);
+    assert!(manager.cursors().unwrap()[0].system);
     clock.set(2_500);
+    // What a trim would do is what it does: a hold that is over counts no more.
+    let plan = manager.trim(&TrimOptions { dry_run: true }).unwrap();
+    assert_eq!((plan.floor, plan.held_by), (Sequence(3), Vec::new()));
+    assert_eq!(names(&manager), ["statekeep.backup.REPO"]);
     assert_eq!(trim().floor, Sequence(3));
     assert!(names(&manager).is_empty());
     let snapshot = manager.snapshot().unwrap();

@@ -46,7 +46,7 @@ struct Pass<'a> {
 pub(super) fn trim(
     upkeep: &Upkeep,
     namespace: &Namespace,
-    now: UnixMs,
+    (now, lapsed): (UnixMs, UnixMs),
     batch: &mut Batch<'_>,
 ) -> Result<()> {
     let mut pass = Pass {
@@ -54,7 +54,7 @@ pub(super) fn trim(
         now,
         namespace,
         names: namespace.tenants().into_iter().collect(),
-        free: namespace.allowed_floor(namespace.head().0),
+        free: namespace.floor_without(namespace.head().0, lapsed).0,
         ages: HashMap::new(),
     };
     batch.free = Some(pass.free);

@@ -15,7 +15,7 @@ use crate::meta::{FLOOR, floor_row};
 use crate::namespace::Namespace;
 use crate::snapshot::{last_until, row_in};
 use crate::stored_key::{journal_key, push_history_key, split_journal_key};
-use crate::watch::let_go_of_backups;
+use crate::watch::{lapsed_by, let_go_of_backups};
 use crate::{Durability, ErrorKind, KeyRange, Result, Sequence, Space, UnixMs};
 
 /// How to trim.
@@ -122,15 +122,17 @@ impl Upkeep {
         let namespace = self.committer.namespace_arc()?;
         let now = self.committer.clock.now();
         self.release(&namespace, now);
+        let lapsed = lapsed_by(now, self.backup_hold_ms);
         if !options.dry_run {
-            let_go_of_backups(&self.committer, &namespace, now, self.backup_hold_ms)?;
+            let_go_of_backups(&self.committer, &namespace, lapsed)?;
         }
         let wanted = self.wanted(&namespace, now)?;
+        let (floor, held_by) = namespace.floor_without(wanted, lapsed);
         let mut report = TrimReport {
             dry_run: options.dry_run,
             floor_before: namespace.floor(),
-            floor: (namespace.floor()).max(last_row(&namespace, namespace.allowed_floor(wanted))?),
-            held_by: namespace.held_below(wanted),
+            floor: (namespace.floor()).max(last_row(&namespace, floor)?),
+            held_by,
             ..TrimReport::default()
         };
         if namespace.swap_feed.holds_past() {
@@ -155,7 +157,7 @@ impl Upkeep {
             batch.end()?;
         }
         if self.rules.limit_history() {
-            super::history::trim(self, &namespace, now, &mut batch)?;
+            super::history::trim(self, &namespace, (now, lapsed), &mut batch)?;
         }
         batch.end()?;
         Ok(batch.report)

@@ -19,6 +19,17 @@ pub(crate) fn is_backup_cursor(name: &str) -> bool {
     name.starts_with(BACKUP_PREFIX)
 }
 
+/// Whether a cursor holds the past for backups and was last stored by then.
+pub(crate) fn is_lapsed(name: &str, row: &CursorRow, by: UnixMs) -> bool {
+    is_backup_cursor(name) && row.updated <= by
+}
+
+/// By when cursors of backups must have been stored that are let go at `now`.
+pub(crate) fn lapsed_by(now: UnixMs, hold_ms: u64) -> UnixMs {
+    let age = i64::try_from(hold_ms).unwrap_or(i64::MAX);
+    UnixMs(now.0.saturating_sub(age))
+}
+
 /// Refuses names that are the host's own.
 pub(super) fn check_not_own(name: &str) -> Result<()> {
     match name.starts_with(OWN_PREFIX) {
@@ -67,16 +78,13 @@ impl StateManager {
     }
 }
 
-/// Removes the cursors of backups that are older than `hold_ms`.
+/// Removes the cursors of backups that were last stored by then.
 pub(crate) fn let_go_of_backups(
     committer: &Committer,
     namespace: &Namespace,
-    now: UnixMs,
-    hold_ms: u64,
+    by: UnixMs,
 ) -> Result<()> {
-    let age = i64::try_from(hold_ms).unwrap_or(i64::MAX);
-    let since = UnixMs(now.0.saturating_sub(age));
-    let lapsed = move |name: &str, row: &CursorRow| is_backup_cursor(name) && row.updated <= since;
+    let lapsed = move |name: &str, row: &CursorRow| is_lapsed(name, row, by);
     let all = namespace.cursors().into_iter();
     for (name, row) in all.filter(|(name, row)| lapsed(name, row)) {
         tracing::warn!(

@@ -11,6 +11,7 @@ use crate::{
     Durability, Error, ErrorKind, Result, Sequence, Space, StateManager, UnixMs, batch::check,
 };
 
+use super::backup::is_backup_cursor;
 use super::hold::Lease;
 
 /// Most named cursors of a state.
@@ -84,6 +85,8 @@ pub struct CursorInfo {
     pub updated: UnixMs,
     /// A watch reads it now.
     pub watched: bool,
+    /// The host's own: no reader, it holds the past for the next incremental backup.
+    pub system: bool,
 }
 
 impl StateManager {
@@ -92,6 +95,7 @@ impl StateManager {
         let namespace = self.committer.namespace_arc()?;
         let info = |(name, row): (String, CursorRow)| CursorInfo {
             watched: self.committer.watches.read_cursor(&name),
+            system: is_backup_cursor(&name),
             name,
             sequence: row.position.sequence,
             changes: row.position.changes,

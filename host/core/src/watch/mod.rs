@@ -18,7 +18,7 @@ use event_listener::Listener;
 use parking_lot::Mutex;
 
 use self::backup::check_not_own;
-pub(crate) use self::backup::{is_backup_cursor, let_go_of_backups};
+pub(crate) use self::backup::{is_backup_cursor, is_lapsed, lapsed_by, let_go_of_backups};
 pub use self::change::Change;
 pub use self::cursor::{CURSOR_NAME_BYTES_MAX, CURSORS_MAX, CursorInfo};
 pub(crate) use self::cursor::{CursorRow, Position};
