@@ -1228,7 +1228,8 @@ statekeep_status statekeep_watch_close(statekeep_watch *watch);
 /**
  * All cursors of the state, by name, as a JSON array of objects: `name`, `sequence` (all changes up to
  * this commit are acknowledged), `changes` (so many of the next one are too), `created_unix_ms`,
- * `updated_unix_ms`, `watched`. `[any-thread]` Since: 0.1
+ * `updated_unix_ms`, `watched`, `system` (the library's own: no reader, it holds the past for the next
+ * incremental backup). `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_cursor_list_json(const statekeep_manager *manager,
                                             struct statekeep_buf *out,
@@ -1523,7 +1524,8 @@ statekeep_status statekeep_backup_unpin(const statekeep_manager *manager,
  * The scheduled backups as a JSON object: `enabled`, `every_ms`, `daily_at`, `time_zone`,
  * `full_every_ms`, `jitter_ms`, `running` (a progress, or null), `next_run_unix_ms`,
  * `newest_backup_unix_ms`, `last_run` (`started_unix_ms`, `finished_unix_ms`, `backup`, `error`),
- * `last_error`, `runs`, `failures`, `failures_in_row`, `waits_for_other`. They are made while the state is
+ * `last_error`, `runs`, `failures`, `failures_in_row`, `warning` (what will not be as it was meant, or
+ * null), `waits_for_other`. They are made while the state is
  * open, as `backup.every` or `backup.daily_at` say. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_schedule_json(const statekeep_manager *manager,

@@ -544,6 +544,21 @@ fn a_schedule_is_shown_and_only_run_makes_the_backup_that_is_due() {
         shown.contains("daily at 03:00:00, UTC0") && !shown.contains("never"),
         "{shown}"
     );
+    let short = [
+        "backup.hold_ms=60000",
+        "keep.commits=9",
+        "backup.incremental_enabled=true",
+    ];
+    let short = short.map(|setting| ["--set", setting]).concat();
+    let short = [&hourly[..], &short].concat();
+    let shown = place.ok(&[&short[..], &["backup", "schedule"]].concat());
+    let next = "`backup.hold_ms` to 7";
+    assert!(
+        shown.contains("warning ") && shown.contains(next),
+        "{shown}"
+    );
+    let run = place.run(&[&short[..], &["config", "check"]].concat());
+    assert!(run.code == 0 && run.stderr.contains(next), "{}", run.stderr);
     let both = [&hourly[..], &daily[..], &["backup", "schedule"]].concat();
     assert!(place.fails(2, &both).contains("remove one"));
 }

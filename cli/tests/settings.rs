@@ -51,7 +51,10 @@ fn settings_are_shown_with_their_source_the_later_over_the_earlier() {
         "the configuration is valid\n"
     );
     let valid = place.json(&["config", "check"]);
-    assert_eq!(valid, json!({ "valid": true, "ignored_variables": [] }));
+    assert_eq!(
+        valid,
+        json!({ "valid": true, "warnings": [], "ignored_variables": [] })
+    );
 }
 
 #[test]

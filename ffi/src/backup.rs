@@ -262,7 +262,8 @@ pub unsafe extern "C" fn statekeep_backup_unpin(
 /// The scheduled backups as a JSON object: `enabled`, `every_ms`, `daily_at`, `time_zone`,
 /// `full_every_ms`, `jitter_ms`, `running` (a progress, or null), `next_run_unix_ms`,
 /// `newest_backup_unix_ms`, `last_run` (`started_unix_ms`, `finished_unix_ms`, `backup`, `error`),
-/// `last_error`, `runs`, `failures`, `failures_in_row`, `waits_for_other`. They are made while the state is
+/// `last_error`, `runs`, `failures`, `failures_in_row`, `warning` (what will not be as it was meant, or
+/// null), `waits_for_other`. They are made while the state is
 /// open, as `backup.every` or `backup.daily_at` say. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_schedule_json(

@@ -69,6 +69,9 @@ pub fn open(config: &Config) -> Result<Arc<Host>> {
 /// [`Scheduler::run_due`].
 pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
     config.check()?;
+    for warning in config.warnings() {
+        tracing::warn!(warning, "a setting will not work as it was meant");
+    }
     let plugins = Arc::new(registry(config)?);
     let path = absolute(&config.path().unwrap_or_default())?;
     let backend = backend(config, &path)?;

@@ -382,3 +382,28 @@ fn a_schedule_is_an_interval_or_a_time_of_the_day_and_what_is_neither_is_refused
         assert!(error.contains(said), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_schedule_that_can_make_no_incrementals_is_warned_of() {
+    let warnings = |more: &str| {
+        let text = format!("path = \"/s\"\n{more}");
+        Config::from_toml(&text).unwrap().warnings()
+    };
+    let backup = "[backup]\nevery = \"7d\"\nincremental_enabled = true\n";
+    // The past is kept for 30 days anyway, or for ever.
+    assert!(warnings(backup).is_empty());
+    assert!(warnings(&format!("[keep]\nage_ms = 0\n{backup}")).is_empty());
+    for keep in ["age_ms = 1000", "commits = 10"] {
+        let told = warnings(&format!("[keep]\n{keep}\n{backup}"));
+        assert!(
+            told.len() == 1 && told[0].contains("`backup.hold_ms`"),
+            "{told:?}"
+        );
+        let longer = format!("[keep]\n{keep}\n{backup}hold_ms = 1209600000");
+        assert!(warnings(&longer).is_empty());
+        // Full ones need no past, nor does nobody.
+        let full = backup.replace("true", "false");
+        assert!(warnings(&format!("[keep]\n{keep}\n{full}")).is_empty());
+        assert!(warnings(&format!("[keep]\n{keep}")).is_empty());
+    }
+}

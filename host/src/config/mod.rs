@@ -326,7 +326,35 @@ impl Config {
             when,
             full_every_ms: self.span("backup.full_backup_interval"),
             jitter_ms: self.span("backup.jitter").unwrap_or_default(),
+            past_ms: self.past_ms().filter(|_| self.backup_incremental()),
         }))
+    }
+
+    /// How long the past is kept for certain for who comes back to it; `None` for ever.
+    fn past_ms(&self) -> Option<u64> {
+        let hold = self.backup_hold_ms();
+        match self.keep() {
+            Keep {
+                age_ms: None,
+                commits: None,
+            } => None,
+            Keep {
+                age_ms: Some(age),
+                commits: None,
+            } => Some(hold.max(age)),
+            Keep {
+                commits: Some(_), ..
+            } => Some(hold),
+        }
+    }
+
+    /// What is valid and will not work as it was meant, each with what to do.
+    pub fn warnings(&self) -> Vec<String> {
+        let schedule = self.backup_schedule().ok().flatten();
+        schedule
+            .and_then(|schedule| schedule.warning())
+            .into_iter()
+            .collect()
     }
 
     /// The most bytes of the repository in a second; 0 for no limit.

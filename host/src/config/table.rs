@@ -404,7 +404,7 @@ pub const KEYS: &[Key] = &[
         Some("604800000"),
         "milliseconds",
         "How long the past that the next incremental backup needs is kept whatever `keep` says; 0 \
-         for not at all.",
+         for not at all. Longer than the time between two backups, or each becomes a full one.",
     ),
     unset(
         "backup.every",

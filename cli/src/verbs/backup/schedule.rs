@@ -69,6 +69,9 @@ fn lines(status: &ScheduleStatus) -> Vec<String> {
     if status.waits_for_other {
         lines.push("waits   another backup is being made in the repository".to_owned());
     }
+    if let Some(warning) = &status.warning {
+        lines.push(format!("warning {warning}"));
+    }
     if let Some(error) = &status.last_error {
         lines.push(format!("failed  {}", text::shown_text(error)));
     }

@@ -23,9 +23,17 @@ impl Check {
                 "the variable {name} is no setting and was left alone"
             ));
         }
+        let warnings = settings.config.warnings();
         if out.json() {
-            out.document(&json!({ "valid": true, "ignored_variables": settings.ignored }))?;
+            out.document(&json!({
+                "valid": true,
+                "warnings": warnings,
+                "ignored_variables": settings.ignored,
+            }))?;
         } else {
+            for warning in warnings {
+                out.warning(warning);
+            }
             out.line("the configuration is valid")?;
         }
         Ok(Exit::Ok)

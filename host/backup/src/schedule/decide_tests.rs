@@ -17,6 +17,7 @@ fn every(ms: i64) -> ScheduleConfig {
         when: When::EveryMs(ms.cast_unsigned()),
         full_every_ms: None,
         jitter_ms: 0,
+        past_ms: None,
     }
 }
 
@@ -119,6 +120,35 @@ fn a_full_backup_is_made_when_the_newest_full_one_is_old_enough() {
     ] {
         let wanted = Next::Due { full: wanted };
         assert_eq!(next(now, &made, &config, 0, None), wanted, "{what}");
+    }
+}
+
+#[test]
+fn a_hold_that_is_no_longer_than_the_time_between_two_backups_is_warned_of() {
+    let hours = |hours: i64| Some((hours * HOUR).cast_unsigned());
+    for (config, past_ms, wanted) in [
+        (every(DAY), None, None),
+        (every(DAY), hours(25), None),
+        (every(DAY), hours(24), Some("172800000")),
+        (every(DAY), Some(0), Some("172800000")),
+        (
+            ScheduleConfig {
+                jitter_ms: (3 * HOUR).cast_unsigned(),
+                ..every(DAY)
+            },
+            hours(25),
+            // A tenth of the interval may come on top.
+            Some("190080000"),
+        ),
+        (daily("03:00", BERLIN), hours(26), None),
+        (daily("03:00", BERLIN), hours(24), Some("180000000")),
+    ] {
+        let warning = ScheduleConfig { past_ms, ..config }.warning();
+        assert_eq!(warning.is_some(), wanted.is_some(), "{warning:?}");
+        if let (Some(warning), Some(wanted)) = (warning, wanted) {
+            let next = format!("set `backup.hold_ms` to {wanted}");
+            assert!(warning.contains(&next), "{warning}");
+        }
     }
 }
 

@@ -46,7 +46,13 @@ pub struct ScheduleConfig {
     /// moment, so that many states do not begin at the same time. Never more than a tenth of an
     /// interval.
     pub jitter_ms: u64,
+    /// How long the past that an incremental backup needs is kept for certain; `None` for as long as
+    /// it takes, or where none is made.
+    pub past_ms: Option<u64>,
 }
+
+/// A day has 25 hours when the clocks go back.
+const DAY_MS_MAX: u64 = 25 * 3_600_000;
 
 impl Daily {
     /// A time of the day, `HH:MM` or `HH:MM:SS`, in a zone: a name such as `Europe/Berlin`, a rule of
@@ -115,6 +121,22 @@ fn parse_zone(name: &str) -> Result<TimeZone> {
 }
 
 impl ScheduleConfig {
+    /// What will not be as it was meant, and what to do.
+    pub fn warning(&self) -> Option<String> {
+        let (apart, jitter_max) = match &self.when {
+            When::EveryMs(ms) => (*ms, self.jitter_ms.min(ms / 10)),
+            When::Daily(_) => (DAY_MS_MAX, self.jitter_ms),
+        };
+        let apart = apart.saturating_add(jitter_max);
+        let past = self.past_ms.filter(|past| *past <= apart)?;
+        Some(format!(
+            "up to {apart} ms are between two scheduled backups, and the past that an incremental one \
+             needs is held for {past} ms only, so that each may become a full one; set \
+             `backup.hold_ms` to {} or more",
+            apart.saturating_mul(2)
+        ))
+    }
+
     /// When the next backup begins after one that began at `last`; `salt` tells states apart.
     pub(crate) fn after(&self, last: UnixMs, salt: u64) -> UnixMs {
         let (slot, jitter_max) = match &self.when {

@@ -39,6 +39,8 @@ pub struct ScheduleStatus {
     pub failures: u64,
     /// Times that it failed since it last succeeded.
     pub failures_in_row: u32,
+    /// What will not be as it was meant, and what to do about it.
+    pub warning: Option<String>,
     /// It waits, since somebody else makes a backup in the repository.
     pub waits_for_other: bool,
 }
@@ -65,6 +67,7 @@ impl ScheduleStatus {
             enabled: true,
             full_every_ms: config.full_every_ms,
             jitter_ms: config.jitter_ms,
+            warning: config.warning(),
             ..ScheduleStatus::default()
         };
         match &config.when {

@@ -73,6 +73,7 @@ fn hourly(full_every_ms: Option<i64>) -> (Arc<World>, Arc<Turns>) {
         when: When::EveryMs(HOUR.cast_unsigned()),
         full_every_ms: full_every_ms.map(i64::cast_unsigned),
         jitter_ms: 0,
+        past_ms: None,
     };
     let turns = Turns::new(world.clone(), world.clone(), config, 7);
     (world, Arc::new(turns))
