@@ -5,6 +5,8 @@
 
 mod decide;
 mod plan;
+#[cfg(test)]
+mod race_tests;
 mod run;
 mod status;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The thread that makes scheduled backups, and one turn of it.
 //!
 //! A turn decides by a list of backups that may be old; before it makes one it looks again, also for a
-//! writer that is at work in the repository. Closing cancels the backup in progress, which leaves no
+//! writer that is at work in the repository. That is no lock: two who look at once both go on, which is
+//! safe, since a backup stands on none of another state and writes under its own id only. Closing cancels the backup in progress, which leaves no
 //! trace, and ends the thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
