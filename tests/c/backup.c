@@ -155,6 +155,30 @@ int main(int argc, char **argv) {
   tells(op, "\"safety_backup\":\"");
   CHECK(has_value(m, "agent:1", "memory", "\"good\""));
 
+  /* A chain becomes a synthetic full, without reading the state. */
+  char last[128], from[160];
+  CHECK_OK(statekeep_backup_create_start(m, S("{\"incremental\":false}"), &op, &err));
+  finish(op, NULL, NULL, 0);
+  set_json(m, "agent:1", "memory", "\"later\"");
+  CHECK_OK(statekeep_backup_create_start(m, S("{\"incremental\":true}"), &op, &err));
+  finish(op, "\"id\":\"", last, sizeof(last));
+  CHECK_OK(statekeep_backup_create_start(m, S("{\"synthetic\":true}"), &op, &err));
+  char merged[128];
+  snprintf(from, sizeof(from), "\"merged_from\":\"%s", last);
+  finish(op, from, merged, sizeof(merged));
+  CHECK_OK(statekeep_backup_list_json(m, &list, &err));
+  CHECK(buf_has(&list, "\"kind\":\"synthetic\""));
+  CHECK_OK(statekeep_buf_free(&list));
+  /* One that stands on no other has nothing to merge; `from` is of a synthetic one. */
+  int len = snprintf(from, sizeof(from), "{\"synthetic\":true,\"from\":\"%s\"}", id);
+  CHECK_OK(statekeep_backup_create_start(m, from, (size_t)len, &op, &err));
+  CHECK_STATUS(statekeep_op_wait(op, -1, &err), INVALID_ARGUMENT);
+  CHECK_OK(statekeep_op_free(op));
+  len = snprintf(from, sizeof(from), "{\"from\":\"%s\"}", id);
+  CHECK_STATUS(statekeep_backup_create_start(m, from, (size_t)len, &op, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_backup_create_start(m, S("{\"synthetic\":1}"), &op, &err),
+               INVALID_ARGUMENT);
+
   /* A backup that is not there fails in the operation, with its error. */
   CHECK_OK(statekeep_backup_restore_start(m, S("01ARZ3NDEKTSV4RRFFQ69G5FAV"), NULL, 0, &op, &err));
   CHECK_STATUS(statekeep_op_wait(op, -1, &err), NOT_FOUND);

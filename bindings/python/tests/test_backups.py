@@ -51,6 +51,53 @@ def test_a_chain_is_merged_into_a_synthetic_full(state: statekeep.State) -> None
     assert state.get("global", "k") == 2
 
 
+def test_a_schedule_says_what_it_does_and_what_will_not_work(tmp_path: Path) -> None:
+    with statekeep.open(tmp_path / "none") as state:
+        assert state.backups.schedule()["enabled"] is False
+    settings = {
+        "backup.every": "1d",
+        "backup.hold_ms": 1000,
+        "backup.incremental_enabled": True,
+        "keep.commits": 5,
+    }
+    with statekeep.open(tmp_path / "state", settings=settings) as state:
+        found = state.backups.schedule()
+        assert found["enabled"] is True and found["every_ms"] == 86_400_000
+        assert found["daily_at"] is None and found["failures"] == 0
+        assert "`backup.hold_ms` to 1" in found["warning"]
+
+
+class Held(Exception):
+    pass
+
+
+def held(seen: statekeep.Progress) -> None:
+    assert not seen.done, "it was not held back"
+    if seen.phase not in ("waiting", "preparing"):
+        raise Held
+
+
+def test_what_a_limit_holds_back_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+    """At one byte a second nothing of this would end of itself."""
+    with statekeep.open(tmp_path / "state") as state:
+        state.set("global", "k", "v" * 100_000)
+        with pytest.raises(Held):
+            state.backups.create(limit_rate=1, progress=held)
+        assert state.backups.list() == []
+        made = state.backups.create(limit_rate=1 << 40)
+        with pytest.raises(Held):
+            state.backups.verify(made, limit_rate=1, progress=held)
+        with pytest.raises(Held):
+            state.backups.restore(made, limit_rate=1, safety_backup=False, progress=held)
+        path = tmp_path / "state.jsonl"
+        with pytest.raises(Held):
+            state.export(path, limit_rate=1, progress=held)
+        assert not path.exists()
+        state.export(path, limit_rate=1 << 40)
+        with pytest.raises(Held):
+            state.import_(path, mode="merge", limit_rate=1, progress=held)
+
+
 def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> None:
     with statekeep.open(tmp_path / "state") as state:
         state.set("global", "k", "before")
