@@ -119,16 +119,18 @@ impl<'a> SnapshotScan<'a> {
                 break;
             }
             let current = row.filter(|(of, _)| *of == key);
+            let is_current = current.is_some();
             visited += usize::from(emit(self.snapshot, key, current.map(|(_, r)| r), visit)?);
-            let key = key.to_vec();
-            if current.is_some() {
+            let position = self.position.get_or_insert_default();
+            position.clear();
+            position.extend_from_slice(key);
+            if is_current {
                 self.batch.pass();
             }
-            self.changed.keys.remove(&key);
+            self.changed.keys.remove(position);
             if let Some(past) = &mut self.past {
-                past.pass(&key);
+                past.pass(position);
             }
-            self.position = Some(key);
         }
         Ok(visited)
     }
