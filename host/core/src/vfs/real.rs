@@ -6,10 +6,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Advice, OFlags, fadvise};
 
 use super::{DirEntry, FileLock, LockOutcome, ReadFile, Vfs, WriteFile};
 
@@ -54,15 +55,33 @@ impl ReadFile for RealRead {
     }
 }
 
-struct RealWrite(File);
+/// The disk begins to write a file out whenever it has grown by this much: a sync of all of a large
+/// file would hold up every other sync of the file system, those of commits among them.
+const WRITE_OUT_BYTES: u64 = 4 << 20;
+
+struct RealWrite {
+    file: File,
+    len: u64,
+    /// Up to here it is being written out.
+    written_out: u64,
+}
 
 impl WriteFile for RealWrite {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        self.file.write_all(bytes)?;
+        self.len += bytes.len() as u64;
+        let waits = self.len - self.written_out;
+        if waits >= WRITE_OUT_BYTES {
+            // Linux begins to write the range. Nothing depends on it; what fails, fails in `sync`.
+            let range = NonZeroU64::new(waits);
+            let _advice = fadvise(&self.file, self.written_out, range, Advice::DontNeed);
+            self.written_out = self.len;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_all()
+        self.file.sync_all()
     }
 }
 
@@ -72,7 +91,11 @@ fn create_new(path: &Path, mode: u32) -> io::Result<Box<dyn WriteFile>> {
         .create_new(true)
         .mode(mode)
         .open(path)?;
-    Ok(Box::new(RealWrite(file)))
+    Ok(Box::new(RealWrite {
+        file,
+        len: 0,
+        written_out: 0,
+    }))
 }
 
 /// Holds the open file; the kernel's lock belongs to it.
