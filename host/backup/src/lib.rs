@@ -8,6 +8,7 @@
 
 mod access;
 mod attest;
+mod background;
 mod budget;
 mod create;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use statekeep_core::{Codec, Error, ErrorKind, Plugins, Progress, Result};
 
+use crate::background::step_back;
 use crate::budget::{Budget, IN_FLIGHT_BYTES_MAX, Permit, stopped};
 use crate::facts::{BlockFacts, inspect};
 use crate::hex::Hash256;
@@ -142,12 +143,14 @@ pub(crate) fn read_run(
             let (queue, items) = (job_queue.clone(), items.clone());
             workers.push(scope.spawn(move || {
                 let _guard = budget.guard("decoder");
+                step_back();
                 decode(run, plan, budget, codecs, &queue, &items);
             }));
         }
         drop(job_queue);
         workers.push(scope.spawn(move || {
             let _guard = budget.guard("reader");
+            step_back();
             let mut reader = Reader {
                 task,
                 plan,

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use statekeep_core::{Error, ErrorKind, Progress, Result, StateDigest};
 
+use crate::background::step_back;
 use crate::budget::{Budget, Permit, stopped};
 use crate::facts::{BlockFacts, Counter, Counts, inspect};
 use crate::name::{BackupId, ObjectName};
@@ -100,12 +101,14 @@ pub(crate) fn write_fed_run(
             let (queue, blocks) = (job_queue.clone(), blocks.clone());
             encoders.push(scope.spawn(move || {
                 let _guard = budget.guard("encoder");
+                step_back();
                 encode(task, budget, &queue, &blocks);
             }));
         }
         drop((job_queue, blocks));
         let writer = scope.spawn(move || {
             let _guard = budget.guard("writer");
+            step_back();
             write(task, budget, &block_queue)
         });
         if let Err(error) = feed_all(budget, jobs, feed) {
