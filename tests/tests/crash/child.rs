@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use statekeep::{
-    BackupId, Config, CreateOptions, Host, ImportFrom, ImportMode, ImportOptions, Progress,
-    RestoreOptions,
+    BackupId, Config, Host, ImportFrom, ImportMode, ImportOptions, Progress, RestoreOptions,
 };
+use statekeep_tests::backups::EachKind;
 use statekeep_tests::commits::{THREADS, Work, declare_indexes};
 
 use crate::swaps::swap_again_and_again;
@@ -68,11 +68,9 @@ fn write(host: &Arc<Host>, seed: u64, writing: &RwLock<()>) {
 }
 
 fn back_up(host: &Arc<Host>) {
+    let mut backups = EachKind::default();
     loop {
-        let manifest = done(
-            host.backups
-                .create(&CreateOptions::default(), &Progress::new()),
-        );
+        let manifest = done(backups.next(host));
         say(&format!("backup {} {}", manifest.id, manifest.sequence_to));
     }
 }

@@ -10,13 +10,14 @@ use statekeep::{
     SetOptions, Value, VerifyLevel,
 };
 use statekeep_core::check::check_consistency;
+use statekeep_tests::backups::EachKind;
 use statekeep_tests::commits::{self, Acks, THREADS, Work};
 use statekeep_tests::states::{self, Rows, key, scope};
 
 use crate::child::Marks;
 
 /// Backups that are made meanwhile.
-const BACKUPS: usize = 3;
+const BACKUPS: usize = 4;
 
 /// Threads that make commits, every second one of which does not wait for the disk.
 #[derive(Clone, Serialize, Deserialize)]
@@ -96,11 +97,9 @@ impl Commits {
                 let commit = &commit;
                 scope.spawn(move || (0..self.commits).for_each(|number| commit(thread, number)));
             }
+            let mut backups = EachKind::default();
             for _ in 0..if self.has_backups { BACKUPS } else { 0 } {
-                let manifest = host
-                    .backups
-                    .create(&CreateOptions::default(), &Progress::new());
-                let manifest = manifest.unwrap();
+                let manifest = backups.next(&host).unwrap();
                 marks.say(&format!("backup {} {}", manifest.id, manifest.sequence_to));
             }
         });
@@ -155,26 +154,31 @@ impl Commits {
             let report = report.unwrap();
             assert!(report.is_valid, "{report:?}");
         }
-        if let Some((id, sequence)) = told.backups.last() {
+        // The next incremental shows what the cut left, whatever the last backup has of what it took.
+        let rows = states::rows(&host.manager);
+        let options = CreateOptions {
+            incremental: Some(true),
+            ..CreateOptions::default()
+        };
+        let next = host.backups.create(&options, &Progress::new()).unwrap();
+        let restore = |id| {
             let options = RestoreOptions {
                 safety_backup: false,
                 ..RestoreOptions::default()
             };
-            host.backups
-                .restore(*id, &options, &Progress::new())
-                .unwrap();
+            let restored = host.backups.restore(id, &options, &Progress::new());
+            restored.unwrap();
+        };
+        restore(next.id);
+        assert!(states::rows(&host.manager) == rows, "after {next:?}");
+        if let Some((id, sequence)) = told.backups.last() {
+            restore(*id);
             let until = |_| Some(*sequence);
             let judge = commits::judge(&Rows::new(), self.seed, &told.acks, &until);
             commits::check_rows(&host.manager, &judge, "the restored state");
             check_consistency(&host.manager).unwrap();
         }
-        let backup = host
-            .backups
-            .create(&CreateOptions::default(), &Progress::new())
-            .unwrap();
-        let report = host
-            .backups
-            .verify(backup.id, VerifyLevel::Full, &Progress::new());
+        let report = (host.backups).verify(next.id, VerifyLevel::Full, &Progress::new());
         assert!(report.unwrap().is_valid);
     }
 }
