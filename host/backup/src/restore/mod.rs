@@ -224,7 +224,7 @@ impl BackupManager {
             );
             Error::other(error.kind(), message)
         })?;
-        if unlimited {
+        if unlimited && progress.rate_limit() == self.config().bytes_per_second_max {
             // The configured limit is that of backups.
             progress.limit_rate(0);
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use statekeep_backup::{
-    BackupManager, Progress, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, SAFETY_TAG,
-    VerifyLevel,
+    BackupConfig, BackupManager, Progress, RestoreAt, RestoreMode, RestoreOptions, RestoreReport,
+    SAFETY_TAG, VerifyLevel,
 };
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{
@@ -295,6 +295,27 @@ fn the_backup_before_a_restore_stands_on_nothing_that_may_be_damaged() {
     assert_ne!(read(&manager), last);
     run(&backups, report.safety_backup.unwrap(), &bare()).unwrap();
     assert_eq!(read(&manager), last);
+}
+
+/// The configured limit is for what runs beside the application; a restore is waited for.
+#[test]
+fn the_limit_of_the_backup_before_a_restore_does_not_hold_the_restore_back() {
+    let disk = SimDisk::new();
+    let (manager, backups) = open(&disk).unwrap();
+    fill(&manager);
+    let backup = create(&backups);
+    let config = BackupConfig {
+        bytes_per_second_max: 1 << 40,
+        ..backups.config().clone()
+    };
+    let limited = BackupManager::open(manager.clone(), config).unwrap();
+    for (asked, left) in [(0, 0), (1 << 41, 1 << 41)] {
+        let progress = Progress::new();
+        progress.limit_rate(asked);
+        let done = limited.restore(backup.id, &RestoreOptions::default(), &progress);
+        assert!(done.unwrap().safety_backup.is_some());
+        assert_eq!(progress.rate_limit(), left);
+    }
 }
 
 /// Of several pasts in a repository it is known which one leads where.
