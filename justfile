@@ -68,3 +68,4 @@ soak ROUNDS="1000" CUTS="2000":
     STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release --workspace -- --include-ignored kill soak
     STATEKEEP_SOAK_ROUNDS="{{ROUNDS}}" cargo test --release -p statekeep-tests --test crash --test model
     STATEKEEP_SOAK_ROUNDS="{{CUTS}}" cargo test --release -p statekeep-tests --test power_cut
+    STATEKEEP_SOAK_ROUNDS=40 cargo test --release -p statekeep-backup --test manager faults
