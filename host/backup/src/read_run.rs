@@ -444,7 +444,7 @@ impl Codecs<'_> {
         }
     }
 
-    fn get(&self, name: &str) -> Result<Arc<dyn Codec>> {
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<dyn Codec>> {
         if let Some(codec) = self.known.lock().get(name) {
             return Ok(Arc::clone(codec));
         }

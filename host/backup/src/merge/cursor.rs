@@ -14,7 +14,7 @@ use crate::hex::Hash256;
 use crate::problem::Problem;
 use crate::read_run::{Codecs, ReadTask, Span, open_block, open_segment};
 use crate::run::Run;
-use crate::segment::{Entries, Entry, SegmentReader};
+use crate::segment::{Entries, Entry, SegmentReader, decode_block};
 use crate::store::Object;
 
 /// Who is told of every block and of all damage.
@@ -249,13 +249,17 @@ impl<'a> RunCursor<'a> {
         let next = segment.reader.blocks.get(at + 1);
         let next_key = next.map(|next| next.first_key.as_slice());
         let (run, codecs, raw) = (&self.run, self.codecs, &mut self.raw);
-        let facts = open_block(run, row, codecs, &stored, block, next_key, raw);
+        let facts = match is_new {
+            true => open_block(run, row, codecs, &stored, block, next_key, raw).map(Some),
+            // Its hash says that it is the one that was checked.
+            false => decode_block(&stored, block, &|name| codecs.get(name), raw).map(|()| None),
+        };
         drop(stored);
         let kept = facts.and_then(|facts| Ok((facts, cut(raw, from.unwrap_or(0), self.share)?)));
         match kept {
             Ok((facts, rest)) => {
                 self.rest = rest;
-                Ok((segment.number, is_new.then_some(facts)))
+                Ok((segment.number, facts))
             }
             Err(error) => {
                 let name = format!("{}, block at byte {}", row.name, block.offset);
