@@ -10,9 +10,9 @@ use crate::segment::{BLOCK_BYTES_MAX, Entries};
 /// Raw bytes that all cursors of a merge keep together, but for records that are larger than a share.
 /// Unit tests keep so few that blocks are cut.
 const CURSORS_BYTES_MAX: usize = if cfg!(test) { 1 << 18 } else { 20 << 20 };
-/// What the decoders of the first run may take beside them.
-const DECODERS_BYTES_MAX: usize = 48 << 20;
-/// The same where stored blocks are handed out, which go into a pipeline of their own.
+/// What they and the decoders of the first run may take together; a restore writes beside them.
+const MERGE_BYTES_MAX: usize = 40 << 20;
+/// The decoders alone where stored blocks are handed out, which go into a pipeline of their own.
 const STORED_DECODERS_BYTES_MAX: usize = 12 << 20;
 
 /// Raw bytes for each of so many cursors.
@@ -26,7 +26,7 @@ pub(super) fn in_flight(cursors: usize, stored: bool) -> usize {
     if stored {
         return STORED_DECODERS_BYTES_MAX / 3;
     }
-    (DECODERS_BYTES_MAX - cursors * share(cursors)) / 3
+    (MERGE_BYTES_MAX - cursors * share(cursors)) / 3
 }
 
 /// Where in a block the next entries begin, and with which key.
