@@ -108,6 +108,8 @@ fn a_repository_made_with_a_passphrase_needs_it() {
         FIRST,
         &["backup", "verify", "--all", "--restore-test"],
     ));
+    let text = place.ok(&with(FIRST, &["backup", "export", &id]));
+    assert!(text.contains("marker-value"), "{text}");
     let restored = place.ok(&with(FIRST, &["backup", "restore", &id, "--yes"]));
     assert!(restored.contains("1 record"), "{restored}");
     let value = place.ok(&["get", "agent:marker", "marker-key"]);

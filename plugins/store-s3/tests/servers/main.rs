@@ -11,8 +11,8 @@ use std::thread;
 
 use sha2::Digest;
 use statekeep_backup::{
-    BackupConfig, BackupId, BackupManager, CHAIN_DEFAULT, CreateOptions, Folder, ObjectName,
-    Progress, Put, RestoreOptions, Store, StrayKind, VerifyLevel, read_all,
+    BackupConfig, BackupId, BackupManager, CHAIN_DEFAULT, CreateOptions, Folder, KeySource,
+    ObjectName, Progress, Put, RestoreOptions, Store, StrayKind, VerifyLevel, read_all,
 };
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
@@ -181,9 +181,11 @@ fn backs_up(config: &S3Config) {
         .verify(id, VerifyLevel::Full, &Progress::new())
         .unwrap();
     assert!(report.is_valid, "{report:?}");
-    backups
-        .restore(id, &RestoreOptions::default(), &Progress::new())
-        .unwrap();
+    let alone = RestoreOptions {
+        safety_backup: false,
+        ..RestoreOptions::default()
+    };
+    backups.restore(id, &alone, &Progress::new()).unwrap();
     assert_eq!(
         tenant.get(&scope, &key).unwrap(),
         Some(Value::bytes("good"))
@@ -222,6 +224,50 @@ fn backs_up(config: &S3Config) {
     assert!(report.is_valid, "{report:?}");
 }
 
+/// An encrypted repository is made, used and refused without its key, and shows nothing.
+fn backs_up_encrypted(config: &S3Config) {
+    let secret = || Some(KeySource::key(&[7; 32]));
+    let (state, backups) = manager(config);
+    let backups = backups.with_key(secret());
+    let tenant = state.default_tenant().blocking();
+    let (scope, key) = ("agent:marker".parse().unwrap(), Key::new("k").unwrap());
+    let value = Value::bytes(vec![b'x'; 100_000]);
+    tenant
+        .set(&scope, &key, value, SetOptions::default())
+        .unwrap();
+    let options = CreateOptions {
+        codec: Some("none".to_owned()),
+        ..CreateOptions::default()
+    };
+    let id = backups.create(&options, &Progress::new()).unwrap().id;
+    let store = S3Store::new(config).unwrap();
+    let mut objects = Vec::new();
+    for folder in [Folder::Manifests, Folder::Segments, Folder::Runs] {
+        objects.extend(store.list(folder, "").unwrap().objects);
+    }
+    assert_eq!(objects.len(), 3);
+    for object in objects {
+        let bytes = read_all(&store, &object.name, 1 << 20).unwrap();
+        assert!(
+            !bytes
+                .windows(6)
+                .any(|part| part == b"marker" || part == b"xxxxxx")
+        );
+    }
+    for (wrong, kind) in [
+        (None, ErrorKind::PermissionDenied),
+        (Some(KeySource::key(&[8; 32])), ErrorKind::PermissionDenied),
+    ] {
+        let other = manager(config).1.with_key(wrong);
+        assert_eq!(other.list().unwrap_err().kind(), kind);
+    }
+    let (_state, again) = manager(config);
+    let again = again.with_key(secret());
+    let report = again.verify(id, VerifyLevel::RestoreTest, &Progress::new());
+    assert!(report.unwrap().is_valid);
+    assert_eq!(again.keys().unwrap().len(), 1);
+}
+
 #[test]
 fn seaweedfs() {
     let Some(server) = server::seaweed() else {
@@ -230,6 +276,7 @@ fn seaweedfs() {
     conforms(&server.config("a/conforms"), true);
     one_wins(&server.config("race"));
     backs_up(&server.config("app"));
+    backs_up_encrypted(&server.config("encrypted"));
     // A secret that is wrong is told, and not shown.
     let mut config = server.config("app");
     config.secret_access_key = Some("wrong-hush-hush".to_owned());
@@ -250,6 +297,7 @@ fn moto() {
     backs_up(&server.config(""));
     conforms(&server.config("a/conforms"), true);
     one_wins(&server.config("race"));
+    backs_up_encrypted(&server.config("encrypted"));
 }
 
 #[test]
