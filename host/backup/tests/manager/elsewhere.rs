@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use statekeep_backup::{BackupConfig, BackupManager, Progress, RestoreOptions, RestoreTo};
+use statekeep_backup::{BackupConfig, Progress, RestoreOptions, RestoreTo};
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::{SimDisk, Times};
 use statekeep_core::{ErrorKind, OpenOptions, Selection, StateManager};
 
-use crate::support::{State, bare, create, fill, open, read, set};
+use crate::support::{State, backups_of, bare, create, fill, open, read, set};
 
 fn to_dir(path: &str, backend: Option<&str>) -> RestoreOptions {
     RestoreOptions {
@@ -71,7 +71,7 @@ fn a_backup_becomes_a_state_of_its_own() {
         dir: "/elsewhere/copy/backups".into(),
         ..backups.config().clone()
     };
-    let none = BackupManager::open(copy, config).unwrap();
+    let none = backups_of(&copy, config).unwrap();
     assert!(none.list().unwrap().backups.is_empty());
     assert_eq!((read(&manager), manager.head()), (ruined, head));
 

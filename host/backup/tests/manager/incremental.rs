@@ -17,7 +17,7 @@ use statekeep_core::{
     TrimOptions, Value,
 };
 
-use crate::support::{TestClock, bare, key, secret};
+use crate::support::{TestClock, backups_of, bare, key};
 
 struct Site {
     manager: Arc<StateManager>,
@@ -47,7 +47,7 @@ fn open(disk: &SimDisk, chain_max: u32) -> Result<Site> {
         chain_max,
         bytes_per_second_max: 0,
     };
-    let backups = BackupManager::open(Arc::clone(&manager), config)?.with_key(secret());
+    let backups = backups_of(&manager, config)?;
     Ok(Site {
         manager,
         backups,

@@ -13,7 +13,9 @@ use statekeep_core::{
     Value,
 };
 
-use crate::support::{State, TestClock, bare, create, fill, key, open, open_with, read, set};
+use crate::support::{
+    State, TestClock, backups_of, bare, create, fill, key, open, open_with, read, set,
+};
 
 fn part(scope: &str, mode: RestoreMode) -> RestoreOptions {
     RestoreOptions {
@@ -308,7 +310,7 @@ fn the_limit_of_the_backup_before_a_restore_does_not_hold_the_restore_back() {
         bytes_per_second_max: 1 << 40,
         ..backups.config().clone()
     };
-    let limited = BackupManager::open(manager.clone(), config).unwrap();
+    let limited = backups_of(&manager, config).unwrap();
     for (asked, left) in [(0, 0), (1 << 41, 1 << 41)] {
         let progress = Progress::new();
         progress.limit_rate(asked);

@@ -39,13 +39,21 @@ pub(crate) fn open_with(
         chain_max: statekeep_backup::CHAIN_DEFAULT,
         bytes_per_second_max: 0,
     };
-    let backups = BackupManager::open(Arc::clone(&manager), config)?.with_key(secret());
+    let backups = backups_of(&manager, config)?;
     Ok((manager, backups))
 }
 
 /// What opens the repository.
 pub(crate) fn secret() -> Option<KeySource> {
     crate::KEY.map(|bytes| KeySource::key(&bytes))
+}
+
+/// The backups of a state; tests open theirs by this alone, since `tests/encrypted` runs them with a key.
+pub(crate) fn backups_of(
+    manager: &Arc<StateManager>,
+    config: BackupConfig,
+) -> Result<BackupManager> {
+    Ok(BackupManager::open(Arc::clone(manager), config)?.with_key(secret()))
 }
 
 /// A clock that stands still until it is put on.

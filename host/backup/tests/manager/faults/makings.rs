@@ -1,9 +1,9 @@
 //! Backups that are struck while they are made: incrementals, synthetic fulls, and one of each in turn.
 
-use statekeep_backup::{BackupConfig, BackupKind, BackupManager, CreateOptions, Progress};
+use statekeep_backup::{BackupConfig, BackupKind, CreateOptions, Progress};
 
 use super::{Subject, back_up};
-use crate::support::{open, secret};
+use crate::support::{backups_of, open};
 
 #[test]
 fn an_incremental_backup() {
@@ -48,7 +48,7 @@ fn an_incremental_backup_of_a_chain_that_may_not_grow() {
             chain_max: 2,
             ..backups.config().clone()
         };
-        let made = back_up(&BackupManager::open(manager.clone(), config)?.with_key(secret()))?;
+        let made = back_up(&backups_of(manager, config)?)?;
         // Where the chain cannot be read, a full backup that says so takes the place of both.
         assert_eq!(made.kind == BackupKind::Full, made.full_reason.is_some());
         Ok(vec![made.id])
