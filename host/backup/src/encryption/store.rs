@@ -8,7 +8,7 @@ use std::sync::Arc;
 use statekeep_core::{Error, Result};
 
 use super::envelope::{
-    CHUNK_BYTES, HEADER_BYTES, MasterKey, ObjectCipher, Place, SEALED_BYTES, Shape,
+    CHUNK_BYTES, HEADER_BYTES, MasterKey, ObjectCipher, Place, SEALED_BYTES, Shape, TAG_BYTES,
 };
 use crate::name::{Folder, ObjectName};
 use crate::store::{Listing, Object, ObjectWriter, Put, Store};
@@ -202,8 +202,9 @@ struct EncryptedObject {
     name: ObjectName,
     cipher: ObjectCipher,
     shape: Shape,
-    /// The first chunk: it was read with the header, and is all of most documents.
-    first: Vec<u8>,
+    /// Of an object of one chunk, as most documents are, what it holds: it was read with the header.
+    /// Of others nothing is kept, since a merge has as many open as its chain has runs.
+    only: Option<Vec<u8>>,
 }
 
 impl EncryptedObject {
@@ -221,27 +222,27 @@ impl EncryptedObject {
             .ok_or_else(|| Error::corrupt(name.to_string(), "no envelope has its length"))?;
         let sealed = head.get_mut(HEADER_BYTES..).unwrap_or_default();
         let first = cipher.open(shape.place(0), sealed);
-        let first = first.ok_or_else(|| changed(name, 0))?.to_vec();
+        let first = first.ok_or_else(|| changed(name, 0))?;
+        let only = (shape.chunks == 1).then(|| first.to_vec());
         Ok(EncryptedObject {
             below,
             name: name.clone(),
             cipher,
             shape,
-            first,
+            only,
         })
     }
 
     /// Hands out the chunks from one number up to before another, each with its number.
     fn chunks(&self, from: u64, to: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
-        let stored = HEADER_BYTES as u64 + self.shape.len + self.shape.chunks * 16;
+        if let Some(only) = &self.only {
+            visit(0, only);
+            return Ok(());
+        }
+        let stored = HEADER_BYTES as u64 + self.shape.len + self.shape.chunks * TAG_BYTES as u64;
         let mut sealed = Vec::new();
         let mut next = from;
         while next < to {
-            if next == 0 {
-                visit(0, &self.first);
-                next = 1;
-                continue;
-            }
             let offset = HEADER_BYTES as u64 + next * SEALED_BYTES as u64;
             let most = (to - next) * SEALED_BYTES as u64;
             let rest = most.min(stored.saturating_sub(offset));
