@@ -24,6 +24,10 @@ use crate::store::{Store, read_all};
 const CREATING: &str = ".creating-";
 const BUILD_LOCK: &str = ".lock";
 
+/// Most times that a repository is begun because others, who make it at the same moment, sweep what was
+/// begun.
+const BEGINNINGS_MAX: u32 = 16;
+
 /// The format number of an encrypted repository.
 const FORMAT_ENCRYPTED: u32 = 2;
 
@@ -189,7 +193,15 @@ impl Repository {
             create_dir_all(vfs.as_ref(), parent)?;
             sweep_creations(vfs.as_ref(), root)?;
         }
-        create(vfs.as_ref(), root, &Beginning::new(key)?)?;
+        let beginning = Beginning::new(key)?;
+        let mut left = BEGINNINGS_MAX;
+        while let Err(error) = create(vfs.as_ref(), root, &beginning) {
+            left -= 1;
+            // Another maker swept the folder between its creation and its lock.
+            if error.kind() != ErrorKind::NotFound || left == 0 {
+                return Err(error);
+            }
+        }
         Repository::open(vfs, root, key)?.ok_or_else(|| {
             Error::corrupt(
                 root.display().to_string(),
@@ -217,9 +229,16 @@ fn create(vfs: &dyn Vfs, root: &Path, beginning: &Beginning) -> Result<()> {
 
 fn build(vfs: &dyn Vfs, root: &Path, building: &Path, beginning: &Beginning) -> Result<()> {
     let lock_path = building.join(BUILD_LOCK);
-    let lock = vfs
-        .try_lock(&lock_path, &holder())
-        .map_err(file_error("lock", &lock_path))?;
+    let lock = match vfs.try_lock(&lock_path, &holder()) {
+        Ok(LockOutcome::Held(lock)) => lock,
+        // Who sweeps has it, and takes the folder away.
+        Ok(LockOutcome::Busy(_)) => {
+            return Err(file_error("lock", &lock_path)(
+                io::ErrorKind::NotFound.into(),
+            ));
+        }
+        Err(error) => return Err(file_error("lock", &lock_path)(error)),
+    };
     for folder in Folder::ALL {
         let path = building.join(folder.name());
         vfs.create_dir(&path).map_err(file_error("create", &path))?;
