@@ -5,8 +5,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{Codec, Error, Result};
+use serde_json::{Map, Value};
+
+use crate::{Codec, Error, ErrorKind, Result, RetentionPolicy};
 
 /// A keyspace of a backend. The numbers are those of the plugin ABI and of the formats.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,4 +143,16 @@ pub trait Plugins: Send + Sync {
 
     /// The codec `name`.
     fn codec(&self, name: &str) -> Result<Arc<dyn Codec>>;
+
+    /// A retention policy of its own: `name` with `options`, which has `time_limit` for an answer.
+    fn retention(
+        &self,
+        name: &str,
+        options: &Map<String, Value>,
+        time_limit: Duration,
+    ) -> Result<Arc<dyn RetentionPolicy>> {
+        let _ = (options, time_limit);
+        let message = format!("retention policy `{name}`: this program has no policies");
+        Err(Error::other(ErrorKind::Unsupported, message))
+    }
 }

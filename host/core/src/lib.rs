@@ -40,6 +40,7 @@ mod query;
 mod read;
 mod record;
 mod restore;
+mod retention;
 mod row_batch;
 mod rules;
 mod selection;
@@ -88,6 +89,7 @@ pub use record::{
     unpack_record,
 };
 pub use restore::{FreshState, NamespaceBuilder, RestoreDone, RestoreSource, RestoredState};
+pub use retention::{BackupFacts, BackupSort, Circumstances, RetentionPolicy, Verdict, Vote};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
 pub use selection::{SelectedKeys, Selection};
 pub use snapshot::{

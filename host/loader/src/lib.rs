@@ -22,6 +22,7 @@ mod open;
 mod plugin;
 mod policy;
 mod registry;
+mod retention;
 mod scan;
 mod trust;
 
@@ -34,4 +35,5 @@ pub use manifest::{Manifest, inspect};
 pub use plugin::{Door, Plugin, PluginInfo};
 pub use policy::Policy;
 pub use registry::Registry;
+pub use retention::REASON_BYTES_MAX;
 pub use trust::LIBRARY_BYTES_MAX;

@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use serde_json::json;
-use statekeep_core::{Backend, BackendConfig, Codec, Error, Plugins};
+use serde_json::{Map, Value, json};
+use statekeep_core::{Backend, BackendConfig, Codec, Error, Plugins, RetentionPolicy};
 use statekeep_plugin_api::Descriptor;
 
 use crate::backend::PluginBackend;
 use crate::codec::PluginCodec;
 use crate::plugin::Checked;
+use crate::retention::PluginPolicy;
 use crate::{LoadError, Plugin, PluginInfo, Policy, Result, manifest, names};
 
 /// Finds, loads and hands out plugins. Shared by all threads.
@@ -196,5 +198,17 @@ impl Plugins for Registry {
         let codec = Arc::new(PluginCodec::open(&plugin, &json!({ "options": {} }))?);
         codecs.insert(plugin.id().to_owned(), codec.clone());
         Ok(codec)
+    }
+
+    fn retention(
+        &self,
+        name: &str,
+        options: &Map<String, Value>,
+        time_limit: Duration,
+    ) -> Result<Arc<dyn RetentionPolicy>, Error> {
+        let plugin = self.plugin(name)?;
+        let config = json!({ "options": options });
+        let policy = PluginPolicy::open(&plugin, &config, time_limit)?;
+        Ok(Arc::new(policy))
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, span};
 
 /// What an instance is made with.
 #[derive(Clone, Debug)]
@@ -93,6 +93,24 @@ impl Config {
         Err(Error::invalid(format!(
             "option `{name}` cannot be {value}: allowed is {min} to {max}"
         )))
+    }
+
+    /// One setting that is a length of time, in milliseconds: a text such as `90m`, `12h` or `7d`, or a
+    /// whole number of seconds; `None` when it is absent or null.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the option, when it is neither.
+    pub fn span_ms(&self, name: &str) -> Result<Option<u64>> {
+        let Some(value) = self.option::<Value>(name)? else {
+            return Ok(None);
+        };
+        match span::ms(&value) {
+            Some(ms) => Ok(Some(ms)),
+            None => Err(Error::invalid(format!(
+                "option `{name}` cannot be {value}: allowed is a time such as `90m`, `12h` or `7d`, or \
+                 a whole number of seconds"
+            ))),
+        }
     }
 
     /// Refuses a setting that the plugin does not know, so that a misspelt one is not ignored.

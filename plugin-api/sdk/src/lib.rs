@@ -50,6 +50,8 @@ compile_error!(
 );
 
 mod backend;
+#[cfg(feature = "calendar")]
+pub mod calendar;
 mod compression;
 mod config;
 mod error;
@@ -63,6 +65,7 @@ pub mod one_keyspace;
 mod plugin;
 mod retention;
 pub mod room;
+pub mod span;
 pub mod store_lock;
 
 pub use backend::{

@@ -9,7 +9,7 @@ use statekeep_plugin_api::{
     VERDICT_FORGET, VERDICT_KEEP,
 };
 
-use crate::host::NOW_UNIX_MS;
+pub use crate::host::NOW_UNIX_MS;
 use crate::raw::ErrorText;
 use crate::report::{checks, ensure};
 use crate::{Check, Failure, Live, Outcome, Random, Report};
@@ -127,6 +127,19 @@ impl RawPolicy {
     /// # Errors
     /// What the policy answered, or which rule it broke.
     pub fn evaluate(&self, list: &[Made], now_unix_ms: i64) -> Result<Vec<Judged>, String> {
+        self.evaluate_in(list, now_unix_ms, "")
+    }
+
+    /// What it says of a list at a moment, for the calendar of a time zone; UTC when it is empty.
+    ///
+    /// # Errors
+    /// What the policy answered, or which rule it broke.
+    pub fn evaluate_in(
+        &self,
+        list: &[Made],
+        now_unix_ms: i64,
+        time_zone: &str,
+    ) -> Result<Vec<Judged>, String> {
         let mut infos: Vec<BackupInfo> = list.iter().enumerate().map(info).collect();
         let mut reasons = vec![[GUARD; REASON_BYTES + 16]; list.len()];
         let decide = |reason: &mut [u8; REASON_BYTES + 16]| Decision {
@@ -145,7 +158,7 @@ impl RawPolicy {
                 .iter()
                 .fold(0, |sum, made| made.stored_bytes.saturating_add(sum)),
             storage_bytes_max: u64::MAX,
-            time_zone: Bytes::EMPTY,
+            time_zone: Bytes::new(time_zone.as_bytes()),
         };
         let mut error = ErrorText::new();
         // SAFETY: the instance is alive; lists, memory and error outlive the call.

@@ -1,13 +1,19 @@
 //! Backends and codecs for tests that load no plugin.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
 
 use super::LogBackend;
 use crate::vfs::Vfs;
-use crate::{Backend, BackendConfig, Codec, Error, ErrorKind, Plugins, Result};
+use crate::{
+    Backend, BackendConfig, BackupFacts, Circumstances, Codec, Error, ErrorKind, Plugins, Result,
+    RetentionPolicy, Verdict, Vote,
+};
 
 /// Offers the backends `log` and `log2` (the same engine under another name), `memory` (not
-/// persistent) and the codec `store`, all over one file layer.
+/// persistent), the codec `store`, and the policy `newest`, all over one file layer.
 pub struct TestPlugins {
     vfs: Arc<dyn Vfs>,
 }
@@ -39,6 +45,48 @@ impl Plugins for TestPlugins {
             "store" => Ok(Arc::new(StoreCodec)),
             _ => Err(unknown("codec", name, "store")),
         }
+    }
+
+    fn retention(
+        &self,
+        name: &str,
+        options: &Map<String, Value>,
+        _time_limit: Duration,
+    ) -> Result<Arc<dyn RetentionPolicy>> {
+        let number = options.get("keep").and_then(Value::as_u64).unwrap_or(0);
+        let keep = usize::try_from(number).unwrap_or(usize::MAX);
+        match name {
+            "newest" => Ok(Arc::new(Newest { keep })),
+            _ => Err(unknown("retention policy", name, "newest")),
+        }
+    }
+}
+
+/// Keeps the newest `keep` backups and forgets all others.
+struct Newest {
+    keep: usize,
+}
+
+impl RetentionPolicy for Newest {
+    fn name(&self) -> &str {
+        "newest"
+    }
+
+    fn evaluate(
+        &self,
+        backups: &Arc<[BackupFacts]>,
+        _circumstances: &Arc<Circumstances>,
+    ) -> Result<Vec<Vote>> {
+        let first = backups.len().saturating_sub(self.keep);
+        let vote = |i| Vote {
+            verdict: match i >= first {
+                true => Verdict::Keep,
+                false => Verdict::Forget,
+            },
+            priority: 0,
+            reason: format!("the newest {}", self.keep),
+        };
+        Ok((0..backups.len()).map(vote).collect())
     }
 }
 
