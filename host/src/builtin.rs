@@ -1,4 +1,4 @@
-//! The plugins that are compiled in, by the features of this crate.
+//! The plugins that are compiled in: backends and codecs by the features of this crate, and the policies.
 //!
 //! They go through the same descriptors and tables as a library file would.
 
@@ -27,6 +27,10 @@ pub(crate) fn register(registry: &Registry) -> Result<()> {
     registry.register_static(statekeep_compression_gzip::descriptor())?;
     #[cfg(feature = "lz4")]
     registry.register_static(statekeep_compression_lz4::descriptor())?;
-    let _ = registry;
+    registry.register_static(statekeep_retention_age::descriptor())?;
+    registry.register_static(statekeep_retention_calendar::descriptor())?;
+    registry.register_static(statekeep_retention_count::descriptor())?;
+    registry.register_static(statekeep_retention_importance::descriptor())?;
+    registry.register_static(statekeep_retention_size::descriptor())?;
     Ok(())
 }

@@ -116,12 +116,15 @@ fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager
         bytes_per_second_max: config.backup_bytes_per_second_max(),
     };
     let key = config.backup_key()?;
+    let retention = config.retention()?;
     let manager = Arc::clone(manager);
     if is_remote {
         let opener = crate::remote::opener(config)?;
-        return Ok(BackupManager::open_in_store(manager, options, opener).with_key(key));
+        let backups = BackupManager::open_in_store(manager, options, opener);
+        return Ok(backups.with_key(key).with_retention(retention));
     }
-    Ok(BackupManager::open(manager, options)?.with_key(key))
+    let backups = BackupManager::open(manager, options)?;
+    Ok(backups.with_key(key).with_retention(retention))
 }
 
 /// The backend to ask for; empty stands for the one that the state has.

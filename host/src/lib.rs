@@ -77,6 +77,10 @@ pub use statekeep_backup::{
     VerifyLevel, VerifyReport,
 };
 pub use statekeep_backup::{
+    CleanupOptions, CleanupReport, Collected, Deletion, DeletionId, Floor, Judgement,
+    RetentionConfig, RetentionRule, TrashRow,
+};
+pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,
     ImportOptions, ImportReport, RecordName, Samples,
 };

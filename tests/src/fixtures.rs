@@ -25,6 +25,11 @@ pub const RUST_PLUGINS: &[&str] = &[
     "statekeep-compression-brotli",
     "statekeep-compression-gzip",
     "statekeep-compression-lz4",
+    "statekeep-retention-age",
+    "statekeep-retention-calendar",
+    "statekeep-retention-count",
+    "statekeep-retention-importance",
+    "statekeep-retention-size",
     "statekeep-template-rust",
 ];
 

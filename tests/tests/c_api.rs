@@ -21,9 +21,29 @@ use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
 const PROGRAMS: [&str; 23] = [
-    "config", "manager", "metrics", "kv", "batch", "scan", "scope", "snapshot", "atomic", "txn",
-    "watch", "query", "upkeep", "swap", "op", "backup", "encryption", "exchange", "plugin", "errors", "log",
-    "threads", "fork",
+    "config",
+    "manager",
+    "metrics",
+    "kv",
+    "batch",
+    "scan",
+    "scope",
+    "snapshot",
+    "atomic",
+    "txn",
+    "watch",
+    "query",
+    "upkeep",
+    "swap",
+    "op",
+    "backup",
+    "encryption",
+    "exchange",
+    "plugin",
+    "errors",
+    "log",
+    "threads",
+    "fork",
 ];
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 /// What a static program needs beside `libstatekeep.a`; the same as `Libs.private`.

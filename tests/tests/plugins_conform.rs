@@ -88,6 +88,22 @@ fn memory() {
     backend::run(&rust_backend("statekeep-backend-memory"));
 }
 
+/// The policies as libraries.
+#[test]
+fn every_policy() {
+    for (name, options) in [
+        ("age", r#"{"max_age": "7d"}"#),
+        ("calendar", r#"{"daily": 7, "monthly": 3}"#),
+        ("count", "{}"),
+        ("importance", "{}"),
+        ("size", r#"{"max_bytes": 100000000}"#),
+    ] {
+        let library = fixtures::rust_plugin(&format!("statekeep-retention-{name}"));
+        let descriptor = load(&library, Door::Rust, "retention");
+        retention::run(&retention::Subject::new(descriptor).options(options));
+    }
+}
+
 /// One library may offer several interfaces.
 #[test]
 fn every_kind_of_the_rust_template() {

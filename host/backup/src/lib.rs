@@ -10,6 +10,7 @@ mod access;
 mod attest;
 mod background;
 mod budget;
+mod cleanup;
 mod create;
 #[cfg(test)]
 mod damage_tests;
@@ -37,6 +38,7 @@ mod problem;
 mod read_run;
 mod repository;
 mod restore;
+mod retention;
 mod run;
 mod schedule;
 mod sealed;
@@ -50,6 +52,10 @@ mod verify;
 mod write_run;
 
 pub use attest::Attestation;
+pub use cleanup::{
+    CleanupOptions, CleanupReport, Collected, DELETED_MAX, DeletedBackup, Deletion, DeletionId,
+    RetentionConfig, TrashRow,
+};
 pub use create::{CODEC_NONE, CreateOptions};
 pub use encryption::{
     KDF_LANES_MAX, KDF_MEMORY_KIB_MAX, KDF_PASSES_MAX, KEY_BYTES_MAX, KEYS_MAX, KeyId, KeyInfo,
@@ -77,6 +83,9 @@ pub use points::{Gap, PointRange, Ranges, TimelineRanges};
 pub use problem::{Problem, ProblemKind};
 pub use restore::{
     BackupDiff, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, SAFETY_TAG,
+};
+pub use retention::{
+    Ballot, Choice, Floor, Judgement, NamedVote, POLICIES_MAX, RULE_DEPTH_MAX, RetentionRule, judge,
 };
 pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use schedule::{

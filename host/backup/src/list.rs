@@ -117,6 +117,7 @@ impl Repository {
     /// empty or says "aborted".
     pub(crate) fn manifest(&self, id: BackupId) -> Result<(Manifest, Hash256)> {
         let name = ObjectName::manifest(id);
+        self.check_not_deleted(id)?;
         match self.slot(&name) {
             Ok(Some(found)) => Ok(found),
             Ok(None) => Err(not_found(id)),
@@ -145,11 +146,13 @@ impl Repository {
     pub(crate) fn list(&self) -> Result<BackupList> {
         let mut list = BackupList::default();
         let slots = self.slots(Known::Used, &mut list.problems)?;
+        let trash = self.trash(&mut list.problems)?;
         // After the slots: a backup that is listed was pinned before it was committed.
         let pins = self.pins()?;
         let verified = self.verified()?;
         list.last_restore_test_unix_ms = verified.last_restore_test_unix_ms;
-        let backups = slots.into_iter().filter_map(|slot| {
+        let shown = slots.into_iter().filter(|slot| !trash.hides(slot.id));
+        let backups = shown.filter_map(|slot| {
             let (id, row) = (slot.id, slot.backup?);
             let last_verified = verified.backups.get(&id).copied();
             Some(BackupSummary::of(

@@ -17,6 +17,7 @@ use crate::manager::{BackupManager, Ends};
 use crate::manifest::{BackupKind, Manifest};
 use crate::name::BackupId;
 use crate::repository::Repository;
+use crate::restore::SAFETY_TAG;
 use crate::run::RunContent;
 use crate::segment::{Entry, SEGMENT_BYTES_MAX};
 use crate::write_run::{Feeder, scan};
@@ -112,6 +113,10 @@ impl BackupManager {
         // The backup stands without it.
         if let Err(error) = repository.index_when_due() {
             tracing::warn!(%error, "the index of the backup repository was not written");
+        }
+        // What a restore is about to read must not go by the backup that it makes first.
+        if !options.tags.iter().any(|tag| tag == SAFETY_TAG) {
+            self.clean_up_after();
         }
         Ok(manifest)
     }

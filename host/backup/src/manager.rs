@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use statekeep_core::{
-    Error, ErrorKind, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Snapshot,
+    Error, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Snapshot,
     SnapshotScan, StateDigest, StateManager, TenantNumber,
 };
 
+use crate::cleanup::RetentionConfig;
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
 use crate::encryption::KeySource;
 use crate::list::{BackupDetails, BackupList};
 use crate::manifest::{Manifest, TenantRow, Timeline};
-use crate::name::{BackupId, ObjectName};
+use crate::name::BackupId;
 use crate::points::{Chosen, Ranges, ranges};
 use crate::read_run::ReadTask;
 use crate::repository::Repository;
@@ -71,6 +72,7 @@ pub struct BackupManager {
     pub(crate) opener: Option<StoreOpener>,
     /// What opens an encrypted repository; `None` for one that is not.
     pub(crate) key: Option<KeySource>,
+    pub(crate) retention: RetentionConfig,
 }
 
 impl Rows for SnapshotScan<'_> {
@@ -133,6 +135,7 @@ impl BackupManager {
             repository: Mutex::new(None),
             opener: None,
             key: None,
+            retention: RetentionConfig::default(),
         })
     }
 
@@ -149,6 +152,7 @@ impl BackupManager {
             repository: Mutex::new(None),
             opener: Some(opener),
             key: None,
+            retention: RetentionConfig::default(),
         }
     }
 
@@ -294,13 +298,6 @@ impl BackupManager {
             threads: self.threads(),
             progress,
         }
-    }
-
-    /// Removing backups is not built.
-    pub fn delete(&self, id: BackupId) -> Result<()> {
-        let name = ObjectName::manifest(id);
-        let message = format!("{name}: this build does not delete backups");
-        Err(Error::other(ErrorKind::Unsupported, message))
     }
 
     /// Gives an operation the limit that is configured, if it has none.

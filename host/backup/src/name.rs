@@ -12,12 +12,63 @@ use ulid::Ulid;
 /// Longest leaf of an object's name.
 pub const LEAF_BYTES_MAX: usize = 128;
 
-/// The id of a backup, a ULID: 26 characters that sort by time.
-#[derive(
-    Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(try_from = "String", into = "String")]
-pub struct BackupId(Ulid);
+/// Makes the type of an id: a ULID, 26 characters that sort by time.
+macro_rules! ulid_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(ulid::Ulid);
+
+        impl $name {
+            /// The id that a text names; anything but 26 upper-case characters of a ULID is refused.
+            pub fn parse(text: &str) -> statekeep_core::Result<$name> {
+                let shown: String = text.chars().take(64).collect();
+                ulid::Ulid::from_string(text)
+                    .ok()
+                    .filter(|id| id.to_string() == text)
+                    .map($name)
+                    .ok_or_else(|| {
+                        statekeep_core::Error::invalid($what, format!("`{shown}` is not a ULID"))
+                    })
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = statekeep_core::Error;
+
+            fn try_from(text: String) -> statekeep_core::Result<$name> {
+                $name::parse(&text)
+            }
+        }
+    };
+}
+pub(crate) use ulid_id;
+
+ulid_id! {
+    /// The id of a backup, a ULID: 26 characters that sort by time.
+    BackupId, "backup id"
+}
 
 impl BackupId {
     /// An id that sorts after `newest`, whatever the clock says.
@@ -36,16 +87,6 @@ impl BackupId {
         }
     }
 
-    /// The id that a text names; anything but 26 upper-case characters of a ULID is refused.
-    pub fn parse(text: &str) -> Result<BackupId> {
-        let shown: String = text.chars().take(64).collect();
-        Ulid::from_string(text)
-            .ok()
-            .filter(|id| id.to_string() == text)
-            .map(BackupId)
-            .ok_or_else(|| Error::invalid("backup id", format!("`{shown}` is not a ULID")))
-    }
-
     /// When it was made, by its maker's clock: milliseconds since 1970-01-01 UTC.
     pub fn begun_unix_ms(self) -> i64 {
         i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX)
@@ -58,32 +99,6 @@ impl BackupId {
 
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> BackupId {
         BackupId(Ulid::from_bytes(bytes))
-    }
-}
-
-impl fmt::Display for BackupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for BackupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<BackupId> for String {
-    fn from(id: BackupId) -> String {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for BackupId {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<BackupId> {
-        BackupId::parse(&text)
     }
 }
 

@@ -93,7 +93,8 @@ impl Repository {
     /// `Compacted` when it is gone or about to go.
     pub(crate) fn still_there(&self, id: BackupId) -> Result<()> {
         let end = ObjectName::new(Folder::Ends, &id.to_string())?;
-        if self.store.exists(&ObjectName::manifest(id))? && !self.store.exists(&end)? {
+        // The end first: a collector takes the manifest away before it forgets that it purged it.
+        if !self.store.exists(&end)? && self.store.exists(&ObjectName::manifest(id))? {
             return Ok(());
         }
         let message = format!("backup {id}, which the one to be made would need, is being removed");

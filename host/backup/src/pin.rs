@@ -36,7 +36,18 @@ impl Repository {
     pub(crate) fn pin(&self, id: BackupId) -> Result<bool> {
         self.manifest(id)?;
         let (name, bytes) = pin_object(id)?;
-        Ok(self.store.put_new(&name, &bytes)? == Put::Created)
+        let pinned = self.store.put_new(&name, &bytes)? == Put::Created;
+        // A deletion that was written meanwhile is taken back, if that is not too late.
+        match self.check_not_deleted(id).and_then(|()| self.manifest(id)) {
+            Ok(_) => Ok(pinned),
+            Err(_) => match self.undelete(id) {
+                Ok(()) => Ok(pinned),
+                Err(error) => {
+                    self.store.delete(&name)?;
+                    Err(error)
+                }
+            },
+        }
     }
 
     /// Takes a pin away; `true` when there was one. `NotFound` when there is no such backup.

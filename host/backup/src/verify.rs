@@ -198,7 +198,10 @@ pub(crate) fn verify(
 ) -> Result<VerifyReport> {
     let started = Instant::now();
     task.progress.enter(Phase::Preparing);
-    let manifest = repository.manifest(id);
+    let manifest = match repository.manifest(id) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+        read => read,
+    };
     let mut findings = Findings {
         report: VerifyReport {
             id,
@@ -220,9 +223,6 @@ pub(crate) fn verify(
     };
     match &manifest {
         Ok((manifest, _)) => check(repository, task, manifest, drill, &mut findings)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(crate::list::not_found(id));
-        }
         Err(error) => findings.add(Problem::of(&ObjectName::manifest(id), error)),
     }
     let mut report = findings.report;
@@ -327,6 +327,7 @@ fn check_before(repository: &Repository, manifest: &Manifest, findings: &mut Fin
                 &name,
                 format!("it is not the manifest that backup {of} was made after"),
             ),
+            Err(_) if was_deleted(repository, previous.id) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => findings.warn(
                 ProblemKind::Missing,
                 &name,
@@ -340,6 +341,7 @@ fn check_before(repository: &Repository, manifest: &Manifest, findings: &mut Fin
         let name = ObjectName::manifest(parent);
         match repository.manifest(parent) {
             Ok(_) => {}
+            Err(_) if was_deleted(repository, parent) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => findings.warn(
                 ProblemKind::Missing,
                 &name,
@@ -348,6 +350,16 @@ fn check_before(repository: &Repository, manifest: &Manifest, findings: &mut Fin
             Err(error) => findings.report.warnings.push(Problem::of(&name, &error)),
         }
     }
+}
+
+/// Whether a backup went by a deletion; one that vanished otherwise is told.
+fn was_deleted(repository: &Repository, id: BackupId) -> bool {
+    let in_trash = || {
+        repository
+            .trash(&mut Vec::new())
+            .is_ok_and(|trash| trash.of(id).is_some())
+    };
+    repository.is_purged(id).unwrap_or_default() || in_trash()
 }
 
 /// Reads a run object and compares it with its row in the manifest.

@@ -129,23 +129,6 @@ fn promised_names_count_and_those_of_later_features_are_refused_by_name() {
         Config::from_toml("").unwrap().backup_schedule().unwrap(),
         None
     );
-    for (text, name) in [
-        ("[backup]\nmax_backups = 10", "backup.max_backups"),
-        (
-            "[backup]\nmax_backup_age = 2592000",
-            "backup.max_backup_age",
-        ),
-        ("[retention]\nmax_age = 1", "retention"),
-    ] {
-        let error = Config::from_toml(text).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{text}");
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("`{name}` is not supported")),
-            "{error}"
-        );
-    }
     let both = "[backup]\ndir = \"/a\"\nbackup_dir = \"/b\"";
     assert!(message(Config::from_toml(both)).contains("both set `backup.dir`"));
 }
@@ -405,5 +388,40 @@ fn a_schedule_that_can_make_no_incrementals_is_warned_of() {
         let full = backup.replace("true", "false");
         assert!(warnings(&format!("[keep]\n{keep}\n{full}")).is_empty());
         assert!(warnings(&format!("[keep]\n{keep}")).is_empty());
+    }
+}
+
+#[test]
+fn retention_is_of_limits_that_hold_together_and_of_policies() {
+    let rule = |text: &str| Config::from_toml(text).unwrap().retention().unwrap().rule;
+    let json = |rule: Option<statekeep_backup::RetentionRule>| serde_json::to_value(rule).unwrap();
+    assert_eq!(rule(""), None);
+    let seed = "[backup]\nmax_backups = 10\nmax_backup_age = 2592000";
+    let limits = serde_json::json!({ "all": [
+        { "policy": "count", "keep": 10 },
+        { "policy": "age", "max_age": "2592000000ms" },
+    ] });
+    assert_eq!(json(rule(seed)), limits);
+    let policies = "[retention]\nmode = \"all\"\npolicies = [{ policy = \"count\", keep = 3 }, \
+                    { any = [{ policy = \"calendar\", daily = 7 }] }]";
+    let group = serde_json::json!({ "all": [{ "all": [
+        { "policy": "count", "keep": 3 },
+        { "any": [{ "policy": "calendar", "daily": 7 }] },
+    ] }] });
+    assert_eq!(json(rule(policies)), group);
+    let config = Config::from_toml("[retention]\ngrace = \"2d\"\nautomatic = false").unwrap();
+    let retention = config.retention().unwrap();
+    assert_eq!(
+        (retention.grace_ms, retention.automatic),
+        (172_800_000, false)
+    );
+    for (text, said) in [
+        ("policies = [{ keep = 3 }]", "policy"),
+        ("policies = [{ any = [] }]", "no members"),
+        ("policies = 3", "a list of tables"),
+        ("max_age = 1", "retention.max_age"),
+    ] {
+        let message = message(Config::from_toml(&format!("[retention]\n{text}")));
+        assert!(message.contains(said), "{text}: {message}");
     }
 }

@@ -9,22 +9,11 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("backup.compression_type", "backup.codec"),
     ("backup.compression_level", "backup.level"),
     ("backup.interval", "backup.every"),
+    ("backup.retention_count", "backup.max_backups"),
 ];
-
-const RETENTION: &str =
-    "no retention policy is built in yet, so every backup stays; remove the key";
 
 /// Names that users may bring along and that are refused, with what to do instead.
 pub const UNSUPPORTED: &[(&str, &str)] = &[
-    ("backup.max_backups", RETENTION),
-    ("backup.max_backup_age", RETENTION),
-    ("backup.retention_count", RETENTION),
-    ("backup.retention", RETENTION),
-    (
-        "retention",
-        "retention of backups is not configurable yet; how much history is kept is said with `keep` and \
-         `rules`",
-    ),
     (
         "backup.enabled",
         "backups can always be made; have them made with `backup.every` or `backup.daily_at`",

@@ -8,7 +8,6 @@ mod foreign;
 mod render;
 mod schema;
 mod source;
-mod span;
 mod table;
 mod value;
 
@@ -17,8 +16,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use statekeep_backup::{Daily, KeySource, Passphrase, ScheduleConfig, When};
+use statekeep_backup::{
+    Daily, KeySource, Passphrase, RetentionConfig, RetentionRule, ScheduleConfig, When,
+};
 use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result, Rule};
+use statekeep_plugin_sdk::span;
 
 pub use schema::{Key, Kind};
 pub use source::Source;
@@ -346,6 +348,35 @@ impl Config {
                 commits: Some(_), ..
             } => Some(hold),
         }
+    }
+
+    /// Which backups stay.
+    pub fn retention(&self) -> Result<RetentionConfig> {
+        let mut members = Vec::new();
+        if let Some(count) = self.named("backup.max_backups").as_u64() {
+            members.push(RetentionRule::policy("count", &[("keep", count.into())]));
+        }
+        if let Some(ms) = self.span("backup.max_backup_age") {
+            let age = Value::from(format!("{ms}ms"));
+            members.push(RetentionRule::policy("age", &[("max_age", age)]));
+        }
+        let policies = value::policies(&self.named("retention.policies"))?;
+        if !policies.is_empty() {
+            members.push(match self.text("retention.mode").as_str() {
+                "all" => RetentionRule::All { all: policies },
+                _ => RetentionRule::Any { any: policies },
+            });
+        }
+        let span = |name| self.span(name).unwrap_or_default();
+        Ok(RetentionConfig {
+            rule: (!members.is_empty()).then_some(RetentionRule::All { all: members }),
+            grace_ms: span("retention.grace"),
+            safety_grace_ms: span("retention.safety_grace"),
+            time_zone: self.text("retention.time_zone"),
+            storage_bytes_max: self.named("retention.storage_bytes_max").as_u64(),
+            automatic: self.flag("retention.automatic"),
+            ..RetentionConfig::default()
+        })
     }
 
     /// What is valid and will not work as it was meant, each with what to do.

@@ -45,6 +45,8 @@ pub enum Kind {
     Table,
     /// A list of rules: tables that say what holds for the keys of a pattern.
     Rules,
+    /// A list of retention policies and groups of them.
+    Policies,
 }
 
 /// One row of the table.

@@ -462,6 +462,85 @@ pub const KEYS: &[Key] = &[
         "The most bytes a second that making a backup writes into the repository, or verifying one \
          reads from it, unless asked for otherwise; 0 for no limit.",
     ),
+    unset(
+        "backup.max_backups",
+        Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        "any number of backups stays",
+        "The newest so many backups stay, beside those that no policy may forget, such as the newest \
+         one and what is pinned; older ones are deleted after each backup. Those made before a restore \
+         are not counted.",
+    ),
+    unset(
+        "backup.max_backup_age",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        "backups of any age stay",
+        "Older backups are deleted after each backup, but for those that no policy may forget.",
+    ),
+    key(
+        "retention.policies",
+        Kind::Policies,
+        Some("[]"),
+        "",
+        "Which backups stay: the built-in policies `count`, `age`, `calendar`, `size` and \
+         `importance`, or those of plugins. [retention.md](retention.md)",
+    ),
+    key(
+        "retention.mode",
+        Kind::Choice(&["any", "all"]),
+        Some("any"),
+        "",
+        "A backup stays when `any` of the policies keeps it, or only when `all` do that have an \
+         opinion.",
+    ),
+    key(
+        "retention.automatic",
+        Kind::Bool,
+        Some("true"),
+        "",
+        "A cleanup follows each backup that is made while policies are configured.",
+    ),
+    key(
+        "retention.grace",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        Some("7d"),
+        "",
+        "How long a backup that a cleanup deleted can be undeleted; then it is removed.",
+    ),
+    key(
+        "retention.safety_grace",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        Some("7d"),
+        "",
+        "How long no policy may forget a backup that was made before a restore.",
+    ),
+    unset(
+        "retention.time_zone",
+        Kind::TimeZone,
+        "UTC",
+        "The zone of the policies' calendars.",
+    ),
+    unset(
+        "retention.storage_bytes_max",
+        Kind::Integer {
+            min: 1,
+            max: 1 << 52,
+        },
+        "any number of bytes",
+        "How many bytes the repository may have, for the policy `size`, which forgets the oldest \
+         backups beyond, and for alerts.",
+    ),
     key(
         "plugins.paths",
         Kind::Paths,

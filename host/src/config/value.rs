@@ -6,11 +6,13 @@
 use serde_json::Value;
 use statekeep_core::{Error, Result, Rule, check_rules};
 
-use statekeep_backup::Daily;
+use statekeep_backup::{Daily, RetentionRule};
 
 use super::schema::{Key, Kind};
-use super::span;
+use statekeep_plugin_sdk::span;
 
+const POLICIES: &str = "a list of tables: `policy` with its options, such as `{ policy = \"count\", \
+                        keep = 7 }`, or a group, `any` or `all`, with a list of the same";
 const RULES: &str = "a list of up to 256 tables with `tenant`, `scope`, `key`, `class`, `ttl_ms` \
                      and `history`";
 
@@ -50,7 +52,9 @@ pub fn parse(key: &Key, text: &str) -> Result<Value> {
             "false" => Value::Bool(false),
             _ => return Err(refuse(key, text)),
         },
-        Kind::Table | Kind::Rules => serde_json::from_str(text).map_err(|_| refuse(key, text))?,
+        Kind::Table | Kind::Rules | Kind::Policies => {
+            serde_json::from_str(text).map_err(|_| refuse(key, text))?
+        }
     };
     check(key, value)
 }
@@ -71,10 +75,29 @@ pub fn rules(value: &Value) -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
+/// The members of the retention rule that a value states.
+pub fn policies(value: &Value) -> Result<Vec<RetentionRule>> {
+    let wrong = |reason: String| {
+        let reason = format!("`retention.policies`: {reason}; allowed: {POLICIES}");
+        Error::invalid("configuration", reason)
+    };
+    let any: Vec<RetentionRule> =
+        serde_json::from_value(value.clone()).map_err(|error| wrong(error.to_string()))?;
+    if !any.is_empty() {
+        let rule = RetentionRule::Any { any: any.clone() };
+        rule.choices().map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(any)
+}
+
 /// Checks a value from a document and answers it.
 pub fn check(key: &Key, value: Value) -> Result<Value> {
     if matches!(key.kind, Kind::Rules) {
         rules(&value)?;
+        return Ok(value);
+    }
+    if matches!(key.kind, Kind::Policies) {
+        policies(&value)?;
         return Ok(value);
     }
     let fits = match (&key.kind, &value) {
@@ -162,5 +185,6 @@ pub fn allowed(key: &Key) -> String {
         }
         Kind::Table => "a table".to_owned(),
         Kind::Rules => RULES.to_owned(),
+        Kind::Policies => POLICIES.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! `backup`: immutable copies of the state, and the way back.
 
+mod cleanup;
 mod create;
 mod diff;
 mod export;
@@ -12,6 +13,7 @@ mod ranges;
 mod restore;
 mod schedule;
 mod show;
+mod trash;
 mod verify;
 
 use clap::Subcommand;
@@ -55,6 +57,14 @@ pub enum Backup {
     Pin(pin::Pin),
     /// Take the pin of a backup away
     Unpin(pin::Unpin),
+    /// Delete what the retention policies forget
+    Cleanup(cleanup::Cleanup),
+    /// Delete backups by hand
+    Delete(trash::Delete),
+    /// List the deleted backups that can come back
+    Trash(trash::Trash),
+    /// Take the deletion of backups back
+    Undelete(trash::Undelete),
     /// Remove objects that no backup leads to
     PruneStrays(prune::PruneStrays),
 }
@@ -75,6 +85,10 @@ impl Backup {
             Backup::Schedule(verb) => verb.run(globals, out),
             Backup::Pin(verb) => verb.run(globals, out),
             Backup::Unpin(verb) => verb.run(globals, out),
+            Backup::Cleanup(verb) => verb.run(globals, out),
+            Backup::Delete(verb) => verb.run(globals, out),
+            Backup::Trash(verb) => verb.run(globals, out),
+            Backup::Undelete(verb) => verb.run(globals, out),
             Backup::PruneStrays(verb) => verb.run(globals, out),
         }
     }

@@ -3,7 +3,6 @@
 //! All wrap the same master key, so that none of them has anything to do with what is stored. The
 //! key that opened the repository is never removed by [`Repository::remove_key`].
 
-use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,62 +18,26 @@ use super::store::EncryptedStore;
 use crate::create::is_put;
 use crate::hex::HexBytes;
 use crate::manifest::check_words;
-use crate::name::{Folder, ObjectName};
+use crate::name::{Folder, ObjectName, ulid_id};
 use crate::repository::Repository;
 use crate::store::{Store, read_all};
 
 /// Most keys of a repository.
 pub const KEYS_MAX: usize = 16;
 
-/// The id of a key, a ULID.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyId(Ulid);
+ulid_id! {
+    /// The id of a key, a ULID.
+    KeyId, "key id"
+}
 
 impl KeyId {
     pub(super) fn generate() -> KeyId {
         KeyId(Ulid::new())
     }
 
-    /// The id that a text names; anything but 26 upper-case characters of a ULID is refused.
-    pub fn parse(text: &str) -> Result<KeyId> {
-        let shown: String = text.chars().take(64).collect();
-        Ulid::from_string(text)
-            .ok()
-            .filter(|id| id.to_string() == text)
-            .map(KeyId)
-            .ok_or_else(|| Error::invalid("key id", format!("`{shown}` is not a ULID")))
-    }
-
     /// `keys/ID`
     pub(super) fn object(self) -> ObjectName {
         ObjectName::key(self.0)
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<KeyId> for String {
-    fn from(id: KeyId) -> String {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for KeyId {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<KeyId> {
-        KeyId::parse(&text)
     }
 }
 

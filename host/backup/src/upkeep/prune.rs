@@ -75,21 +75,25 @@ impl Repository {
             }
             StrayKind::Abandoned => {}
         }
-        if !self.store.is_death_certain() {
-            let aborted = serde_json::json!({
-                "format": FORMAT_VERSION,
-                "type": "aborted",
-                "by": "prune-strays",
-            });
-            let put = self.store.put_new(&slot, &seal("slot", &aborted)?)?;
-            if put == Put::Created {
-                return Ok(true);
-            }
+        if !self.store.is_death_certain() && self.abort(stray.backup, "prune-strays")? {
+            return Ok(true);
         }
         match self.slot(&slot) {
             Ok(found) => Ok(found.is_none()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.store.is_death_certain()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes the commit slot of a backup, so that its writer cannot commit it any more; `false` when
+    /// the slot was taken before.
+    pub(crate) fn abort(&self, backup: BackupId, by: &str) -> Result<bool> {
+        let aborted = serde_json::json!({
+            "format": FORMAT_VERSION,
+            "type": "aborted",
+            "by": by,
+        });
+        let slot = ObjectName::manifest(backup);
+        Ok(self.store.put_new(&slot, &seal("slot", &aborted)?)? == Put::Created)
     }
 }

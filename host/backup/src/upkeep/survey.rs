@@ -80,12 +80,13 @@ impl Survey {
                 }
             }
         }
-        survey.leases = repository.leases(&mut survey.problems)?;
+        // Before the leases, as the model asks: what ends later counts as needed.
         let ends = repository.store.list(Folder::Ends, "")?.objects;
         let ends = ends
             .iter()
             .filter_map(|end| BackupId::parse(end.name.leaf()).ok());
         survey.ended = ends.collect();
+        survey.leases = repository.leases(&mut survey.problems)?;
         survey.read_manifests(repository, progress)?;
         Ok(survey)
     }
@@ -105,6 +106,8 @@ impl Survey {
                 continue;
             };
             let slot = match repository.slot(&object.name) {
+                // What is left of it is for the collector.
+                Ok(Some(_)) if self.ended.contains(&id) => Slot::Committed,
                 Ok(Some((manifest, _))) => {
                     self.backups += 1;
                     self.read_runs(repository, &manifest, &lens, progress)?;
@@ -250,6 +253,7 @@ impl Survey {
         let never = !self.ended.contains(&backup);
         match (self.slots.get(&backup), name.folder()?) {
             (Some(Slot::Damaged), _) | (Some(Slot::Committed), Folder::Pins) => None,
+            (Some(Slot::Committed), folder) if !never && folder != Folder::Leases => None,
             (Some(Slot::Committed), Folder::Leases) => Some(StrayKind::Finished),
             (Some(Slot::Committed), _) => Some(StrayKind::Unreferenced),
             (Some(Slot::Aborted), _) => Some(StrayKind::Abandoned),

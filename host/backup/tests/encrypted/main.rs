@@ -4,6 +4,8 @@
 
 #[path = "../manager/bucket.rs"]
 mod bucket;
+#[path = "../manager/cleanup.rs"]
+mod cleanup;
 #[path = "../manager/elsewhere.rs"]
 mod elsewhere;
 #[path = "../manager/faults/mod.rs"]

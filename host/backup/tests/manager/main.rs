@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod bucket;
+mod cleanup;
 mod elsewhere;
 mod faults;
 mod incremental;
@@ -147,8 +148,8 @@ fn what_cannot_be_done_is_said() {
         ErrorKind::NotFound
     );
     assert_eq!(
-        backups.delete(manifest.id).map_err(kind).unwrap_err(),
-        ErrorKind::Unsupported
+        backups.delete(&[unknown], "").map_err(kind).unwrap_err(),
+        ErrorKind::NotFound
     );
     let options = CreateOptions {
         codec: Some("zip".to_owned()),

@@ -49,17 +49,17 @@ pub enum Rule {
     FenceExpired,
     /// Purge and undelete take one slot, and the first has it.
     ClaimEnd,
-    /// A writer takes its lease before it looks for a parent.
+    /// A writer takes its lease before it looks whether its parent stays.
     LeaseFirst,
-    /// A writer lists deletions before it lists manifests.
-    DeletionsFirst,
-    /// A writer builds on nothing that is being deleted.
+    /// A writer looks for the end of its parent before it looks whether the parent is there.
+    EndsBeforeManifest,
+    /// A writer builds on nothing whose end was claimed.
     ParentIsKept,
     /// Segments are shared by inheriting them from a parent, never because they are there.
     ShareByParent,
     /// A commit slot that a collector took stays taken.
     SlotsStay,
-    /// The manifest of a purged backup goes before the record of its deletion.
+    /// The manifest of a purged backup goes before what says that it is purged.
     RecordGoesLast,
 }
 
@@ -70,7 +70,7 @@ pub const RULES: [Rule; 11] = [
     Rule::FenceExpired,
     Rule::ClaimEnd,
     Rule::LeaseFirst,
-    Rule::DeletionsFirst,
+    Rule::EndsBeforeManifest,
     Rule::ParentIsKept,
     Rule::ShareByParent,
     Rule::SlotsStay,
@@ -122,6 +122,8 @@ pub struct World {
     ends: [End; DELETIONS],
     writers: [Writer; BACKUPS - 1],
     collectors: [Collector; COLLECTORS],
+    /// `fin/ID`: backups that are purged.
+    marks: Set,
     /// Deletions that were purged, whatever became of their objects since.
     purged: Set,
     /// Deletions whose undelete was acknowledged.
@@ -143,6 +145,7 @@ impl World {
             ends: [End::Open; DELETIONS],
             writers: [Writer::Start; BACKUPS - 1],
             collectors: [Collector::Start; COLLECTORS],
+            marks: 0,
             purged: 0,
             undeleted: 0,
             acknowledged: 1,

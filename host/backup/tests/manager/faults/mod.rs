@@ -11,6 +11,7 @@
 )]
 
 mod cancelled;
+mod cleanups;
 mod exports;
 mod makings;
 mod remote;

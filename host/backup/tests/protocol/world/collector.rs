@@ -19,9 +19,12 @@ pub enum Collector {
         expired: Set,
     },
     /// What is left to be deleted.
-    Deleting(Set),
-    /// Deletion records that are purged through: manifest, then record.
-    Tidying,
+    Deleting {
+        left: Set,
+        purged: Set,
+    },
+    /// What was purged before it listed leases: manifests, then what says so.
+    Tidying(Set),
     Done,
 }
 
@@ -59,7 +62,13 @@ impl World {
                         });
                     }
                 }
-                let purged = self.purged_backups(cast);
+                for n in members(self.purged_backups(cast) & !self.marks & self.manifests()) {
+                    let now = Collector::Listed(candidates);
+                    go(format!("marks backup {n}"), now, &|world| {
+                        world.marks |= 1 << n;
+                    });
+                }
+                let purged = self.marks;
                 let next = Collector::KnowsEnds { candidates, purged };
                 go("lists ends".into(), next, &|_| {});
             }
@@ -86,14 +95,15 @@ impl World {
             } => {
                 let purged = match keeps(Rule::EndsFirst) {
                     true => purged,
-                    false => self.purged_backups(cast),
+                    false => self.marks,
                 };
                 let needed = self.needed(purged);
-                let next = match keeps(Rule::CandidatesFirst) {
-                    true => Collector::Deleting(candidates & !needed),
+                let left = match keeps(Rule::CandidatesFirst) {
+                    true => candidates & !needed,
                     // The list of what may go is made later: by the first of the deletions.
-                    false => Collector::Deleting(!needed & ((1 << BACKUPS) - 1)),
+                    false => !needed & ((1 << BACKUPS) - 1),
                 };
+                let next = Collector::Deleting { left, purged };
                 go("lists manifests".into(), next, &|_| {});
             }
             Collector::Fencing {
@@ -114,44 +124,48 @@ impl World {
                     });
                 }
             }
-            Collector::Deleting(left) if left & self.segments == 0 => {
-                go("has deleted".into(), Collector::Tidying, &|_| {});
+            Collector::Deleting { left, purged } if left & self.segments == 0 => {
+                go("has deleted".into(), Collector::Tidying(purged), &|_| {});
             }
-            Collector::Deleting(left) => {
+            Collector::Deleting { left, purged } => {
                 for n in members(left & self.segments) {
-                    let next = Collector::Deleting(left & !(1 << n));
+                    let next = Collector::Deleting {
+                        left: left & !(1 << n),
+                        purged,
+                    };
                     go(format!("deletes segment {n}"), next, &|world| {
                         world.segments &= !(1 << n);
                     });
                 }
             }
-            Collector::Tidying => {
+            Collector::Tidying(purged) => {
+                let here = Collector::Tidying(purged);
                 for t in members(self.purged) {
                     let id = cast.deleted[t];
+                    if !has(purged, id) {
+                        continue;
+                    }
                     let has_manifest = matches!(self.slots[id], Slot::Manifest(_));
                     if has_manifest {
-                        go(
-                            format!("deletes manifest {id}"),
-                            Collector::Tidying,
-                            &|world| {
-                                world.slots[id] = Slot::Aborted;
-                            },
-                        );
+                        go(format!("deletes manifest {id}"), here, &|world| {
+                            world.slots[id] = Slot::Aborted;
+                        });
                     }
                     let may = !has_manifest || !keeps(Rule::RecordGoesLast);
+                    if has(self.marks, id) && may {
+                        go(format!("forgets the end of {id}"), here, &|world| {
+                            world.marks &= !(1 << id);
+                        });
+                    }
                     if self.deletions[t] == Deletion::Due && may {
-                        go(
-                            format!("deletes record {t}"),
-                            Collector::Tidying,
-                            &|world| {
-                                world.deletions[t] = Deletion::Gone;
-                            },
-                        );
+                        go(format!("deletes record {t}"), here, &|world| {
+                            world.deletions[t] = Deletion::Gone;
+                        });
                     }
                 }
                 if !keeps(Rule::SlotsStay) {
                     for n in (0..BACKUPS).filter(|n| self.slots[*n] == Slot::Aborted) {
-                        go(format!("empties slot {n}"), Collector::Tidying, &|world| {
+                        go(format!("empties slot {n}"), here, &|world| {
                             world.slots[n] = Slot::Free;
                         });
                     }

@@ -1,21 +1,20 @@
 //! A writer of one backup: lease, parent, segment, commit.
 
-use super::{Cast, Lease, Rule, Set, Slot, World, members};
+use super::{Cast, Lease, Rule, Set, Slot, World, has, members};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Writer {
     Start,
-    /// Has its lease; where leases are not first: has the list.
-    Leased,
-    /// What was being deleted when it looked.
-    KnowsDeletions(Set),
-    /// What stood there when it looked.
-    KnowsManifests(Set),
-    /// The segments of its parent, or none.
-    Chosen(Set),
+    /// The backup that it builds on, if any.
+    Chosen(Option<u8>),
+    Leased(Option<u8>),
+    /// Nobody had claimed the end of its parent; where that is looked at last: its manifest was there.
+    Checking(Option<u8>),
+    /// What it inherits.
+    Checked(Set),
     Written(Set),
-    Committed,
     Refused,
+    Ending,
     Done,
 }
 
@@ -36,67 +35,80 @@ impl World {
             add(format!("writer {id} {what}"), world);
         };
         let lease = |world: &mut World| world.leases[id] = Lease::Live;
-        let deletions = Writer::KnowsDeletions(match keeps(Rule::ParentIsKept) {
-            true => self.being_deleted(cast),
-            false => 0,
-        });
+        let inherits = |parent: Option<u8>| parent.map_or(0, |n| self.runs[usize::from(n)]);
+        let is_there = |parent: Option<u8>| {
+            parent.is_none_or(|n| matches!(self.slots[usize::from(n)], Slot::Manifest(_)))
+        };
+        let has_ended = |parent: Option<u8>| {
+            let looks = keeps(Rule::ParentIsKept);
+            looks && parent.is_some_and(|n| has(self.marks, n.into()))
+        };
         match self.writers[w] {
-            Writer::Start if keeps(Rule::LeaseFirst) => {
-                go("takes its lease", Writer::Leased, &lease);
-            }
-            Writer::Start => go("lists deletions", deletions, &|_| {}),
-            Writer::Leased if keeps(Rule::DeletionsFirst) => {
-                go("lists deletions", deletions, &|_| {});
-            }
-            Writer::Leased => {
-                let next = Writer::KnowsManifests(self.manifests());
-                go("lists manifests", next, &|_| {});
-            }
-            Writer::KnowsManifests(found) => {
-                for next in self.parents(found & !self.being_deleted(cast)) {
-                    go("lists deletions", next, &|_| {});
-                }
-            }
-            Writer::KnowsDeletions(deleted) => {
-                for next in self.parents(self.manifests() & !deleted) {
-                    go("lists manifests", next, &|world| {
-                        if !keeps(Rule::LeaseFirst) {
-                            lease(world);
-                        }
-                    });
+            Writer::Start => {
+                go("wants a full", Writer::Chosen(None), &|_| {});
+                for n in members(self.manifests() & !self.being_deleted(cast)) {
+                    let parent = u8::try_from(n).ok();
+                    go(&format!("builds on {n}"), Writer::Chosen(parent), &|_| {});
                 }
                 if !keeps(Rule::ShareByParent) {
-                    go("finds segments", Writer::Chosen(self.segments), &|_| {});
+                    let found = Writer::Checked(self.segments);
+                    go("finds segments and takes its lease", found, &lease);
                 }
             }
-            Writer::Chosen(inherited) => {
+            Writer::Chosen(parent) if keeps(Rule::LeaseFirst) => {
+                go("takes its lease", Writer::Leased(parent), &lease);
+            }
+            Writer::Chosen(parent) => go("goes on", Writer::Leased(parent), &|_| {}),
+            Writer::Leased(parent) if keeps(Rule::EndsBeforeManifest) => {
+                let next = match has_ended(parent) {
+                    true => Writer::Ending,
+                    false => Writer::Checking(parent),
+                };
+                go("looks for its parent's end", next, &|_| {});
+            }
+            Writer::Leased(parent) => {
+                let next = match is_there(parent) {
+                    true => Writer::Checking(parent),
+                    false => Writer::Ending,
+                };
+                go("looks for its parent", next, &|_| {});
+            }
+            Writer::Checking(parent) => {
+                let good = match keeps(Rule::EndsBeforeManifest) {
+                    true => is_there(parent),
+                    false => !has_ended(parent),
+                };
+                let next = match good {
+                    true => Writer::Checked(inherits(parent)),
+                    false => Writer::Ending,
+                };
+                go("looks at its parent again", next, &|world| {
+                    if !keeps(Rule::LeaseFirst) {
+                        lease(world);
+                    }
+                });
+            }
+            Writer::Checked(inherited) => {
                 let next = Writer::Written(inherited | 1 << id);
                 go("writes its segment", next, &|world| {
                     world.segments |= 1 << id;
                 });
             }
             Writer::Written(runs) => match self.slots[id] {
-                Slot::Free => go("commits", Writer::Committed, &|world| {
+                Slot::Free => go("commits", Writer::Ending, &|world| {
                     world.slots[id] = Slot::Manifest(runs);
                     world.runs[id] = runs;
                     world.acknowledged |= 1 << id;
                 }),
                 _ => go("is refused", Writer::Refused, &|_| {}),
             },
-            Writer::Refused => go("deletes its segment", Writer::Committed, &|world| {
+            Writer::Refused => go("deletes its segment", Writer::Ending, &|world| {
                 world.segments &= !(1 << id);
             }),
-            Writer::Committed => go("drops its lease", Writer::Done, &|world| {
+            Writer::Ending => go("drops its lease", Writer::Done, &|world| {
                 world.leases[id] = Lease::None;
             }),
             Writer::Done => {}
         }
-    }
-
-    /// What a writer can build on.
-    fn parents(&self, candidates: Set) -> Vec<Writer> {
-        let of = |n| Writer::Chosen(self.runs[n]);
-        let none = std::iter::once(Writer::Chosen(0));
-        none.chain(members(candidates).map(of)).collect()
     }
 }

@@ -1,0 +1,272 @@
+//! Deletions: `del/TXN` names backups that are to go and why, `fin/ID-TXN` says how that ended for one
+//! of them, and `fin/ID` that it is purged.
+//!
+//! One object deletes any number of backups at once, so a crash deletes all of them or none. The first
+//! put of an end counts: a purge and an undelete cannot both win. A purged backup never comes back, so
+//! `fin/ID` needs no reading: writers look for it before they build on a backup.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use statekeep_core::{Error, ErrorKind, Result};
+use ulid::Ulid;
+
+use crate::create::now_ms;
+use crate::name::{BackupId, Folder, ObjectName, ulid_id};
+use crate::problem::Problem;
+use crate::repository::Repository;
+use crate::sealed::{self, DOCUMENT_BYTES_MAX, FORMAT_VERSION, seal};
+use crate::store::{Put, read_all};
+
+/// Most backups of one deletion.
+pub const DELETED_MAX: usize = 25_000;
+
+ulid_id! {
+    /// The id of a deletion, a ULID.
+    DeletionId, "deletion id"
+}
+
+/// A backup that is to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedBackup {
+    /// Its id.
+    pub id: BackupId,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The object `del/TXN`. Times are milliseconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    format: u32,
+    repository: String,
+    /// Its id, which is its object's name.
+    pub id: DeletionId,
+    /// When it was decided.
+    pub created_unix_ms: i64,
+    /// Until then it can be undone.
+    pub grace_until_unix_ms: i64,
+    /// Who decided it; may be empty.
+    pub principal: String,
+    /// What goes.
+    pub backups: Vec<DeletedBackup>,
+}
+
+/// How a deletion ended for one backup.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    Purged,
+    Undeleted,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndObject {
+    format: u32,
+    deletion: DeletionId,
+    backup: BackupId,
+    end: End,
+    unix_ms: i64,
+}
+
+/// A deletion, and how it ended for those of its backups for which it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) deletion: Deletion,
+    pub(crate) ends: HashMap<BackupId, End>,
+}
+
+impl Pending {
+    /// The backups of which nothing was decided yet.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &DeletedBackup> {
+        let backups = self.deletion.backups.iter();
+        backups.filter(|backup| !self.ends.contains_key(&backup.id))
+    }
+}
+
+/// What the deletions of a repository say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trash {
+    pub(crate) pending: Vec<Pending>,
+    /// Those with a `fin/ID`.
+    pub(crate) purged: HashSet<BackupId>,
+}
+
+impl Trash {
+    /// The deletion that a backup is under, and whether that is decided; `None` when it is under none.
+    pub(crate) fn of(&self, id: BackupId) -> Option<(&Deletion, bool)> {
+        self.pending.iter().find_map(|pending| {
+            let mut backups = pending.deletion.backups.iter();
+            backups.find(|backup| backup.id == id)?;
+            match pending.ends.get(&id) {
+                None => Some((&pending.deletion, false)),
+                Some(End::Purged) => Some((&pending.deletion, true)),
+                Some(End::Undeleted) => None,
+            }
+        })
+    }
+
+    /// Whether lists leave a backup out.
+    pub(crate) fn hides(&self, id: BackupId) -> bool {
+        self.purged.contains(&id) || self.of(id).is_some()
+    }
+}
+
+fn deletion_object(id: DeletionId) -> Result<ObjectName> {
+    ObjectName::new(Folder::Deletions, &id.to_string())
+}
+
+fn end_object(id: BackupId, deletion: DeletionId) -> Result<ObjectName> {
+    ObjectName::new(Folder::Ends, &format!("{id}-{deletion}"))
+}
+
+/// `fin/ID`
+pub(super) fn purged_object(id: BackupId) -> Result<ObjectName> {
+    ObjectName::new(Folder::Ends, &id.to_string())
+}
+
+impl Repository {
+    /// Writes down that backups go, all of them or none.
+    pub(crate) fn put_deletion(
+        &self,
+        backups: Vec<DeletedBackup>,
+        grace_ms: u64,
+        principal: &str,
+    ) -> Result<Deletion> {
+        if backups.len() > DELETED_MAX {
+            return Err(Error::TooLarge {
+                what: "number of backups in one deletion",
+                actual: backups.len() as u64,
+                limit_name: "DELETED_MAX",
+                limit: DELETED_MAX as u64,
+            });
+        }
+        let now = now_ms();
+        let grace = i64::try_from(grace_ms).unwrap_or(i64::MAX);
+        let deletion = Deletion {
+            format: FORMAT_VERSION,
+            repository: self.id.clone(),
+            id: DeletionId(Ulid::new()),
+            created_unix_ms: now,
+            grace_until_unix_ms: now.saturating_add(grace),
+            principal: principal.to_owned(),
+            backups,
+        };
+        let name = deletion_object(deletion.id)?;
+        match self.store.put_new(&name, &seal("deletion", &deletion)?)? {
+            Put::Created => Ok(deletion),
+            Put::Exists => {
+                let message = format!("{name} is there already");
+                Err(Error::other(ErrorKind::AlreadyExists, message))
+            }
+        }
+    }
+
+    /// Everything that is deleted, or was and is not tidied away. Deletions that cannot be read are
+    /// told; nothing of them is ever purged.
+    pub(crate) fn trash(&self, problems: &mut Vec<Problem>) -> Result<Trash> {
+        let mut trash = Trash::default();
+        let deletions = self.store.list(Folder::Deletions, "")?.objects;
+        // After the deletions: what has ended is not seen as open.
+        let mut ends: BTreeMap<DeletionId, Vec<BackupId>> = BTreeMap::new();
+        for object in self.store.list(Folder::Ends, "")?.objects {
+            match object.name.leaf().split_once('-') {
+                None => trash.purged.extend(BackupId::parse(object.name.leaf())),
+                Some((backup, deletion)) => {
+                    if let (Ok(backup), Ok(deletion)) =
+                        (BackupId::parse(backup), DeletionId::parse(deletion))
+                    {
+                        ends.entry(deletion).or_default().push(backup);
+                    }
+                }
+            }
+        }
+        for object in deletions {
+            let read = read_all(self.store.as_ref(), &object.name, DOCUMENT_BYTES_MAX)
+                .and_then(|bytes| sealed::open::<Deletion>(&object.name.to_string(), &bytes));
+            let deletion = match read {
+                Ok(deletion) if deletion_object(deletion.id)? == object.name => deletion,
+                Ok(deletion) => {
+                    let reason = format!("it says that it is deletion {}", deletion.id);
+                    let error = Error::corrupt(object.name.to_string(), reason);
+                    problems.push(Problem::of(&object.name, &error));
+                    continue;
+                }
+                // It was tidied away since.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    problems.push(Problem::of(&object.name, &error));
+                    continue;
+                }
+            };
+            let mut known = HashMap::new();
+            for backup in ends.remove(&deletion.id).unwrap_or_default() {
+                if let Some(end) = self.end(backup, deletion.id)? {
+                    known.insert(backup, end);
+                }
+            }
+            let ends = known;
+            trash.pending.push(Pending { deletion, ends });
+        }
+        Ok(trash)
+    }
+
+    fn end(&self, backup: BackupId, deletion: DeletionId) -> Result<Option<End>> {
+        let name = end_object(backup, deletion)?;
+        match read_all(self.store.as_ref(), &name, DOCUMENT_BYTES_MAX) {
+            Ok(bytes) => {
+                let end: EndObject = sealed::open(&name.to_string(), &bytes)?;
+                if (end.backup, end.deletion) != (backup, deletion) {
+                    let reason = "it is the end of another backup or deletion";
+                    return Err(Error::corrupt(name.to_string(), reason));
+                }
+                Ok(Some(end.end))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Claims the end of a deletion for one backup, and answers the end that it has: that of whoever
+    /// came first.
+    pub(crate) fn claim(&self, deletion: DeletionId, backup: BackupId, end: End) -> Result<End> {
+        let object = EndObject {
+            format: FORMAT_VERSION,
+            deletion,
+            backup,
+            end,
+            unix_ms: now_ms(),
+        };
+        let name = end_object(backup, deletion)?;
+        match self.store.put_new(&name, &seal("end", &object)?)? {
+            Put::Created => Ok(end),
+            Put::Exists => self.end(backup, deletion)?.ok_or_else(|| {
+                let message = format!("{name} was there and is gone; run it again");
+                Error::other(ErrorKind::Conflict, message)
+            }),
+        }
+    }
+
+    /// Says that a backup is purged, which nothing takes back.
+    pub(crate) fn mark_purged(&self, backup: BackupId) -> Result<()> {
+        let purged = serde_json::json!({ "format": FORMAT_VERSION, "backup": backup });
+        let _ = self
+            .store
+            .put_new(&purged_object(backup)?, &seal("end", &purged)?)?;
+        Ok(())
+    }
+
+    /// Whether a backup that is not there was purged.
+    pub(crate) fn is_purged(&self, backup: BackupId) -> Result<bool> {
+        self.store.exists(&purged_object(backup)?)
+    }
+
+    /// Takes a deletion away that is over for all of its backups, with its ends.
+    pub(crate) fn tidy_deletion(&self, deletion: &Deletion) -> Result<()> {
+        self.store.delete(&deletion_object(deletion.id)?)?;
+        for backup in &deletion.backups {
+            self.store.delete(&end_object(backup.id, deletion.id)?)?;
+        }
+        Ok(())
+    }
+}

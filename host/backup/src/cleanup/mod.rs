@@ -1,0 +1,446 @@
+//! Cleanup: what the policies forget is deleted by one record, can be undeleted for a grace, and is then
+//! removed by the collector.
+
+mod collect;
+mod deletion;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use statekeep_core::{
+    BackupFacts, BackupSort, Circumstances, Error, ErrorKind, Phase, Progress, Result, UnixMs,
+};
+
+pub use collect::Collected;
+pub use deletion::{DELETED_MAX, DeletedBackup, Deletion, DeletionId};
+
+use crate::create::now_ms;
+use crate::list::{BackupSummary, not_found};
+use crate::manager::{BackupManager, Ends};
+use crate::manifest::BackupKind;
+use crate::name::{BackupId, Folder};
+use crate::repository::Repository;
+use crate::restore::SAFETY_TAG;
+use crate::retention::{Ballot, Judgement, RetentionRule, judge};
+use deletion::End;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Which backups stay, and how long what goes can come back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetentionConfig {
+    /// The policies; `None` keeps every backup.
+    pub rule: Option<RetentionRule>,
+    /// How long a deleted backup can be undeleted, milliseconds.
+    pub grace_ms: u64,
+    /// How long no policy may forget a backup that was made before a restore, milliseconds.
+    pub safety_grace_ms: u64,
+    /// The time zone of calendars; empty for UTC.
+    pub time_zone: String,
+    /// How many bytes the repository may have; `None` for any number.
+    pub storage_bytes_max: Option<u64>,
+    /// How long a policy may take, milliseconds.
+    pub policy_time_limit_ms: u64,
+    /// A cleanup follows each backup.
+    pub automatic: bool,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> RetentionConfig {
+        RetentionConfig {
+            rule: None,
+            grace_ms: 7 * DAY_MS,
+            safety_grace_ms: 7 * DAY_MS,
+            time_zone: String::new(),
+            storage_bytes_max: None,
+            policy_time_limit_ms: 10_000,
+            automatic: false,
+        }
+    }
+}
+
+/// How to clean up.
+#[derive(Clone, Debug, Default)]
+pub struct CleanupOptions {
+    /// Delete nothing, only say what would be.
+    pub dry_run: bool,
+    /// Other policies than the configured ones.
+    pub rule: Option<RetentionRule>,
+    /// Another grace than the configured one, milliseconds.
+    pub grace_ms: Option<u64>,
+    /// Who asks for it; may be empty.
+    pub principal: String,
+}
+
+/// What a cleanup did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CleanupReport {
+    /// Nothing was deleted, since only a plan was asked for.
+    pub dry_run: bool,
+    /// Backups that were judged.
+    pub evaluated: u64,
+    /// Those that stay.
+    pub retained: u64,
+    /// Those that were deleted; they can be undeleted until the end of their grace.
+    pub deleted: u64,
+    /// Those that would have been, in a dry run.
+    pub would_delete: u64,
+    /// The deletion, if one was written.
+    pub deletion: Option<DeletionId>,
+    /// Until when it can be undone, milliseconds since 1970-01-01 UTC.
+    pub grace_until_unix_ms: Option<i64>,
+    /// Earlier deletions that were carried out.
+    pub collected: Collected,
+    /// Bytes that were freed.
+    pub space_freed: u64,
+    /// What became of each backup and why, oldest first in each series.
+    pub decisions: Vec<Judgement>,
+    /// Why nothing was decided: a policy failed.
+    pub failure: Option<String>,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A backup that is deleted and can still come back, or is about to be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TrashRow {
+    /// Its id.
+    pub id: BackupId,
+    /// The deletion it is under.
+    pub deletion: DeletionId,
+    /// When it was deleted, milliseconds since 1970-01-01 UTC.
+    pub deleted_unix_ms: i64,
+    /// Until when it can surely be undeleted, milliseconds since 1970-01-01 UTC.
+    pub grace_until_unix_ms: i64,
+    /// Why it was deleted.
+    pub reason: String,
+    /// Who asked for it; may be empty.
+    pub principal: String,
+    /// It is decided: it cannot come back.
+    pub purged: bool,
+}
+
+impl BackupManager {
+    /// Gives the manager its retention.
+    #[must_use]
+    pub fn with_retention(mut self, retention: RetentionConfig) -> BackupManager {
+        self.retention = retention;
+        self
+    }
+
+    /// Its retention.
+    pub fn retention(&self) -> &RetentionConfig {
+        &self.retention
+    }
+
+    /// Deletes what the policies forget, and removes what was deleted longer ago than its grace. When a
+    /// policy fails nothing is deleted, and the report says why.
+    ///
+    /// # Errors
+    /// `Unsupported` without any policy, and what keeps the repository from being read or written.
+    pub fn cleanup(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
+        let _ends = Ends(progress);
+        let started = Instant::now();
+        progress.enter(Phase::Preparing);
+        let mut report = CleanupReport {
+            dry_run: options.dry_run,
+            ..CleanupReport::default()
+        };
+        let rule = options.rule.as_ref().or(self.retention.rule.as_ref());
+        let Some(rule) = rule else {
+            let message = "no retention policy is configured, so every backup stays; set \
+                           `backup.max_backups` or `retention.policies`, or name a policy";
+            return Err(Error::other(ErrorKind::Unsupported, message));
+        };
+        let Some(repository) = self.find()? else {
+            return Ok(report);
+        };
+        match self.judge_all(&repository, rule)? {
+            Ok(decisions) => report.decisions = decisions,
+            Err(error) => report.failure = Some(error.to_string()),
+        }
+        report.evaluated = report.decisions.len() as u64;
+        let mut going: Vec<&Judgement> = report
+            .decisions
+            .iter()
+            .filter(|judged| !judged.keep)
+            .collect();
+        going.sort_by_key(|judged| judged.priority);
+        let count = going.len() as u64;
+        report.retained = report.evaluated - count;
+        if options.dry_run {
+            report.would_delete = count;
+        } else {
+            if !going.is_empty() {
+                let grace_ms = options.grace_ms.unwrap_or(self.retention.grace_ms);
+                let backups = going
+                    .iter()
+                    .map(|judged| {
+                        Ok(DeletedBackup {
+                            id: BackupId::parse(&judged.backup)?,
+                            reason: judged.reason.clone(),
+                        })
+                    })
+                    .collect::<Result<_>>()?;
+                let deletion = repository.put_deletion(backups, grace_ms, &options.principal)?;
+                report.deleted = count;
+                report.deletion = Some(deletion.id);
+                report.grace_until_unix_ms = Some(deletion.grace_until_unix_ms);
+            }
+            report.collected = repository.collect(progress)?;
+            report.space_freed = report.collected.space_freed;
+        }
+        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    /// The cleanup that follows a backup. The backup stands whatever becomes of it.
+    pub(crate) fn clean_up_after(&self) {
+        if !self.retention.automatic || self.retention.rule.is_none() {
+            return;
+        }
+        match self.cleanup(&CleanupOptions::default(), &Progress::new()) {
+            Ok(CleanupReport {
+                failure: Some(why), ..
+            }) => tracing::warn!(why, "no backup was judged after a backup was made"),
+            Ok(report) => tracing::info!(
+                deleted = report.deleted,
+                purged = report.collected.purged.len(),
+                freed = report.space_freed,
+                "backups were cleaned up"
+            ),
+            Err(error) => tracing::warn!(%error, "backups were not cleaned up"),
+        }
+    }
+
+    /// What the policies say of every backup; the inner error is one of theirs.
+    fn judge_all(
+        &self,
+        repository: &Repository,
+        rule: &RetentionRule,
+    ) -> Result<Result<Vec<Judgement>>> {
+        let list = repository.list()?;
+        if let Some(problem) = list.problems.first() {
+            let message = format!(
+                "not every backup can be read, so none is judged: {problem}; `repository check` shows \
+                 what is wrong"
+            );
+            return Ok(Err(Error::other(ErrorKind::Corrupt, message)));
+        }
+        let circumstances = Arc::new(Circumstances {
+            now: UnixMs(now_ms()),
+            storage_bytes: storage_bytes(repository)?,
+            storage_bytes_max: self.retention.storage_bytes_max,
+            time_zone: self.retention.time_zone.clone(),
+        });
+        let mut series: BTreeMap<&str, Vec<&BackupSummary>> = BTreeMap::new();
+        for backup in &list.backups {
+            series.entry(&backup.series).or_default().push(backup);
+        }
+        Ok(self.judge_series(series.into_values(), rule, &circumstances))
+    }
+
+    fn judge_series<'a>(
+        &self,
+        series: impl Iterator<Item = Vec<&'a BackupSummary>>,
+        rule: &RetentionRule,
+        circumstances: &Arc<Circumstances>,
+    ) -> Result<Vec<Judgement>> {
+        let limit = Duration::from_millis(self.retention.policy_time_limit_ms);
+        let mut policies = Vec::new();
+        for choice in rule.choices()? {
+            policies.push(
+                self.plugins()
+                    .retention(&choice.policy, &choice.options, limit)?,
+            );
+        }
+        let mut judged = Vec::new();
+        for backups in series {
+            let facts: Arc<[BackupFacts]> = facts(&backups).into();
+            let mut ballots = Vec::new();
+            for policy in &policies {
+                let votes = policy.evaluate(&facts, circumstances)?;
+                if votes.len() != facts.len() {
+                    let message = format!(
+                        "policy {} judged {} of {} backups",
+                        policy.name(),
+                        votes.len(),
+                        facts.len()
+                    );
+                    return Err(Error::other(ErrorKind::Plugin, message));
+                }
+                let policy = policy.name().to_owned();
+                ballots.push(Ballot { policy, votes });
+            }
+            let (now, grace) = (circumstances.now, self.retention.safety_grace_ms);
+            judged.extend(judge(&facts, rule, &ballots, now, grace));
+        }
+        Ok(judged)
+    }
+
+    /// Deletes backups by hand, all of them or none. They can be undeleted for the configured grace; the
+    /// next cleanup after it removes them.
+    ///
+    /// # Errors
+    /// `NotFound` for one that is not there or is deleted already, `Conflict` for a pinned one.
+    pub fn delete(&self, ids: &[BackupId], principal: &str) -> Result<Deletion> {
+        let Some(first) = ids.first() else {
+            return Err(Error::invalid("backups", "name at least one"));
+        };
+        let repository = self.existing(*first)?;
+        let mut backups = Vec::new();
+        for id in ids {
+            repository.manifest(*id)?;
+            if repository.is_pinned(*id)? {
+                let message = format!("backup {id} is pinned; `backup unpin {id}` lets it go");
+                return Err(Error::other(ErrorKind::Conflict, message));
+            }
+            backups.push(DeletedBackup {
+                id: *id,
+                reason: "deleted by hand".to_owned(),
+            });
+        }
+        repository.put_deletion(backups, self.retention.grace_ms, principal)
+    }
+
+    /// What is deleted and not removed yet, by id.
+    pub fn trash(&self) -> Result<Vec<TrashRow>> {
+        let Some(repository) = self.find()? else {
+            return Ok(Vec::new());
+        };
+        let trash = repository.trash(&mut Vec::new())?;
+        let mut rows = Vec::new();
+        for pending in &trash.pending {
+            for backup in &pending.deletion.backups {
+                let purged = match pending.ends.get(&backup.id) {
+                    None => false,
+                    Some(End::Purged) => true,
+                    Some(End::Undeleted) => continue,
+                };
+                rows.push(TrashRow {
+                    id: backup.id,
+                    deletion: pending.deletion.id,
+                    deleted_unix_ms: pending.deletion.created_unix_ms,
+                    grace_until_unix_ms: pending.deletion.grace_until_unix_ms,
+                    reason: backup.reason.clone(),
+                    principal: pending.deletion.principal.clone(),
+                    purged,
+                });
+            }
+        }
+        rows.sort_by_key(|row| (row.id, row.deletion));
+        Ok(rows)
+    }
+
+    /// Takes the deletion of a backup back.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not deleted, `Compacted` when it is being removed already.
+    pub fn undelete(&self, id: BackupId) -> Result<()> {
+        self.existing(id)?.undelete(id)
+    }
+}
+
+impl Repository {
+    /// Takes every deletion of a backup back.
+    pub(crate) fn undelete(&self, id: BackupId) -> Result<()> {
+        let trash = self.trash(&mut Vec::new())?;
+        let mut found = trash.purged.contains(&id);
+        let mut purged = found;
+        for pending in &trash.pending {
+            if !pending
+                .deletion
+                .backups
+                .iter()
+                .any(|backup| backup.id == id)
+            {
+                continue;
+            }
+            match pending.ends.get(&id) {
+                Some(End::Undeleted) => continue,
+                Some(End::Purged) => purged = true,
+                None => {
+                    purged |= self.claim(pending.deletion.id, id, End::Undeleted)? == End::Purged;
+                }
+            }
+            found = true;
+        }
+        if purged {
+            let message = format!("backup {id} is being removed: its grace is over");
+            return Err(Error::other(ErrorKind::Compacted, message));
+        }
+        if !found {
+            // Tells whether there is one of that id at all.
+            self.manifest(id)?;
+            let message = format!("backup {id} is not deleted; `backup trash` lists what is");
+            return Err(Error::other(ErrorKind::NotFound, message));
+        }
+        Ok(())
+    }
+
+    /// Refuses a backup that is deleted.
+    pub(crate) fn check_not_deleted(&self, id: BackupId) -> Result<()> {
+        // Nearly always empty.
+        if self.store.list(Folder::Deletions, "")?.objects.is_empty() {
+            return Ok(());
+        }
+        match self.trash(&mut Vec::new())?.of(id) {
+            None => Ok(()),
+            Some((_, true)) => Err(not_found(id)),
+            Some((deletion, false)) => {
+                let message = format!(
+                    "backup {id} was deleted by {}; `backup undelete {id}` takes that back",
+                    deletion.id
+                );
+                Err(Error::other(ErrorKind::NotFound, message))
+            }
+        }
+    }
+}
+
+fn storage_bytes(repository: &Repository) -> Result<u64> {
+    let mut bytes = 0_u64;
+    for folder in [Folder::Segments, Folder::Runs] {
+        let objects = repository.store.list(folder, "")?.objects;
+        bytes = objects
+            .iter()
+            .fold(bytes, |sum, object| sum.saturating_add(object.len));
+    }
+    Ok(bytes)
+}
+
+/// A series as policies see it.
+fn facts(backups: &[&BackupSummary]) -> Vec<BackupFacts> {
+    let place: HashMap<BackupId, usize> = backups
+        .iter()
+        .enumerate()
+        .map(|(i, backup)| (backup.id, i))
+        .collect();
+    backups
+        .iter()
+        .map(|backup| BackupFacts {
+            id: backup.id.to_string(),
+            series: backup.series.clone(),
+            label: backup.label.clone().unwrap_or_default(),
+            tags: backup.tags.clone(),
+            sort: match backup.kind {
+                kind if kind == BackupKind::Incremental.name() => BackupSort::Incremental,
+                kind if kind == BackupKind::Synthetic.name() => BackupSort::Synthetic,
+                _ => BackupSort::Full,
+            },
+            is_pinned: backup.pin,
+            is_verified: backup.last_verified_unix_ms.is_some(),
+            is_in_use: false,
+            is_safety: backup.tags.iter().any(|tag| tag == SAFETY_TAG),
+            parent: backup.parent.and_then(|parent| place.get(&parent).copied()),
+            created: UnixMs(backup.started_unix_ms),
+            sequence: backup.sequence,
+            records: backup.records,
+            raw_bytes: backup.raw_bytes,
+            stored_bytes: backup.stored_bytes,
+            restores: 0,
+        })
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! What policies forget is deleted at once, can come back for a grace, and then goes for good; what
+//! stays can be restored all the while.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use statekeep_backup::{
+    BackupId, BackupManager, CleanupOptions, CleanupReport, CreateOptions, Floor, Progress,
+    RetentionConfig, RetentionRule, VerifyLevel,
+};
+use statekeep_core::vfs::sim::SimDisk;
+use statekeep_core::{ErrorKind, StateManager};
+
+use crate::support::{bare, create, open, read, set};
+
+/// Keeps the newest `n`.
+pub(crate) fn newest(n: u64) -> RetentionRule {
+    RetentionRule::policy("newest", &[("keep", json!(n))])
+}
+
+/// A cleanup that keeps the newest `keep`, and lets what goes come back for `grace_ms`.
+pub(crate) fn clean(
+    backups: &BackupManager,
+    keep: u64,
+    grace_ms: u64,
+) -> statekeep_core::Result<CleanupReport> {
+    let options = CleanupOptions {
+        rule: Some(newest(keep)),
+        grace_ms: Some(grace_ms),
+        principal: "a test".to_owned(),
+        ..CleanupOptions::default()
+    };
+    backups.cleanup(&options, &Progress::new())
+}
+
+fn ids(backups: &BackupManager) -> Vec<BackupId> {
+    let list = backups.list().unwrap();
+    assert!(list.problems.is_empty(), "{list:?}");
+    list.backups.iter().map(|backup| backup.id).collect()
+}
+
+fn verify_all(backups: &BackupManager) {
+    for id in ids(backups) {
+        let report = backups.verify(id, VerifyLevel::Full, &Progress::new());
+        let report = report.unwrap();
+        assert!(report.is_valid && report.warnings.is_empty(), "{report:?}");
+    }
+    let report = backups.check_repository(&Progress::new()).unwrap();
+    assert!(report.is_valid && report.strays.objects == 0, "{report:?}");
+}
+
+/// Fulls with an incremental on each, as they come.
+fn filled(disk: &SimDisk, count: usize) -> (Arc<StateManager>, BackupManager, Vec<BackupId>) {
+    let (manager, backups) = open(disk).unwrap();
+    let made = (0..count).map(|n| {
+        set(&manager, "", "global", "k", &format!("value {n}")).unwrap();
+        let options = CreateOptions {
+            incremental: Some(n % 2 == 1),
+            ..CreateOptions::default()
+        };
+        backups.create(&options, &Progress::new()).unwrap().id
+    });
+    let made = made.collect();
+    (manager, backups, made)
+}
+
+#[test]
+fn what_is_forgotten_goes_and_what_stays_can_be_restored() {
+    let disk = SimDisk::new();
+    let (manager, backups, made) = filled(&disk, 6);
+    let before = backups.check_repository(&Progress::new()).unwrap().bytes;
+
+    let dry = CleanupOptions {
+        dry_run: true,
+        rule: Some(newest(2)),
+        ..CleanupOptions::default()
+    };
+    let plan = backups.cleanup(&dry, &Progress::new()).unwrap();
+    assert_eq!(
+        (
+            plan.evaluated,
+            plan.retained,
+            plan.would_delete,
+            plan.deleted
+        ),
+        (6, 2, 4, 0)
+    );
+    assert_eq!(ids(&backups), made, "a dry run deletes nothing");
+    assert!(backups.trash().unwrap().is_empty());
+
+    let report = clean(&backups, 2, 0).unwrap();
+    assert_eq!((report.deleted, report.would_delete), (4, 0));
+    assert_eq!(report.collected.purged.len(), 4, "{report:?}");
+    let after = backups.check_repository(&Progress::new()).unwrap().bytes;
+    assert!(report.space_freed > 0 && after < before, "{report:?}");
+    assert_eq!(ids(&backups), made[4..]);
+    verify_all(&backups);
+    // Of the records one end stays: that of the backup after which the oldest one was made.
+    let listing = disk.listing();
+    let left = |folder: &str| {
+        let rows = listing.iter();
+        let rows = rows.filter(|row| row.contains(&format!("/{folder}/0")));
+        rows.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(left("del").len(), 0);
+    let [end] = &left("fin")[..] else {
+        panic!("{:?}", left("fin"));
+    };
+    assert!(end.contains(&made[3].to_string()), "{end}");
+    backups.restore(made[4], &bare(), &Progress::new()).unwrap();
+    assert_eq!(read(&manager)["/global/k"], "value 4");
+    let error = backups.show(made[0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn parents_of_what_stays_stay() {
+    let disk = SimDisk::new();
+    let (_manager, backups, made) = filled(&disk, 6);
+    let report = clean(&backups, 1, 0).unwrap();
+    assert_eq!(ids(&backups), made[4..]);
+    assert_eq!(report.decisions[4].floor, Some(Floor::NewestFull));
+    verify_all(&backups);
+}
+
+#[test]
+fn a_policy_that_forgets_everything_leaves_the_newest() {
+    let disk = SimDisk::new();
+    let (_manager, backups, made) = filled(&disk, 5);
+    let report = clean(&backups, 0, 0).unwrap();
+    assert_eq!(report.retained, 1, "{report:?}");
+    assert_eq!(ids(&backups), made[4..]);
+    let again = clean(&backups, 0, 0).unwrap();
+    assert_eq!((again.evaluated, again.deleted), (1, 0));
+    verify_all(&backups);
+}
+
+#[test]
+fn what_is_deleted_comes_back_within_its_grace_and_not_after() {
+    let disk = SimDisk::new();
+    let (manager, backups, made) = filled(&disk, 6);
+    let report = clean(&backups, 2, 3_600_000).unwrap();
+    assert_eq!((report.deleted, report.space_freed), (4, 0));
+    assert_eq!(ids(&backups), made[4..]);
+    let trash = backups.trash().unwrap();
+    assert_eq!(
+        trash.iter().map(|row| row.id).collect::<Vec<_>>(),
+        made[..4]
+    );
+    assert!(
+        trash
+            .iter()
+            .all(|row| !row.purged && row.principal == "a test")
+    );
+    for refused in [
+        backups.show(made[0]).map(drop),
+        backups.pin(made[0]).map(drop),
+        backups
+            .verify(made[0], VerifyLevel::Quick, &Progress::new())
+            .map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("undelete"), "{error}");
+    }
+    backups.undelete(made[1]).unwrap();
+    backups.undelete(made[1]).unwrap_err();
+    let mut back = vec![made[1]];
+    back.extend(&made[4..]);
+    assert_eq!(ids(&backups), back);
+    verify_all(&backups);
+    backups.restore(made[1], &bare(), &Progress::new()).unwrap();
+    assert_eq!(read(&manager)["/global/k"], "value 1");
+
+    // What came back can be deleted again, and goes with the rest.
+    let report = clean(&backups, 2, 0).unwrap();
+    assert_eq!(report.deleted, 1, "{report:?}");
+    assert!(backups.undelete(made[1]).is_err());
+    assert_eq!(report.collected.purged, [made[1]]);
+    assert_eq!(backups.trash().unwrap().len(), 3);
+}
+
+#[test]
+fn a_pin_holds_and_takes_a_deletion_back() {
+    let disk = SimDisk::new();
+    let (_manager, backups, made) = filled(&disk, 6);
+    backups.pin(made[0]).unwrap();
+    let report = clean(&backups, 2, 0).unwrap();
+    assert_eq!(report.decisions[0].floor, Some(Floor::Pinned));
+    assert_eq!(ids(&backups), [made[0], made[4], made[5]]);
+    verify_all(&backups);
+}
+
+#[test]
+fn without_a_policy_or_with_a_broken_one_nothing_goes() {
+    let disk = SimDisk::new();
+    let (_manager, backups, made) = filled(&disk, 3);
+    let none = backups.cleanup(&CleanupOptions::default(), &Progress::new());
+    assert_eq!(none.unwrap_err().kind(), ErrorKind::Unsupported);
+    let unknown = CleanupOptions {
+        rule: Some(RetentionRule::Any {
+            any: vec![newest(0), RetentionRule::policy("unheard", &[])],
+        }),
+        ..CleanupOptions::default()
+    };
+    let report = backups.cleanup(&unknown, &Progress::new()).unwrap();
+    assert!(report.failure.unwrap().contains("unheard"));
+    assert_eq!((report.deleted, report.evaluated), (0, 0));
+    assert_eq!(ids(&backups), made);
+}
+
+#[test]
+fn an_empty_repository_has_nothing_to_clean() {
+    let disk = SimDisk::new();
+    let (_manager, backups) = open(&disk).unwrap();
+    let report = clean(&backups, 0, 0).unwrap();
+    assert_eq!((report.evaluated, report.deleted), (0, 0));
+    assert!(backups.trash().unwrap().is_empty());
+    create(&backups);
+    assert_eq!(clean(&backups, 0, 0).unwrap().retained, 1);
+    assert_eq!(backups.retention(), &RetentionConfig::default());
+}
