@@ -1586,6 +1586,52 @@ statekeep_status statekeep_backup_diff_start(const statekeep_manager *manager,
                                              statekeep_error **err);
 
 /**
+ * Starts a cleanup: what the retention policies forget is deleted, and what was deleted longer ago than
+ * its grace is removed. `options` is a JSON object or empty: `dry_run` (boolean: only tell), `policies`
+ * (array, as the setting `retention.policies`; the configured ones when missing), `mode` (`"any"`,
+ * `"all"`), `grace_ms` (number), `principal` (text). The result has `evaluated`, `retained`, `deleted`,
+ * `would_delete`, `deletion`, `grace_until_unix_ms`, `collected`, `space_freed`, `decisions` (of each
+ * backup `keep`, `reason`, `floor`, `votes`), `failure` (text: why nothing was decided, such as a policy
+ * that failed; the operation ends as OK) and `duration_ms`. UNSUPPORTED without any policy.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_cleanup_start(const statekeep_manager *manager,
+                                                const char *options,
+                                                size_t options_len,
+                                                statekeep_op **out,
+                                                statekeep_error **err);
+
+/**
+ * Deletes backups by hand, all of them or none; they can be undeleted until their grace is over.
+ * `options` is a JSON object: `backups` (array of ids), `principal` (text). The result is the deletion:
+ * `id`, `created_unix_ms`, `grace_until_unix_ms`, `principal`, `backups`. NOT_FOUND for one that is not
+ * there or is deleted already, CONFLICT for a pinned one. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_delete_json(const statekeep_manager *manager,
+                                              const char *options,
+                                              size_t options_len,
+                                              struct statekeep_buf *out,
+                                              statekeep_error **err);
+
+/**
+ * The backups that are deleted and not removed yet as a JSON object: `backups`, each with `id`, `deletion`,
+ * `deleted_unix_ms`, `grace_until_unix_ms`, `reason`, `principal` and `purged` (it cannot come back).
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_trash_json(const statekeep_manager *manager,
+                                             struct statekeep_buf *out,
+                                             statekeep_error **err);
+
+/**
+ * Takes the deletion of a backup back. NOT_FOUND when it is not deleted, COMPACTED when its grace is over
+ * and it is being removed. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_backup_undelete(const statekeep_manager *manager,
+                                           const char *backup_id,
+                                           size_t backup_id_len,
+                                           statekeep_error **err);
+
+/**
  * Starts a check of the backup repository, which changes nothing. The result is a JSON object:
  * `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
  * which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest

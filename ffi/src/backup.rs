@@ -30,7 +30,7 @@ pub const VERIFY_RESTORE_TEST: u32 = 3;
 ///
 /// # Safety
 /// As `input::bytes`.
-unsafe fn id(ptr: *const c_char, len: usize) -> Result<BackupId, Failure> {
+pub(crate) unsafe fn id(ptr: *const c_char, len: usize) -> Result<BackupId, Failure> {
     // SAFETY: the caller's promise.
     Ok(BackupId::parse(unsafe {
         input::text(ptr, len, TEXT_BYTES_MAX, "id")

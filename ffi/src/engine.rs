@@ -17,8 +17,8 @@ pub(crate) use statekeep_host::{
     open,
 };
 pub(crate) use statekeep_host::{
-    ExportFormat, ExportFrom, ExportOptions, ExportTo, ImportFrom, ImportMode, ImportOptions,
-    Selection,
+    CleanupOptions, ExportFormat, ExportFrom, ExportOptions, ExportTo, ImportFrom, ImportMode,
+    ImportOptions, RetentionRule, Selection,
 };
 
 /// The status code of an error.

@@ -12,6 +12,7 @@ pub mod atomic;
 pub mod backup;
 pub mod batch;
 pub mod buf;
+mod cleanup;
 pub mod config;
 mod engine;
 pub mod error;

@@ -153,6 +153,10 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_verify_start(m, S("x"), STATEKEEP_VERIFY_FULL, &new_op, &err));
   FORKED(statekeep_backup_restore_start(m, S("x"), NULL, 0, &new_op, &err));
   FORKED(statekeep_backup_diff_start(m, S("x"), NULL, 0, &new_op, &err));
+  FORKED(statekeep_backup_cleanup_start(m, NULL, 0, &op, &err));
+  FORKED(statekeep_backup_delete_json(m, NULL, 0, &buf, &err));
+  FORKED(statekeep_backup_trash_json(m, &buf, &err));
+  FORKED(statekeep_backup_undelete(m, S("x"), &err));
   FORKED(statekeep_backup_pin(m, S("x"), &err));
   FORKED(statekeep_backup_unpin(m, S("x"), &err));
   FORKED(statekeep_backup_ranges_json(m, &buf, &err));

@@ -20,7 +20,7 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 23] = [
+const PROGRAMS: [&str; 24] = [
     "config",
     "manager",
     "metrics",
@@ -37,6 +37,7 @@ const PROGRAMS: [&str; 23] = [
     "swap",
     "op",
     "backup",
+    "cleanup",
     "encryption",
     "exchange",
     "plugin",

@@ -9,7 +9,7 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 26] = [
+const SOURCES: [&str; 27] = [
     "version",
     "status",
     "error",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 26] = [
     "swap",
     "metrics",
     "backup",
+    "cleanup",
     "repository",
     "exchange",
     "plugin",

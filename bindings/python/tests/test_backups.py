@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,40 @@ def test_what_a_limit_holds_back_ends_when_it_is_cancelled(tmp_path: Path) -> No
         state.export(path, limit_rate=1 << 40)
         with pytest.raises(Held):
             state.import_(path, mode="merge", limit_rate=1, progress=held)
+
+
+def test_a_cleanup_deletes_what_policies_forget_and_can_be_taken_back(tmp_path: Path) -> None:
+    with statekeep.open(tmp_path / "state") as state:
+        made = []
+        for n in range(4):
+            state.set("global", "k", n)
+            made.append(state.backups.create().id)
+        with pytest.raises(statekeep.Unsupported):
+            state.backups.cleanup()
+        count = [{"policy": "count", "keep": 2}]
+        plan = state.backups.cleanup(policies=count, dry_run=True)
+        assert (plan.dry_run, plan.would_delete, plan.deleted) == (True, 2, 0)
+        assert [row["keep"] for row in plan.decisions] == [False, False, True, True]
+        failed = state.backups.cleanup(policies=[{"policy": "unheard"}])
+        assert failed.failure and "unheard" in failed.failure and failed.deleted == 0
+
+        done = state.backups.cleanup(policies=count, mode="all", principal="Ada")
+        assert (done.retained, done.deleted, done.space_freed) == (2, 2, 0)
+        trash = state.backups.trash()
+        assert [row.id for row in trash] == made[:2] and trash[0].principal == "Ada"
+        assert not trash[0].purged and trash[0].grace_until > trash[0].deleted
+        with pytest.raises(statekeep.NotFound):
+            state.backups.show(made[0])
+        state.backups.undelete(trash[0])
+        state.backups.delete(made[0])
+        state.backups.undelete(made[0])
+        assert [backup.id for backup in state.backups.list()] == [made[0], *made[2:]]
+
+        gone = state.backups.cleanup(policies=count, grace=timedelta(0))
+        assert gone.deleted == 1 and gone.space_freed > 0
+        assert gone.report["collected"]["purged"] == [made[0]]
+        with pytest.raises(statekeep.NotFound):
+            state.backups.undelete(made[0])
 
 
 def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._ffi import call, document, handle, lib, name, options
@@ -171,6 +171,48 @@ class RepositoryKey:
         """From a row of the list."""
         created = moment(row["created_unix_ms"])
         return cls(row["id"], row["kind"], row["label"] or "", created, row["in_use"])
+
+
+@dataclass(frozen=True)
+class CleanupReport:
+    """What a cleanup did, or after a dry run would do; `report` has everything.
+
+    `failure` is why nothing was decided, such as a policy that failed. `decisions` says of each backup
+    whether it stays (`keep`), why (`reason`), and what each policy said (`votes`)."""
+
+    dry_run: bool
+    evaluated: int
+    retained: int
+    deleted: int
+    would_delete: int
+    space_freed: int
+    decisions: list[dict[str, Any]]
+    failure: str | None
+    report: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DeletedBackup:
+    """A backup that is deleted and not removed yet. One that is `purged` cannot come back."""
+
+    id: str
+    deleted: datetime
+    grace_until: datetime
+    reason: str
+    principal: str
+    purged: bool
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> DeletedBackup:
+        """From a row of the trash."""
+        return cls(
+            id=row["id"],
+            deleted=moment(row["deleted_unix_ms"]),
+            grace_until=moment(row["grace_until_unix_ms"]),
+            reason=row["reason"],
+            principal=row["principal"],
+            purged=row["purged"],
+        )
 
 
 @dataclass(frozen=True)
@@ -378,6 +420,47 @@ class Backups:
     def repair(self, *, progress: ProgressCallback | None = None) -> dict[str, Any]:
         """Finishes what crashes left unfinished; removes no backup and nothing that is damaged."""
         return self._run(lib.statekeep_repository_repair_start, (), progress)
+
+    def cleanup(
+        self,
+        *,
+        policies: Sequence[Mapping[str, Any]] | None = None,
+        mode: Literal["any", "all"] | None = None,
+        grace: timedelta | None = None,
+        dry_run: bool = False,
+        principal: str = "",
+        progress: ProgressCallback | None = None,
+    ) -> CleanupReport:
+        """Deletes what the retention policies forget, and removes what was deleted longer ago than its
+        grace. `policies` are like `{"policy": "count", "keep": 7}`, the configured ones when `None`."""
+        asked = options(
+            {
+                "policies": None if policies is None else [dict(policy) for policy in policies],
+                "mode": mode,
+                "grace_ms": None if grace is None else grace // timedelta(milliseconds=1),
+                "dry_run": dry_run or None,
+                "principal": principal or None,
+            }
+        )
+        row = self._run(lib.statekeep_backup_cleanup_start, asked, progress)
+        shown = CleanupReport.__dataclass_fields__.keys() - {"report"}
+        return CleanupReport(report=row, **{name: row[name] for name in shown})
+
+    def delete(self, *backups: str | Backup, principal: str = "") -> None:
+        """Deletes backups by hand, all of them or none; `undelete` takes it back within the grace."""
+        ids = [backup.id if isinstance(backup, Backup) else backup for backup in backups]
+        asked = options({"backups": ids, "principal": principal or None})
+        document(lib.statekeep_backup_delete_json, self._state.handle, *asked)
+
+    def trash(self) -> tuple[DeletedBackup, ...]:
+        """The backups that are deleted and not removed yet."""
+        rows = document(lib.statekeep_backup_trash_json, self._state.handle)["backups"]
+        return tuple(DeletedBackup.of(row) for row in rows)
+
+    def undelete(self, backup: str | Backup | DeletedBackup) -> None:
+        """Takes the deletion of a backup back."""
+        chosen = backup.id if isinstance(backup, DeletedBackup) else backup
+        call(lib.statekeep_backup_undelete, self._state.handle, *_id(chosen))
 
     def keys(self) -> tuple[RepositoryKey, ...]:
         """What opens the repository, oldest first. It is encrypted when the first backup was made with
