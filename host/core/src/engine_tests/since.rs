@@ -297,6 +297,41 @@ proptest! {
     }
 }
 
+/// Keys that lie close and far apart, with no, one and many versions since, before and after the point.
+#[test]
+fn old_records_are_found_however_the_keys_lie() {
+    let disk = SimDisk::new();
+    let model = Model::open(&disk, None, None);
+    let tenant = model.manager.tenant("acme").unwrap().blocking();
+    let set = |name: &str, value: &str| tenant.put("user:1", name, value);
+    let names: Vec<String> = (0..400).map(|n| format!("{n:03}")).collect();
+    for name in &names {
+        set(name, "first");
+    }
+    for n in 0..60 {
+        set("150", &format!("many before {n}"));
+    }
+    let point = model.manager.snapshot().unwrap().point();
+    let before = scan(&model.manager.snapshot().unwrap());
+    for (n, name) in names.iter().enumerate() {
+        let close = (100..180).contains(&n);
+        if close || n % 57 == 0 {
+            set(name, "second");
+        }
+    }
+    for n in 0..60 {
+        set("160", &format!("many after {n}"));
+    }
+    let (scope, name) = ("user:1".parse().unwrap(), Key::new("170").unwrap());
+    tenant.delete(&scope, &name, SetOptions::default()).unwrap();
+    set("170", "again");
+    let snapshot = model.manager.snapshot().unwrap();
+    let since = snapshot.since(&point).unwrap();
+    for memory in [1 << 20, 100] {
+        assert!(changed(&since, before.clone(), memory).unwrap() == scan(&snapshot));
+    }
+}
+
 #[test]
 fn a_point_of_another_past_is_refused_and_not_compared() {
     let disk = SimDisk::new();

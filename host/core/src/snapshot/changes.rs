@@ -6,12 +6,13 @@
 use super::candidates::{KeysFrom, find_candidates};
 use super::in_row;
 use super::least_keys::LeastKeys;
+use super::past_walk::PastWalk;
 use super::since::Since;
 use crate::record::read_stamps;
 use crate::{Result, Space};
 
 /// Keys whose rows are read before the committer is waited for.
-const KEYS_AT_ONCE: usize = 64;
+const KEYS_AT_ONCE: usize = 512;
 /// Bytes of their records.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
@@ -92,6 +93,7 @@ impl<'a> Changes<'a> {
         }
         // A commit whose change of a key was seen may not be there with its history rows yet.
         snapshot.settle();
+        let mut walk = PastWalk::new(before);
         for (key, sequence, record) in rows {
             let newest = match sequence {
                 Some(sequence) if sequence <= snapshot.sequence => Some(record),
@@ -103,7 +105,7 @@ impl<'a> Changes<'a> {
             };
             // The same record at both points, or one that history has.
             let same = written.is_some_and(|written| written <= before.sequence);
-            let older = if same { None } else { before.past(&key)? };
+            let older = if same { None } else { walk.past(&key)? };
             let first = if same {
                 newest.as_ref()
             } else {

@@ -10,6 +10,7 @@ mod diff;
 mod history;
 mod least_keys;
 mod past_keys;
+mod past_walk;
 mod scan;
 mod since;
 mod versions;
@@ -225,12 +226,7 @@ impl Snapshot {
     /// The record of a key that was changed since: the history row that spans the snapshot.
     fn past(&self, data_key: &[u8]) -> Result<Option<Vec<u8>>> {
         let (mut lo, mut hi) = (Vec::new(), Vec::new());
-        push_history_key(&mut lo, data_key, Sequence(0));
-        push_history_key(
-            &mut hi,
-            data_key,
-            Sequence(self.sequence.0.saturating_add(1)),
-        );
+        push_range(data_key, self.sequence, &mut lo, &mut hi);
         let range = KeyRange {
             lo: &lo,
             hi: Some(&hi),
@@ -272,6 +268,12 @@ impl Snapshot {
         }
         Ok((end > self.sequence).then(|| record.to_vec()))
     }
+}
+
+/// The range of the history rows of a key whose first commit is not after `at`.
+fn push_range(data_key: &[u8], at: Sequence, lo: &mut Vec<u8>, hi: &mut Vec<u8>) {
+    push_history_key(lo, data_key, Sequence(0));
+    push_history_key(hi, data_key, Sequence(at.0.saturating_add(1)));
 }
 
 /// Says which key an error of a row belongs to.
