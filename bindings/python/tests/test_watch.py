@@ -120,7 +120,9 @@ def test_all_tenants_are_watched_from_above(state: statekeep.State) -> None:
 
 
 WAITS = """
-import sys, threading, statekeep
+import signal, sys, threading, statekeep
+# A process that was started in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 state = statekeep.open(sys.argv[1])
 {}
 """

@@ -176,7 +176,10 @@ fn say(report: &CleanupReport, out: &mut Output) -> Result<()> {
     }
     let gone = text::count(report.deleted, "backup");
     out.line(format_args!("deleted {gone}, kept {kept}"))?;
-    if let Some(until) = report.grace_until_unix_ms.filter(|_| report.deleted > 0) {
+    if let Some(until) = report
+        .grace_until_unix_ms
+        .filter(|_| report.deleted > 0 && report.collected.purged.is_empty())
+    {
         let until = time::seconds(UnixMs(until));
         out.remark(format_args!(
             "`backup undelete ID` takes it back until {until}"

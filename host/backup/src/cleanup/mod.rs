@@ -20,7 +20,7 @@ use crate::create::now_ms;
 use crate::list::{BackupSummary, not_found};
 use crate::manager::{BackupManager, Ends};
 use crate::manifest::BackupKind;
-use crate::name::{BackupId, Folder};
+use crate::name::{BackupId, Folder, ObjectName};
 use crate::repository::Repository;
 use crate::restore::SAFETY_TAG;
 use crate::retention::{Ballot, Judgement, RetentionRule, judge};
@@ -337,7 +337,7 @@ impl BackupManager {
     /// Takes the deletion of a backup back.
     ///
     /// # Errors
-    /// `NotFound` when it is not deleted, `Compacted` when it is being removed already.
+    /// `NotFound` when it is not deleted or gone, `Compacted` when it is being removed.
     pub fn undelete(&self, id: BackupId) -> Result<()> {
         self.existing(id)?.undelete(id)
     }
@@ -366,6 +366,9 @@ impl Repository {
                 }
             }
             found = true;
+        }
+        if purged && !self.store.exists(&ObjectName::manifest(id))? {
+            return Err(not_found(id));
         }
         if purged {
             let message = format!("backup {id} is being removed: its grace is over");
