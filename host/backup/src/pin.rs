@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use statekeep_core::Result;
+use statekeep_core::{ErrorKind, Result};
 
 use crate::create::now_ms;
 use crate::name::{BackupId, Folder, ObjectName};
@@ -38,16 +38,18 @@ impl Repository {
         let (name, bytes) = pin_object(id)?;
         let pinned = self.store.put_new(&name, &bytes)? == Put::Created;
         // A deletion that was written meanwhile is taken back, if that is not too late.
-        match self.check_not_deleted(id).and_then(|()| self.manifest(id)) {
-            Ok(_) => Ok(pinned),
-            Err(_) => match self.undelete(id) {
-                Ok(()) => Ok(pinned),
-                Err(error) => {
-                    self.store.delete(&name)?;
-                    Err(error)
-                }
-            },
+        let stays = match self.check_not_deleted(id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => self.undelete(id),
+            checked => checked,
+        };
+        if let Err(error) = stays {
+            // A pin that was there before is not this call's to take away.
+            if pinned {
+                self.store.delete(&name)?;
+            }
+            return Err(error);
         }
+        Ok(pinned)
     }
 
     /// Takes a pin away; `true` when there was one. `NotFound` when there is no such backup.

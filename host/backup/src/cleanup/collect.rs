@@ -239,7 +239,7 @@ impl Repository {
                 over &= match pending.ends.get(&backup.id) {
                     Some(End::Undeleted) => true,
                     Some(End::Purged) => !self.store.exists(&ObjectName::manifest(backup.id))?,
-                    None => false,
+                    Some(End::Unknown) | None => false,
                 };
             }
             if over {

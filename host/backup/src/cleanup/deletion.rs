@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
-use crate::create::now_ms;
+use crate::create::{is_put, now_ms};
 use crate::name::{BackupId, Folder, ObjectName, ulid_id};
 use crate::problem::Problem;
 use crate::repository::Repository;
@@ -58,6 +58,9 @@ pub struct Deletion {
 pub(crate) enum End {
     Purged,
     Undeleted,
+    /// It cannot be read now. Nothing is removed for it, and it is not forgotten; never written.
+    #[serde(skip)]
+    Unknown,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +104,8 @@ impl Trash {
             match pending.ends.get(&id) {
                 None => Some((&pending.deletion, false)),
                 Some(End::Purged) => Some((&pending.deletion, true)),
-                Some(End::Undeleted) => None,
+                // Without `fin/ID` nothing of it was removed.
+                Some(End::Undeleted | End::Unknown) => None,
             }
         })
     }
@@ -153,13 +157,11 @@ impl Repository {
             backups,
         };
         let name = deletion_object(deletion.id)?;
-        match self.store.put_new(&name, &seal("deletion", &deletion)?)? {
-            Put::Created => Ok(deletion),
-            Put::Exists => {
-                let message = format!("{name} is there already");
-                Err(Error::other(ErrorKind::AlreadyExists, message))
-            }
+        if is_put(self.store.as_ref(), &name, &seal("deletion", &deletion)?)? {
+            return Ok(deletion);
         }
+        let message = format!("{name} is there already");
+        Err(Error::other(ErrorKind::AlreadyExists, message))
     }
 
     /// Everything that is deleted, or was and is not tidied away. Deletions that cannot be read are
@@ -185,9 +187,15 @@ impl Repository {
             let read = read_all(self.store.as_ref(), &object.name, DOCUMENT_BYTES_MAX)
                 .and_then(|bytes| sealed::open::<Deletion>(&object.name.to_string(), &bytes));
             let deletion = match read {
-                Ok(deletion) if deletion_object(deletion.id)? == object.name => deletion,
+                Ok(deletion)
+                    if deletion_object(deletion.id)? == object.name
+                        && deletion.repository == self.id =>
+                {
+                    deletion
+                }
                 Ok(deletion) => {
-                    let reason = format!("it says that it is deletion {}", deletion.id);
+                    let (id, of) = (deletion.id, &deletion.repository);
+                    let reason = format!("it says that it is deletion {id} of repository {of}");
                     let error = Error::corrupt(object.name.to_string(), reason);
                     problems.push(Problem::of(&object.name, &error));
                     continue;
@@ -201,9 +209,14 @@ impl Repository {
             };
             let mut known = HashMap::new();
             for backup in ends.remove(&deletion.id).unwrap_or_default() {
-                if let Some(end) = self.end(backup, deletion.id)? {
-                    known.insert(backup, end);
-                }
+                let end = match self.end(backup, deletion.id) {
+                    Ok(end) => end,
+                    Err(error) => {
+                        problems.push(Problem::of(&end_object(backup, deletion.id)?, &error));
+                        Some(End::Unknown)
+                    }
+                };
+                known.extend(end.map(|end| (backup, end)));
             }
             let ends = known;
             trash.pending.push(Pending { deletion, ends });

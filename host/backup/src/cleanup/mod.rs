@@ -317,7 +317,7 @@ impl BackupManager {
                 let purged = match pending.ends.get(&backup.id) {
                     None => false,
                     Some(End::Purged) => true,
-                    Some(End::Undeleted) => continue,
+                    Some(End::Undeleted | End::Unknown) => continue,
                 };
                 rows.push(TrashRow {
                     id: backup.id,
@@ -359,7 +359,7 @@ impl Repository {
                 continue;
             }
             match pending.ends.get(&id) {
-                Some(End::Undeleted) => continue,
+                Some(End::Undeleted | End::Unknown) => continue,
                 Some(End::Purged) => purged = true,
                 None => {
                     purged |= self.claim(pending.deletion.id, id, End::Undeleted)? == End::Purged;

@@ -11,7 +11,9 @@ use crate::upkeep::RepositoryReport;
 use crate::upkeep::survey::{Survey, foreign};
 
 /// Folders of sealed documents that the survey has not read.
-const DOCUMENTS: [Folder; 4] = [
+const DOCUMENTS: [Folder; 6] = [
+    Folder::Deletions,
+    Folder::Ends,
     Folder::Pins,
     Folder::Attestations,
     Folder::Indexes,

@@ -180,6 +180,52 @@ fn what_is_deleted_comes_back_within_its_grace_and_not_after() {
     assert_eq!(backups.trash().unwrap().len(), 3);
 }
 
+/// Damage in the records of deletions hides no backup that stays, removes none, and is told.
+#[test]
+fn damaged_records_of_deletions_hide_nothing_and_remove_nothing() {
+    for folder in ["del", "fin"] {
+        let disk = SimDisk::new();
+        let (_manager, backups, made) = filled(&disk, 6);
+        clean(&backups, 2, 3_600_000).unwrap();
+        backups.undelete(made[1]).unwrap();
+        let listing = disk.listing();
+        let row = listing
+            .iter()
+            .find(|row| row.contains(&format!("/backups/{folder}/0")))
+            .unwrap();
+        let path = row.split(' ').next().unwrap();
+        disk.edit(path.as_ref(), |bytes| bytes[10] ^= 1).unwrap();
+
+        let list = backups.list().unwrap();
+        assert!(
+            list.problems
+                .iter()
+                .any(|problem| problem.object.contains(folder))
+        );
+        let listed: Vec<_> = list.backups.iter().map(|backup| backup.id).collect();
+        assert!(
+            made[4..]
+                .iter()
+                .chain(&made[1..2])
+                .all(|id| listed.contains(id))
+        );
+        let check = backups.check_repository(&Progress::new()).unwrap();
+        assert!(
+            !check.is_valid && check.problems[0].object.contains(folder),
+            "{check:?}"
+        );
+        let report = clean(&backups, 0, 0).unwrap();
+        assert!(
+            report.failure.is_some() && report.deleted == 0,
+            "{report:?}"
+        );
+        for id in listed {
+            let report = backups.verify(id, VerifyLevel::Full, &Progress::new());
+            assert!(report.unwrap().is_valid);
+        }
+    }
+}
+
 #[test]
 fn a_pin_holds_and_takes_a_deletion_back() {
     let disk = SimDisk::new();
