@@ -23,7 +23,7 @@ use crate::manifest::BackupKind;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::repository::Repository;
 use crate::restore::SAFETY_TAG;
-use crate::retention::{Ballot, Judgement, RetentionRule, judge};
+use crate::retention::{Judgement, Panel, RetentionRule};
 use deletion::End;
 
 const DAY_MS: u64 = 86_400_000;
@@ -249,33 +249,12 @@ impl BackupManager {
         circumstances: &Arc<Circumstances>,
     ) -> Result<Vec<Judgement>> {
         let limit = Duration::from_millis(self.retention.policy_time_limit_ms);
-        let mut policies = Vec::new();
-        for choice in rule.choices()? {
-            policies.push(
-                self.plugins()
-                    .retention(&choice.policy, &choice.options, limit)?,
-            );
-        }
+        let panel = Panel::of(rule, self.plugins(), limit)?;
         let mut judged = Vec::new();
         for backups in series {
             let facts: Arc<[BackupFacts]> = facts(&backups).into();
-            let mut ballots = Vec::new();
-            for policy in &policies {
-                let votes = policy.evaluate(&facts, circumstances)?;
-                if votes.len() != facts.len() {
-                    let message = format!(
-                        "policy {} judged {} of {} backups",
-                        policy.name(),
-                        votes.len(),
-                        facts.len()
-                    );
-                    return Err(Error::other(ErrorKind::Plugin, message));
-                }
-                let policy = policy.name().to_owned();
-                ballots.push(Ballot { policy, votes });
-            }
-            let (now, grace) = (circumstances.now, self.retention.safety_grace_ms);
-            judged.extend(judge(&facts, rule, &ballots, now, grace));
+            let grace_ms = self.retention.safety_grace_ms;
+            judged.extend(panel.judge(&facts, circumstances, grace_ms)?);
         }
         Ok(judged)
     }
