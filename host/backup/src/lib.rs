@@ -85,7 +85,8 @@ pub use restore::{
     BackupDiff, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, SAFETY_TAG,
 };
 pub use retention::{
-    Ballot, Choice, Floor, Judgement, NamedVote, POLICIES_MAX, RULE_DEPTH_MAX, RetentionRule, judge,
+    Ballot, CALLBACKS_MAX, Choice, Floor, Judgement, NamedVote, POLICIES_MAX, PolicyFn,
+    RULE_DEPTH_MAX, RetentionRule, is_inside_policy, judge,
 };
 pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use schedule::{

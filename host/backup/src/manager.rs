@@ -22,6 +22,7 @@ use crate::name::BackupId;
 use crate::points::{Chosen, Ranges, ranges};
 use crate::read_run::ReadTask;
 use crate::repository::Repository;
+use crate::retention::Policies;
 use crate::segment::BlockCodec;
 use crate::store::Store;
 use crate::upkeep::{PruneReport, RepairReport, RepositoryReport};
@@ -73,6 +74,7 @@ pub struct BackupManager {
     /// What opens an encrypted repository; `None` for one that is not.
     pub(crate) key: Option<KeySource>,
     pub(crate) retention: RetentionConfig,
+    pub(crate) policies: Policies,
 }
 
 impl Rows for SnapshotScan<'_> {
@@ -136,6 +138,7 @@ impl BackupManager {
             opener: None,
             key: None,
             retention: RetentionConfig::default(),
+            policies: Policies::default(),
         })
     }
 
@@ -153,6 +156,7 @@ impl BackupManager {
             opener: Some(opener),
             key: None,
             retention: RetentionConfig::default(),
+            policies: Policies::default(),
         }
     }
 

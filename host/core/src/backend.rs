@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -144,15 +143,22 @@ pub trait Plugins: Send + Sync {
     /// The codec `name`.
     fn codec(&self, name: &str) -> Result<Arc<dyn Codec>>;
 
-    /// A retention policy of its own: `name` with `options`, which has `time_limit` for an answer.
+    /// A retention policy of its own: `name` with `options`.
     fn retention(
         &self,
         name: &str,
         options: &Map<String, Value>,
-        time_limit: Duration,
     ) -> Result<Arc<dyn RetentionPolicy>> {
-        let _ = (options, time_limit);
+        let _ = options;
         let message = format!("retention policy `{name}`: this program has no policies");
         Err(Error::other(ErrorKind::Unsupported, message))
+    }
+    /// Whether a plugin has this name, so that no other policy may. Opens none.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what cannot be a name.
+    fn has_retention(&self, name: &str) -> Result<bool> {
+        let _ = name;
+        Ok(false)
     }
 }

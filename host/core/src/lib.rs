@@ -89,7 +89,9 @@ pub use record::{
     unpack_record,
 };
 pub use restore::{FreshState, NamespaceBuilder, RestoreDone, RestoreSource, RestoredState};
-pub use retention::{BackupFacts, BackupSort, Circumstances, RetentionPolicy, Verdict, Vote};
+pub use retention::{
+    BackupFacts, BackupSort, Circumstances, REASON_BYTES_MAX, RetentionPolicy, Verdict, Vote,
+};
 pub use rules::{HistoryLimits, RULES_MAX, Rule, check_rules};
 pub use selection::{SelectedKeys, Selection};
 pub use snapshot::{

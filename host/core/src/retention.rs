@@ -77,6 +77,9 @@ pub enum Verdict {
     Forget,
 }
 
+/// Longest reason of a vote that is kept; more is cut.
+pub const REASON_BYTES_MAX: usize = 256;
+
 /// What a policy says of a backup, and why.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Vote {

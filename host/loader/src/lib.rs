@@ -35,5 +35,4 @@ pub use manifest::{Manifest, inspect};
 pub use plugin::{Door, Plugin, PluginInfo};
 pub use policy::Policy;
 pub use registry::Registry;
-pub use retention::REASON_BYTES_MAX;
 pub use trust::LIBRARY_BYTES_MAX;

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value, json};
@@ -204,11 +203,27 @@ impl Plugins for Registry {
         &self,
         name: &str,
         options: &Map<String, Value>,
-        time_limit: Duration,
     ) -> Result<Arc<dyn RetentionPolicy>, Error> {
         let plugin = self.plugin(name)?;
         let config = json!({ "options": options });
-        let policy = PluginPolicy::open(&plugin, &config, time_limit)?;
-        Ok(Arc::new(policy))
+        Ok(Arc::new(PluginPolicy::open(&plugin, &config)?))
+    }
+
+    fn has_retention(&self, name: &str) -> Result<bool, Error> {
+        let id = names::resolve(name)?;
+        if self.plugins.read().contains_key(&id) {
+            return Ok(true);
+        }
+        for folder in &self.policy.paths {
+            let libraries = manifest::libraries(folder)?;
+            // One that cannot be read has no name to take.
+            let mut found = libraries
+                .iter()
+                .filter_map(|path| manifest::inspect(path).ok());
+            if found.any(|manifest| manifest.id == id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

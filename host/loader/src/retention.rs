@@ -1,16 +1,11 @@
 //! A retention plugin as the core's [`RetentionPolicy`].
 //!
-//! A policy may take its time or never answer, so each evaluation runs on a thread of its own that
-//! owns all that the plugin sees. One that is not back within the time limit is left to itself, and
-//! the policy is asked nothing more until it is.
+//! It blocks for as long as the plugin does: whoever asks gives it a thread and a time limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 
 use statekeep_core::{
-    BackupFacts, BackupSort, Circumstances, Error, ErrorKind, RetentionPolicy, Verdict, Vote,
+    BackupFacts, BackupSort, Circumstances, Error, REASON_BYTES_MAX, RetentionPolicy, Verdict, Vote,
 };
 use statekeep_plugin_api::{
     self as abi, BackupInfo, Bytes, Decision, OutBuf, RetentionContext, RetentionV1,
@@ -21,51 +16,21 @@ use crate::{Instance, Plugin, names};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Longest reason that is kept of a policy; more is cut.
-pub const REASON_BYTES_MAX: usize = 256;
-
 /// An instance of a policy.
 pub(crate) struct PluginPolicy {
-    asked: Arc<Asked>,
-    name: String,
-    time_limit: Duration,
-}
-
-/// What the thread of an evaluation shares with the policy.
-struct Asked {
     instance: Instance,
     table: &'static RetentionV1,
-    /// An evaluation has not come back.
-    is_away: AtomicBool,
+    name: String,
 }
 
 impl PluginPolicy {
     /// Opens an instance.
-    pub fn open(
-        plugin: &Plugin,
-        config: &serde_json::Value,
-        time_limit: Duration,
-    ) -> Result<PluginPolicy> {
-        let table = plugin.interface::<RetentionV1>()?;
-        let instance = plugin.create(config)?;
+    pub fn open(plugin: &Plugin, config: &serde_json::Value) -> Result<PluginPolicy> {
         Ok(PluginPolicy {
-            asked: Arc::new(Asked {
-                instance,
-                table,
-                is_away: AtomicBool::new(false),
-            }),
+            table: plugin.interface::<RetentionV1>()?,
+            instance: plugin.create(config)?,
             name: names::short(plugin.id()).to_owned(),
-            time_limit,
         })
-    }
-
-    fn late(&self, how: &str) -> Error {
-        let seconds = self.time_limit.as_secs_f64();
-        let message = format!(
-            "policy {} {how} within {seconds} s; nothing was decided",
-            self.name
-        );
-        Error::other(ErrorKind::Timeout, message)
     }
 }
 
@@ -78,38 +43,6 @@ impl RetentionPolicy for PluginPolicy {
         &self,
         backups: &Arc<[BackupFacts]>,
         circumstances: &Arc<Circumstances>,
-    ) -> Result<Vec<Vote>> {
-        if self.asked.is_away.swap(true, Ordering::AcqRel) {
-            return Err(self.late("was asked before and has not answered"));
-        }
-        let (send, answer) = channel();
-        let asked = Arc::clone(&self.asked);
-        let (backups, circumstances) = (Arc::clone(backups), Arc::clone(circumstances));
-        let thread = std::thread::Builder::new().name("statekeep-policy".to_owned());
-        let started = thread.spawn(move || {
-            let votes = asked.evaluate(&backups, &circumstances);
-            asked.is_away.store(false, Ordering::Release);
-            // Nobody waits any more when it took too long.
-            let _ = send.send(votes);
-        });
-        if let Err(error) = started {
-            self.asked.is_away.store(false, Ordering::Release);
-            let message = format!("no thread for policy {}: {error}", self.name);
-            return Err(Error::other(ErrorKind::Unavailable, message));
-        }
-        match answer.recv_timeout(self.time_limit) {
-            Ok(votes) => votes,
-            Err(RecvTimeoutError::Timeout) => Err(self.late("did not answer")),
-            Err(RecvTimeoutError::Disconnected) => Err(self.late("ended without an answer")),
-        }
-    }
-}
-
-impl Asked {
-    fn evaluate(
-        &self,
-        backups: &[BackupFacts],
-        circumstances: &Circumstances,
     ) -> Result<Vec<Vote>> {
         let tags: Vec<Vec<Bytes>> = backups
             .iter()
@@ -157,11 +90,13 @@ impl Asked {
         expect_ok(plugin, "evaluate", status).map_err(|failure| failure.error)?;
         let answers = decisions.iter().zip(reasons.chunks_exact(REASON_BYTES_MAX));
         answers
-            .zip(backups)
+            .zip(backups.iter())
             .map(|((decision, reason), backup)| self.vote(decision, reason, backup))
             .collect()
     }
+}
 
+impl PluginPolicy {
     /// What the plugin wrote of one backup; its addresses are not read again.
     fn vote(&self, decision: &Decision, reason: &[u8], backup: &BackupFacts) -> Result<Vote> {
         let verdict = match decision.verdict {
@@ -181,14 +116,10 @@ impl Asked {
             let how = format!("wrote a reason of {len} bytes where {REASON_BYTES_MAX} are allowed");
             return Err(self.instance.misbehaved("evaluate", &how));
         };
-        let reason = String::from_utf8_lossy(reason);
         Ok(Vote {
             verdict,
             priority: decision.priority,
-            reason: reason
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect(),
+            reason: String::from_utf8_lossy(reason).into_owned(),
         })
     }
 }

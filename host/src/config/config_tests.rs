@@ -409,11 +409,15 @@ fn retention_is_of_limits_that_hold_together_and_of_policies() {
         { "any": [{ "policy": "calendar", "daily": 7 }] },
     ] }] });
     assert_eq!(json(rule(policies)), group);
-    let config = Config::from_toml("[retention]\ngrace = \"2d\"\nautomatic = false").unwrap();
-    let retention = config.retention().unwrap();
+    let text = "[retention]\ngrace = \"2d\"\nautomatic = false\npolicy_timeout = \"250ms\"";
+    let retention = Config::from_toml(text).unwrap().retention().unwrap();
     assert_eq!(
-        (retention.grace_ms, retention.automatic),
-        (172_800_000, false)
+        (
+            retention.grace_ms,
+            retention.automatic,
+            retention.policy_time_limit_ms
+        ),
+        (172_800_000, false, 250)
     );
     for (text, said) in [
         ("policies = [{ keep = 3 }]", "policy"),

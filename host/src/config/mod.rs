@@ -374,8 +374,8 @@ impl Config {
             safety_grace_ms: span("retention.safety_grace"),
             time_zone: self.text("retention.time_zone"),
             storage_bytes_max: self.named("retention.storage_bytes_max").as_u64(),
+            policy_time_limit_ms: span("retention.policy_timeout"),
             automatic: self.flag("retention.automatic"),
-            ..RetentionConfig::default()
         })
     }
 

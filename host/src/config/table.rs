@@ -525,6 +525,17 @@ pub const KEYS: &[Key] = &[
         "",
         "How long no policy may forget a backup that was made before a restore.",
     ),
+    key(
+        "retention.policy_timeout",
+        Kind::Span {
+            min_ms: 1,
+            max_ms: 86_400_000,
+        },
+        Some("10s"),
+        "",
+        "How long a policy may take for an answer. One that takes longer fails the cleanup, which \
+         deletes nothing then, and is not asked again until it is back.",
+    ),
     unset(
         "retention.time_zone",
         Kind::TimeZone,

@@ -249,7 +249,7 @@ impl BackupManager {
         circumstances: &Arc<Circumstances>,
     ) -> Result<Vec<Judgement>> {
         let limit = Duration::from_millis(self.retention.policy_time_limit_ms);
-        let panel = Panel::of(rule, self.plugins(), limit)?;
+        let panel = Panel::of(rule, &self.policies, self.manager.plugins(), limit)?;
         let mut judged = Vec::new();
         for backups in series {
             let facts: Arc<[BackupFacts]> = facts(&backups).into();

@@ -7,8 +7,12 @@ mod panel;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+mod registry;
 mod rule;
+mod timed;
 
 pub(crate) use panel::Panel;
 pub use plan::{Ballot, Floor, Judgement, NamedVote, judge};
+pub(crate) use registry::Policies;
+pub use registry::{CALLBACKS_MAX, PolicyFn, is_inside_policy};
 pub use rule::{Choice, POLICIES_MAX, RULE_DEPTH_MAX, RetentionRule};

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use statekeep_core::{
-    BackupFacts, Circumstances, Error, ErrorKind, Plugins, Result, RetentionPolicy,
-};
+use statekeep_core::{BackupFacts, Circumstances, Plugins, Result, RetentionPolicy};
 
 use super::plan::{Ballot, Judgement, judge};
+use super::registry::Policies;
 use super::rule::RetentionRule;
 
 /// The policies of a rule.
@@ -21,16 +20,16 @@ impl<'r> Panel<'r> {
     /// Makes each policy of a rule; each has `time_limit` for an answer.
     ///
     /// # Errors
-    /// `InvalidArgument` for a rule that is none and for options that a policy refuses, `NotFound` for a
+    /// `InvalidArgument` for a rule that is none and for options that a policy refuses, `Plugin` for a
     /// policy that is not there.
     pub(crate) fn of(
         rule: &'r RetentionRule,
-        plugins: &dyn Plugins,
+        policies: &Policies,
+        plugins: &Arc<dyn Plugins>,
         time_limit: Duration,
     ) -> Result<Panel<'r>> {
         let choices = rule.choices()?.into_iter();
-        let policies =
-            choices.map(|choice| plugins.retention(&choice.policy, &choice.options, time_limit));
+        let policies = choices.map(|choice| policies.open(choice, plugins, time_limit));
         Ok(Panel {
             rule,
             policies: policies.collect::<Result<_>>()?,
@@ -49,15 +48,6 @@ impl<'r> Panel<'r> {
     ) -> Result<Vec<Judgement>> {
         let ballots = self.policies.iter().map(|policy| {
             let votes = policy.evaluate(backups, circumstances)?;
-            if votes.len() != backups.len() {
-                let message = format!(
-                    "policy {} judged {} of {} backups",
-                    policy.name(),
-                    votes.len(),
-                    backups.len()
-                );
-                return Err(Error::other(ErrorKind::Plugin, message));
-            }
             let policy = policy.name().to_owned();
             Ok(Ballot { policy, votes })
         });

@@ -14,6 +14,8 @@ mod faults;
 mod incremental;
 #[path = "../manager/parts.rs"]
 mod parts;
+#[path = "../manager/policies.rs"]
+mod policies;
 #[path = "../manager/support.rs"]
 mod support;
 #[path = "../manager/verifying.rs"]

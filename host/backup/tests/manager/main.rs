@@ -8,6 +8,7 @@ mod elsewhere;
 mod faults;
 mod incremental;
 mod parts;
+mod policies;
 mod support;
 mod verifying;
 

@@ -1,7 +1,6 @@
 //! Backends and codecs for tests that load no plugin.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -51,7 +50,6 @@ impl Plugins for TestPlugins {
         &self,
         name: &str,
         options: &Map<String, Value>,
-        _time_limit: Duration,
     ) -> Result<Arc<dyn RetentionPolicy>> {
         let number = options.get("keep").and_then(Value::as_u64).unwrap_or(0);
         let keep = usize::try_from(number).unwrap_or(usize::MAX);
@@ -59,6 +57,10 @@ impl Plugins for TestPlugins {
             "newest" => Ok(Arc::new(Newest { keep })),
             _ => Err(unknown("retention policy", name, "newest")),
         }
+    }
+
+    fn has_retention(&self, name: &str) -> Result<bool> {
+        Ok(name == "newest")
     }
 }
 
