@@ -20,6 +20,7 @@ mod counts;
 mod digest;
 mod ephemeral;
 mod error;
+mod events;
 mod index;
 mod journal;
 mod json;
@@ -67,6 +68,10 @@ pub use codec::*;
 pub use counts::{HistogramCounts, StateCounts};
 pub use digest::StateDigest;
 pub use error::{Error, ErrorKind, Result};
+pub use events::{
+    EVENT_SUBSCRIBERS_MAX, EVENTS_QUEUE_DEFAULT, EVENTS_QUEUE_MAX, EVENTS_STANDING_MAX, Event,
+    EventBus, EventFilter, EventKind, Events, News,
+};
 pub use index::{
     INDEX_NAME_BYTES_MAX, INDEXES_MAX, IndexBuild, IndexDefinition, IndexInfo, IndexState,
 };

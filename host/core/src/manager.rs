@@ -12,6 +12,7 @@ use ulid::Ulid;
 
 use crate::cache::CacheFacts;
 use crate::commit::{Committer, Done, Work};
+use crate::events::EventBus;
 use crate::index::IndexWorker;
 use crate::meta::{Meta, STATE_FORMAT, meta_ops};
 use crate::namespace::{Namespace, TenantSlot};
@@ -41,6 +42,7 @@ pub struct StateManager {
     plugins: Arc<dyn Plugins>,
     vfs: Arc<dyn Vfs>,
     pub(crate) diff_ahead: DiffAhead,
+    events: EventBus,
 }
 
 /// What there is to know about an open state.
@@ -128,6 +130,7 @@ impl StateManager {
             );
             return Err(Error::corrupt(path.display().to_string(), reason));
         }
+        let events = EventBus::new(Arc::clone(&clock));
         let flush_interval = Duration::from_millis(options.flush_interval_ms);
         let committer = Committer::start(
             namespace,
@@ -158,6 +161,7 @@ impl StateManager {
             plugins,
             vfs: options.vfs,
             diff_ahead: DiffAhead::default(),
+            events,
         });
         manager.index_worker.start(&manager.committer)?;
         manager.upkeep.start()?;
@@ -171,6 +175,7 @@ impl StateManager {
     /// # Errors
     /// `Poisoned` when writing had failed or the last flush does; the state is closed even so.
     pub fn close(&self) -> Result<()> {
+        self.events.close();
         self.index_worker.stop(&self.committer);
         self.upkeep.close();
         self.committer.close()
@@ -246,6 +251,11 @@ impl StateManager {
     /// As [`StateManager::flush`], without blocking.
     pub async fn flush_async(&self) -> Result<()> {
         self.committer.run(Work::Flush).await.map(|_: Done| ())
+    }
+
+    /// What happens to the state as a whole, for whoever subscribes.
+    pub fn events(&self) -> &EventBus {
+        &self.events
     }
 
     /// Where backends and codecs come from.
