@@ -1632,6 +1632,19 @@ statekeep_status statekeep_backup_undelete(const statekeep_manager *manager,
                                            statekeep_error **err);
 
 /**
+ * What the backup repository takes, and for whom, as a JSON object: `bytes`, `objects`, `folders`,
+ * `storage_bytes_max`, `trash` (what goes with deleted backups), `unknown` (what no backup needs),
+ * `backups` (of each `own_bytes`, which it wrote, `only_bytes`, which removing it alone would free, and
+ * `shared_bytes`), `chains` (of each `full`, `newest`, `backups`, `bytes`, `length`, `length_max`),
+ * `series`, `scopes` (of the newest backup: `tenant`, `scope`, `records`, `raw_bytes`, `share`), `ages`
+ * and `problems`. It reads the names of all objects and every document, and no record. `[any-thread]`
+ * Since: 0.1
+ */
+statekeep_status statekeep_backup_storage_json(const statekeep_manager *manager,
+                                               struct statekeep_buf *out,
+                                               statekeep_error **err);
+
+/**
  * Starts a check of the backup repository, which changes nothing. The result is a JSON object:
  * `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
  * which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest

@@ -25,6 +25,7 @@ pub mod kv;
 pub mod log;
 pub mod manager;
 pub mod metrics;
+mod monitor;
 pub mod op;
 mod page;
 pub mod plugin;

@@ -81,6 +81,10 @@ pub use statekeep_backup::{
     RetentionConfig, RetentionRule, TrashRow,
 };
 pub use statekeep_backup::{
+    AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
+    StorageReport, Stored,
+};
+pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,
     ImportOptions, ImportReport, RecordName, Samples,
 };

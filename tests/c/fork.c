@@ -160,6 +160,7 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_pin(m, S("x"), &err));
   FORKED(statekeep_backup_unpin(m, S("x"), &err));
   FORKED(statekeep_backup_ranges_json(m, &buf, &err));
+  FORKED(statekeep_backup_storage_json(m, &buf, &err));
   FORKED(statekeep_repository_check_start(m, &new_op, &err));
   FORKED(statekeep_repository_prune_strays_start(m, NULL, 0, &new_op, &err));
   FORKED(statekeep_repository_repair_start(m, &new_op, &err));

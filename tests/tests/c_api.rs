@@ -20,7 +20,7 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 25] = [
     "config",
     "manager",
     "metrics",
@@ -38,6 +38,7 @@ const PROGRAMS: [&str; 24] = [
     "op",
     "backup",
     "cleanup",
+    "monitor",
     "encryption",
     "exchange",
     "plugin",

@@ -30,6 +30,7 @@ mod make;
 mod manager;
 mod manifest;
 mod merge;
+mod monitor;
 mod name;
 mod parent;
 mod pin;
@@ -77,6 +78,10 @@ pub use manager::{
 pub use manifest::{
     BackupKind, Manifest, ManifestRef, RUNS_MAX, RunRow, SlotType, TAGS_MAX, TEXT_BYTES_MAX,
     TenantRow, Timeline, parse_manifest,
+};
+pub use monitor::{
+    AGES, AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
+    StorageReport, Stored,
 };
 pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
 pub use points::{Gap, PointRange, Ranges, TimelineRanges};

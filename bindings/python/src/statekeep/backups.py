@@ -457,6 +457,12 @@ class Backups:
         rows = document(lib.statekeep_backup_trash_json, self._state.handle)["backups"]
         return tuple(DeletedBackup.of(row) for row in rows)
 
+    def storage(self) -> dict[str, Any]:
+        """What the repository takes: `bytes`, `trash`, `unknown`, and by `backups`, `chains`, `series`,
+        `scopes` and `ages`. Reads every document of the repository, and no record."""
+        found: dict[str, Any] = document(lib.statekeep_backup_storage_json, self._state.handle)
+        return found
+
     def undelete(self, backup: str | Backup | DeletedBackup) -> None:
         """Takes the deletion of a backup back."""
         chosen = backup.id if isinstance(backup, DeletedBackup) else backup

@@ -13,6 +13,7 @@ mod ranges;
 mod restore;
 mod schedule;
 mod show;
+mod storage;
 mod trash;
 mod verify;
 
@@ -65,6 +66,8 @@ pub enum Backup {
     Trash(trash::Trash),
     /// Take the deletion of backups back
     Undelete(trash::Undelete),
+    /// Show what the repository takes, and for whom
+    Storage(storage::Storage),
     /// Remove objects that no backup leads to
     PruneStrays(prune::PruneStrays),
 }
@@ -89,6 +92,7 @@ impl Backup {
             Backup::Delete(verb) => verb.run(globals, out),
             Backup::Trash(verb) => verb.run(globals, out),
             Backup::Undelete(verb) => verb.run(globals, out),
+            Backup::Storage(verb) => verb.run(globals, out),
             Backup::PruneStrays(verb) => verb.run(globals, out),
         }
     }

@@ -12,6 +12,8 @@ mod elsewhere;
 mod faults;
 #[path = "../manager/incremental.rs"]
 mod incremental;
+#[path = "../manager/monitor.rs"]
+mod monitor;
 #[path = "../manager/parts.rs"]
 mod parts;
 #[path = "../manager/policies.rs"]

@@ -7,6 +7,7 @@ mod cleanup;
 mod elsewhere;
 mod faults;
 mod incremental;
+mod monitor;
 mod parts;
 mod policies;
 mod support;

@@ -29,6 +29,7 @@ class Backups(Lifted[backups.Backups]):
     cleanup = lifted_work(backups.Backups.cleanup)
     delete = lifted(backups.Backups.delete)
     trash = lifted(backups.Backups.trash)
+    storage = lifted(backups.Backups.storage)
     undelete = lifted(backups.Backups.undelete)
     keys = lifted(backups.Backups.keys)
     add_key = lifted(backups.Backups.add_key)
