@@ -172,12 +172,7 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
                 Some(from) => host.backups.create_synthetic(from, &options, progress)?,
                 None => host.backups.create(&options, progress)?,
             };
-            let pin = options.pin;
-            to_json(BackupDetails {
-                manifest,
-                pin,
-                last_verified_unix_ms: None,
-            })
+            to_json(BackupDetails::made(manifest, options.pin))
         };
         // SAFETY: the header's contract for outputs.
         unsafe { op::start(lease.share(), job, out) }

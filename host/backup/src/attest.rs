@@ -1,20 +1,23 @@
-//! Attestations: objects `att/ULID` that say how a verification ended.
+//! Attestations: objects `att/ULID` that say how a verification ended, or that a backup was restored.
 //!
 //! They are for people and policies: nothing that is restored depends on them. One that cannot be
-//! read counts as not there.
+//! read counts as not there. The record of a restore has no `level`, so that who knows only
+//! verifications takes it for none.
 
 use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Result};
-use ulid::Ulid;
+use ulid::{Generator, Ulid};
 
-use crate::create::now_ms;
+use crate::create::{is_put, now_ms};
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::{Problem, ProblemKind};
 use crate::repository::Repository;
+use crate::restore::{RestoreReport, RestoreTo};
 use crate::sealed::{self, FORMAT_VERSION, seal};
-use crate::store::{Put, read_all};
+use crate::store::read_all;
 use crate::verify::{VerifyLevel, VerifyReport};
 
 /// Largest attestation that is read.
@@ -41,19 +44,96 @@ pub struct Attestation {
     pub tool: String,
 }
 
+/// Where a whole backup was restored to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Restored {
+    State,
+    Backend,
+    Directory,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+/// What an attestation says, of a verification or of a restore.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    format: u32,
+    id: String,
+    backup: BackupId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<VerifyLevel>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_valid: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
+    /// Of a restore, the sequence that was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    started_unix_ms: i64,
+    finished_unix_ms: i64,
+    tool: String,
+}
+
+/// Attestations that were read before, by their objects' names; they never change.
+pub(crate) type Records = HashMap<ObjectName, Record>;
+
+/// What was found out of a backup since it was made. Times are milliseconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// When it was last read wholly and found good, if nothing was found wrong since.
+    pub(crate) verified_unix_ms: Option<i64>,
+    /// When something was found wrong, if it was not read wholly and found good since.
+    pub(crate) failed_unix_ms: Option<i64>,
+    /// How often the whole of it was restored.
+    pub(crate) restores: u64,
+    /// When it was last.
+    pub(crate) restored_unix_ms: Option<i64>,
+}
+
+impl Standing {
+    /// A verification of any level that found something wrong takes away what was found good before; only
+    /// one that reads everything gives it back.
+    fn verification(&mut self, level: VerifyLevel, is_valid: bool, time: i64) {
+        if !is_valid {
+            (self.verified_unix_ms, self.failed_unix_ms) = (None, Some(time));
+        } else if level != VerifyLevel::Quick {
+            (self.verified_unix_ms, self.failed_unix_ms) = (Some(time), None);
+        }
+    }
+}
+
 /// What all attestations say together.
 #[derive(Debug, Default)]
-pub(crate) struct Verified {
-    /// When a backup was last read wholly and found good.
-    pub(crate) backups: HashMap<BackupId, i64>,
+pub(crate) struct Attested {
+    backups: HashMap<BackupId, Standing>,
     /// When a restore test last ended well.
     pub(crate) last_restore_test_unix_ms: Option<i64>,
+}
+
+impl Attested {
+    /// What is known of a backup.
+    pub(crate) fn of(&self, id: BackupId) -> Standing {
+        self.backups.get(&id).cloned().unwrap_or_default()
+    }
+}
+
+/// An id that sorts after those that this process gave before, also within a millisecond.
+fn rising() -> Ulid {
+    static GENERATOR: Mutex<Generator> = Mutex::new(Generator::new());
+    let id = GENERATOR.lock().generate();
+    id.unwrap_or_else(|_| Ulid::new())
+}
+
+fn tool() -> String {
+    format!("statekeep {}", env!("CARGO_PKG_VERSION"))
 }
 
 impl Repository {
     /// Writes down how a verification ended; where that is not possible, its report gets a warning.
     pub(crate) fn attest(&self, report: &mut VerifyReport, started_unix_ms: i64) {
-        let id = Ulid::new().to_string();
+        let id = rising().to_string();
         let attestation = Attestation {
             format: FORMAT_VERSION,
             id: id.clone(),
@@ -62,22 +142,9 @@ impl Repository {
             is_valid: report.is_valid,
             started_unix_ms,
             finished_unix_ms: now_ms(),
-            tool: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
+            tool: tool(),
         };
-        let put = || -> Result<()> {
-            let name = ObjectName::new(Folder::Attestations, &id)?;
-            match self
-                .store
-                .put_new(&name, &seal("attestation", &attestation)?)?
-            {
-                Put::Created => Ok(()),
-                Put::Exists => {
-                    let message = format!("{name} is there already");
-                    Err(Error::other(ErrorKind::AlreadyExists, message))
-                }
-            }
-        };
-        if let Err(error) = put() {
+        if let Err(error) = self.put_record(&id, &attestation) {
             let what = format!("the result of this verification could not be kept: {error}");
             let object = format!("{}/{id}", Folder::Attestations.name());
             let warning = Problem::new(ProblemKind::Unreadable, &object, what);
@@ -85,31 +152,131 @@ impl Repository {
         }
     }
 
+    /// Writes down that the whole of a backup was restored; where that is not possible, the report gets
+    /// a warning.
+    pub(crate) fn attest_restore(
+        &self,
+        report: &mut RestoreReport,
+        to: &RestoreTo,
+        started_unix_ms: i64,
+    ) {
+        let id = rising().to_string();
+        let record = Record {
+            format: FORMAT_VERSION,
+            id: id.clone(),
+            backup: report.id,
+            level: None,
+            is_valid: None,
+            restored: Some(match to {
+                RestoreTo::State => Restored::State,
+                RestoreTo::Backend { .. } => Restored::Backend,
+                RestoreTo::Dir { .. } => Restored::Directory,
+            }),
+            sequence: Some(report.backup_sequence),
+            started_unix_ms,
+            finished_unix_ms: now_ms(),
+            tool: tool(),
+        };
+        if let Err(error) = self.put_record(&id, &record) {
+            let what = format!("this restore is not counted, which could not be written: {error}");
+            report.warnings.push(what);
+        }
+    }
+
+    fn put_record(&self, id: &str, record: &impl Serialize) -> Result<()> {
+        let name = ObjectName::new(Folder::Attestations, id)?;
+        if is_put(self.store.as_ref(), &name, &seal("attestation", record)?)? {
+            return Ok(());
+        }
+        let message = format!("{name} is there already");
+        Err(Error::other(ErrorKind::AlreadyExists, message))
+    }
+
     /// Reads all attestations.
-    pub(crate) fn verified(&self) -> Result<Verified> {
-        let mut verified = Verified::default();
+    pub(crate) fn attested(&self) -> Result<Attested> {
+        let mut known = self.records.lock();
+        let mut records = Records::new();
         for object in self.store.list(Folder::Attestations, "")?.objects {
-            let read = read_all(self.store.as_ref(), &object.name, ATTESTATION_BYTES_MAX)
-                .and_then(|bytes| sealed::open::<Attestation>(&object.name.to_string(), &bytes));
-            let attestation = match read {
-                Ok(attestation) if attestation.id == object.name.leaf() => attestation,
-                Ok(_) => continue,
+            let read = match known.remove(&object.name) {
+                Some(record) => Ok(record),
+                None => self.read_record(&object.name),
+            };
+            match read {
+                Ok(record) if record.id == object.name.leaf() => {
+                    records.insert(object.name, record);
+                }
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(name = %object.name, %error, "an attestation cannot be read");
-                    continue;
                 }
-            };
-            if !attestation.is_valid || attestation.level == VerifyLevel::Quick {
-                continue;
-            }
-            let time = attestation.finished_unix_ms;
-            let last = verified.backups.entry(attestation.backup).or_insert(time);
-            *last = time.max(*last);
-            if attestation.level == VerifyLevel::RestoreTest {
-                verified.last_restore_test_unix_ms =
-                    verified.last_restore_test_unix_ms.max(Some(time));
             }
         }
-        Ok(verified)
+        let mut ordered: Vec<&Record> = records.values().collect();
+        ordered.sort_unstable_by_key(|record| (record.finished_unix_ms, &record.id));
+        let mut attested = Attested::default();
+        for record in ordered {
+            let standing = attested.backups.entry(record.backup).or_default();
+            let time = record.finished_unix_ms;
+            if record.restored.is_some() {
+                standing.restores += 1;
+                standing.restored_unix_ms = Some(time);
+            }
+            if let (Some(level), Some(is_valid)) = (record.level, record.is_valid) {
+                standing.verification(level, is_valid, time);
+                if is_valid && level == VerifyLevel::RestoreTest {
+                    attested.last_restore_test_unix_ms = Some(time);
+                }
+            }
+        }
+        *known = records;
+        Ok(attested)
+    }
+
+    fn read_record(&self, name: &ObjectName) -> Result<Record> {
+        let bytes = read_all(self.store.as_ref(), name, ATTESTATION_BYTES_MAX)?;
+        sealed::open(&name.to_string(), &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(restored: Option<Restored>) -> Record {
+        let id = Ulid::new().to_string();
+        let is_restore = restored.is_some();
+        Record {
+            format: FORMAT_VERSION,
+            id,
+            backup: BackupId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
+            level: (!is_restore).then_some(VerifyLevel::Full),
+            is_valid: (!is_restore).then_some(true),
+            restored,
+            sequence: None,
+            started_unix_ms: 1,
+            finished_unix_ms: 2,
+            tool: tool(),
+        }
+    }
+
+    #[test]
+    fn a_restore_is_no_verification_to_who_knows_only_those() {
+        let bytes = seal("attestation", &record(None)).unwrap();
+        assert!(sealed::open::<Attestation>("att", &bytes).is_ok());
+        let bytes = seal("attestation", &record(Some(Restored::Directory))).unwrap();
+        assert!(sealed::open::<Attestation>("att", &bytes).is_err());
+    }
+
+    #[test]
+    fn a_place_that_a_later_version_restores_to_counts_too() {
+        let bytes = seal("attestation", &record(Some(Restored::State))).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let document: serde_json::Value =
+            serde_json::from_str(text.rsplit_once("sha256").unwrap().0).unwrap();
+        let mut document = document;
+        document["restored"] = "moon".into();
+        let bytes = seal("attestation", &document).unwrap();
+        let read: Record = sealed::open("att", &bytes).unwrap();
+        assert_eq!(read.restored, Some(Restored::Other));
     }
 }

@@ -195,7 +195,7 @@ pub(crate) fn create(
         written: Mutex::default(),
         keep: false,
     };
-    let lease = Lease::of(draft.store, id)?;
+    let lease = Lease::of(draft.store, id, None)?;
     draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
     // From here on a collector waits for this backup before it looks what is needed.
     let base = plan.base.map(|base| base.id);

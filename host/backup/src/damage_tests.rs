@@ -53,6 +53,7 @@ pub(crate) fn restored(repository: &Repository, id: BackupId) -> (Result<Restore
     let report = repository.manifest(id).and_then(|(manifest, _)| {
         let chosen = Chosen::end(manifest);
         let job = Job {
+            warnings: Vec::new(),
             repository,
             task: &read_task(repository, &progress),
             chosen: &chosen,

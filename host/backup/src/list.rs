@@ -3,6 +3,7 @@
 use serde::Serialize;
 use statekeep_core::{Error, ErrorKind, Result};
 
+use crate::attest::Standing;
 use crate::hex::{Hash256, sha256};
 use crate::index::{BackupRow, Known};
 use crate::manifest::{Manifest, ManifestRef, parse_manifest};
@@ -51,8 +52,14 @@ pub struct BackupSummary {
     pub tags: Vec<String>,
     /// Pinned: no policy forgets it.
     pub pin: bool,
-    /// When it was last read wholly and found good.
+    /// When it was last read wholly and found good; null when something was found wrong since.
     pub last_verified_unix_ms: Option<i64>,
+    /// When something was found wrong; null when it was read wholly and found good since.
+    pub verify_failed_unix_ms: Option<i64>,
+    /// How often the whole of it was restored.
+    pub restores: u64,
+    /// A restore, comparison, verification or export is reading it, here or elsewhere.
+    pub in_use: bool,
     /// See [`crate::StateDigest`].
     pub state_digest: Hash256,
 }
@@ -61,8 +68,8 @@ impl BackupSummary {
     fn of(
         id: BackupId,
         row: BackupRow,
-        pin: bool,
-        last_verified_unix_ms: Option<i64>,
+        (pin, in_use): (bool, bool),
+        standing: &Standing,
     ) -> BackupSummary {
         BackupSummary {
             id,
@@ -83,7 +90,10 @@ impl BackupSummary {
             label: row.label,
             tags: row.tags,
             pin,
-            last_verified_unix_ms,
+            last_verified_unix_ms: standing.verified_unix_ms,
+            verify_failed_unix_ms: standing.failed_unix_ms,
+            restores: standing.restores,
+            in_use,
             state_digest: row.state_digest,
         }
     }
@@ -97,8 +107,32 @@ pub struct BackupDetails {
     pub manifest: Manifest,
     /// Pinned: no policy forgets it.
     pub pin: bool,
-    /// When it was last read wholly and found good.
+    /// When it was last read wholly and found good; null when something was found wrong since.
     pub last_verified_unix_ms: Option<i64>,
+    /// When something was found wrong; null when it was read wholly and found good since.
+    pub verify_failed_unix_ms: Option<i64>,
+    /// How often the whole of it was restored.
+    pub restores: u64,
+    /// When it last was.
+    pub last_restored_unix_ms: Option<i64>,
+}
+
+impl BackupDetails {
+    /// A backup that was just made.
+    pub fn made(manifest: Manifest, pin: bool) -> BackupDetails {
+        BackupDetails::of(manifest, pin, &Standing::default())
+    }
+
+    pub(crate) fn of(manifest: Manifest, pin: bool, standing: &Standing) -> BackupDetails {
+        BackupDetails {
+            manifest,
+            pin,
+            last_verified_unix_ms: standing.verified_unix_ms,
+            verify_failed_unix_ms: standing.failed_unix_ms,
+            restores: standing.restores,
+            last_restored_unix_ms: standing.restored_unix_ms,
+        }
+    }
 }
 
 /// All backups of a repository. A damaged manifest hides no good one.
@@ -149,18 +183,15 @@ impl Repository {
         let trash = self.trash(&mut list.problems)?;
         // After the slots: a backup that is listed was pinned before it was committed.
         let pins = self.pins()?;
-        let verified = self.verified()?;
-        list.last_restore_test_unix_ms = verified.last_restore_test_unix_ms;
+        // What cannot be read of a mark says that somebody may be reading; `repository check` tells it.
+        let in_use = self.leases(&mut Vec::new())?.in_use();
+        let attested = self.attested()?;
+        list.last_restore_test_unix_ms = attested.last_restore_test_unix_ms;
         let shown = slots.into_iter().filter(|slot| !trash.hides(slot.id));
         let backups = shown.filter_map(|slot| {
             let (id, row) = (slot.id, slot.backup?);
-            let last_verified = verified.backups.get(&id).copied();
-            Some(BackupSummary::of(
-                id,
-                row,
-                pins.contains(&id),
-                last_verified,
-            ))
+            let is = (pins.contains(&id), in_use.contains(&id));
+            Some(BackupSummary::of(id, row, is, &attested.of(id)))
         });
         list.backups.extend(backups);
         list.backups.sort_by_key(|backup| backup.id);

@@ -16,10 +16,12 @@ use statekeep_core::{
 use crate::cleanup::RetentionConfig;
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
 use crate::encryption::KeySource;
+use crate::lease::Purpose;
 use crate::list::{BackupDetails, BackupList};
 use crate::manifest::{Manifest, TenantRow, Timeline};
-use crate::name::BackupId;
+use crate::name::{BackupId, ObjectName};
 use crate::points::{Chosen, Ranges, ranges};
+use crate::problem::{Problem, ProblemKind};
 use crate::read_run::ReadTask;
 use crate::repository::Repository;
 use crate::retention::Policies;
@@ -179,11 +181,13 @@ impl BackupManager {
     /// `NotFound`, and `Corrupt` or `Incompatible` for a manifest that cannot be used.
     pub fn show(&self, id: BackupId) -> Result<BackupDetails> {
         let repository = self.existing(id)?;
-        Ok(BackupDetails {
-            manifest: repository.manifest(id)?.0,
-            pin: repository.is_pinned(id)?,
-            last_verified_unix_ms: repository.verified()?.backups.get(&id).copied(),
-        })
+        let (manifest, _) = repository.manifest(id)?;
+        let standing = repository.attested()?.of(id);
+        Ok(BackupDetails::of(
+            manifest,
+            repository.is_pinned(id)?,
+            &standing,
+        ))
     }
 
     /// Pins a backup, so that no policy forgets it. `false` when it was pinned already.
@@ -251,6 +255,7 @@ impl BackupManager {
         let repository = self.existing(id)?;
         let task = self.task(&repository, progress);
         let started_unix_ms = now_ms();
+        let reading = repository.begin_reading(id, Purpose::Verify)?;
         let mut begin = |manifest: &Manifest| {
             let drill = self.begin(&Chosen::end(manifest.clone()))?;
             Ok(Box::new(drill) as Box<dyn Drill>)
@@ -260,6 +265,15 @@ impl BackupManager {
             _ => None,
         };
         let mut report = verify(&repository, &task, id, level, drill)?;
+        // Without a mark it may have been removed meanwhile, which is no damage.
+        if !report.is_valid {
+            repository.check_not_purged(id)?;
+        }
+        if let Some(what) = reading.warning.clone() {
+            let object = ObjectName::manifest(id);
+            let warning = Problem::new(ProblemKind::Unreadable, &object, what);
+            report.warnings.push(warning);
+        }
         repository.attest(&mut report, started_unix_ms);
         Ok(report)
     }

@@ -111,7 +111,7 @@ pub enum Folder {
     Segments,
     /// `run/`: lists of segments.
     Runs,
-    /// `lease/`: leases of writers.
+    /// `lease/`: leases of writers, and marks of readers.
     Leases,
     /// `del/`: deletions.
     Deletions,
@@ -220,6 +220,14 @@ impl ObjectName {
         }
     }
 
+    /// `lease/ID-ULID`: the mark of a reader.
+    pub(crate) fn mark(id: BackupId, mark: Ulid) -> ObjectName {
+        ObjectName {
+            folder: Some(Folder::Leases),
+            leaf: format!("{id}-{mark}"),
+        }
+    }
+
     /// `pin/ID`
     pub(crate) fn pin(id: BackupId) -> ObjectName {
         ObjectName {
@@ -260,6 +268,23 @@ impl ObjectName {
     /// The name within its folder.
     pub fn leaf(&self) -> &str {
         &self.leaf
+    }
+
+    /// Whether a lease is the mark of a reader.
+    pub(crate) fn is_mark(&self) -> bool {
+        self.leaf.contains('-')
+    }
+
+    /// The backup that a lease or a mark is of, if the name has the form of one.
+    pub(crate) fn leased(&self) -> Option<BackupId> {
+        let (id, mark) = match self.leaf.split_once('-') {
+            Some((id, mark)) => (id, Some(mark)),
+            None => (self.leaf.as_str(), None),
+        };
+        let is_ulid = |text: &str| Ulid::from_string(text).is_ok_and(|id| id.to_string() == text);
+        BackupId::parse(id)
+            .ok()
+            .filter(|_| self.folder == Some(Folder::Leases) && mark.is_none_or(is_ulid))
     }
 
     /// The backup that wrote this run or segment, if the name has the form of one.

@@ -18,7 +18,7 @@ pub use ranges::{Gap, PointRange, Ranges, TimelineRanges};
 
 use crate::manifest::Manifest;
 use crate::merge::Point;
-use crate::name::{BackupId, Folder};
+use crate::name::{BackupId, Folder, ObjectName};
 use crate::repository::Repository;
 
 /// A moment of a backup.
@@ -59,8 +59,13 @@ pub(crate) fn manifests(repository: &Repository) -> Result<Vec<Manifest>> {
         .filter_map(|leaf| BackupId::parse(leaf).ok())
         .collect();
     ids.sort_unstable();
-    let read = |id| repository.manifest(id).ok().map(|(manifest, _)| manifest);
-    Ok(ids.into_iter().filter_map(read).collect())
+    let trash = repository.trash(&mut Vec::new())?;
+    let read = |id| {
+        let slot = repository.slot(&ObjectName::manifest(id)).ok()?;
+        slot.map(|(manifest, _)| manifest)
+    };
+    let shown = ids.into_iter().filter(|id| !trash.hides(*id));
+    Ok(shown.filter_map(read).collect())
 }
 
 /// The first sequence that a backup can show.

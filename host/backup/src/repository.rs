@@ -13,6 +13,7 @@ use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
+use crate::attest::Records;
 use crate::create::is_put;
 use crate::encryption::{KeyId, KeySource, Keyring, Mark};
 use crate::index::Rows;
@@ -76,6 +77,8 @@ pub(crate) struct Repository {
     pub(crate) id: String,
     /// What lists have read; slots never change.
     pub(crate) rows: Mutex<Rows>,
+    /// Attestations that were read; they never change.
+    pub(crate) records: Mutex<Records>,
     /// What opened it; `None` when it is not encrypted.
     pub(crate) keyring: Option<Keyring>,
 }
@@ -114,6 +117,7 @@ impl Repository {
             store,
             id,
             rows: Mutex::default(),
+            records: Mutex::default(),
             keyring,
         })
     }

@@ -74,12 +74,8 @@ impl Create {
             }
         })?;
         if out.json() {
-            let pin = self.pin;
-            out.document(&super::document(&BackupDetails {
-                manifest,
-                pin,
-                last_verified_unix_ms: None,
-            })?)?;
+            let made = BackupDetails::made(manifest, self.pin);
+            out.document(&super::document(&made)?)?;
         } else {
             out.line(manifest.id)?;
             if let Some(why) = &manifest.full_reason {

@@ -176,6 +176,9 @@ fn remark(report: &ExportReport, out: &mut Output) {
         report.sequence,
         text::size(report.bytes)
     ));
+    for warning in &report.warnings {
+        out.warning(text::shown_text(warning));
+    }
 }
 
 /// A path that does not hang on the working directory.

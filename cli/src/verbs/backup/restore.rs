@@ -245,5 +245,8 @@ fn show(report: &RestoreReport, out: &mut Output) -> Result<()> {
     if let Some(safety) = report.safety_backup {
         out.remark(format_args!("the state before is backed up as {safety}"));
     }
+    for warning in &report.warnings {
+        out.warning(text::shown_text(warning));
+    }
     Ok(())
 }

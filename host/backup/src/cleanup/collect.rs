@@ -1,9 +1,9 @@
 //! The collector: carries out deletions whose grace is over.
 //!
 //! The order is that of the model in `tests/protocol`, and each step is needed: segments are listed
-//! first; ends are claimed and read; then leases are looked at, and while a writer or a reader is at
-//! work nothing more is done; slots of writers that are gone are taken; only then manifests say what is
-//! needed. What was listed and nobody needs is removed, then the manifests of what is purged, then the
+//! first; ends are claimed and read; then leases are looked at: while a writer is at work nothing more is
+//! done, and what a reader reads counts as needed; slots of writers that are gone are taken; only then
+//! manifests say what is needed. What was listed and nobody needs is removed, then the manifests of what is purged, then the
 //! records. A crash anywhere leaves what the next collection continues.
 
 use std::collections::{BTreeMap, HashSet};
@@ -13,6 +13,7 @@ use statekeep_core::{ErrorKind, Phase, Progress, Result};
 
 use super::deletion::{End, Trash, purged_object};
 use crate::create::now_ms;
+use crate::lease::Leases;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::Problem;
 use crate::repository::Repository;
@@ -52,6 +53,8 @@ impl Repository {
     /// Carries out what is due.
     pub(crate) fn collect(&self, progress: &Progress) -> Result<Collected> {
         let mut done = Collected::default();
+        let leases = self.leases(&mut Vec::new())?;
+        self.tidy_readers(&leases)?;
         if self.store.list(Folder::Deletions, "")?.objects.is_empty()
             && self.store.list(Folder::Ends, "")?.objects.is_empty()
         {
@@ -73,7 +76,7 @@ impl Repository {
                 }
             }
         }
-        let purged = self.trash(&mut Vec::new())?.purged;
+        let mut purged = self.trash(&mut Vec::new())?.purged;
         // Its manifest is the last of a backup that goes.
         let listed = self.store.list(Folder::Manifests, "")?.objects;
         let mut listed = listed
@@ -83,11 +86,22 @@ impl Repository {
             self.tidy_records(&trash)?;
             return Ok(done);
         }
-        if let Some(busy) = self.fence_writers(&mut done.problems)? {
+        let leases = self.leases(&mut done.problems)?;
+        if let Some(busy) = self.fence_writers(&leases)? {
             done.postponed = Some(busy);
             return Ok(done);
         }
-        let Some(needs) = self.needs(&purged, &mut done, progress)? else {
+        // What is purged and read counts as needed; the next collection removes it.
+        let mut held = HashSet::new();
+        for mark in leases.readers().filter(|mark| purged.remove(&mark.backup)) {
+            held.insert(mark.backup);
+            done.postponed = Some(format!(
+                "process {} reads backup {}, which is kept until that is done; run the cleanup again then",
+                mark.held.process(),
+                mark.backup
+            ));
+        }
+        let Some(needs) = self.needs((&purged, &held), &mut done, progress)? else {
             return Ok(done);
         };
         progress.enter(Phase::Committing);
@@ -132,27 +146,27 @@ impl Repository {
     }
 
     /// Takes the commit slots of writers that are gone; answers who is at work, if anybody is.
-    fn fence_writers(&self, problems: &mut Vec<Problem>) -> Result<Option<String>> {
-        let leases = self.leases(problems)?;
-        if let Some((id, held)) = leases.iter().find(|(_, held)| held.is_alive) {
-            let process = held.lease.as_ref().map_or(0, |lease| lease.process);
+    fn fence_writers(&self, leases: &Leases) -> Result<Option<String>> {
+        let writers = &leases.writers;
+        if let Some((id, held)) = writers.iter().find(|(_, held)| held.is_alive) {
+            let process = held.process();
             return Ok(Some(format!(
                 "process {process} is at work on backup {id}, and may need what is to be removed; run \
                  the cleanup again when it is done"
             )));
         }
         if !self.store.is_death_certain() {
-            for id in leases.keys() {
+            for id in writers.keys() {
                 self.abort(*id, "cleanup")?;
             }
         }
         Ok(None)
     }
 
-    /// What all backups need that stay; `None` when that cannot be known now.
+    /// What all backups need that stay, or are `held` although they are purged; `None` when that cannot be known now.
     fn needs(
         &self,
-        purged: &HashSet<BackupId>,
+        (purged, held): (&HashSet<BackupId>, &HashSet<BackupId>),
         done: &mut Collected,
         progress: &Progress,
     ) -> Result<Option<Needs>> {
@@ -180,7 +194,7 @@ impl Repository {
                 needs.gone.push(id);
                 continue;
             }
-            needs.stay += 1;
+            needs.stay += u64::from(!held.contains(&id));
             let previous = manifest.previous.as_ref().map(|previous| previous.id);
             needs
                 .named

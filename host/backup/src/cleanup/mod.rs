@@ -414,7 +414,7 @@ fn facts(backups: &[&BackupSummary]) -> Vec<BackupFacts> {
             },
             is_pinned: backup.pin,
             is_verified: backup.last_verified_unix_ms.is_some(),
-            is_in_use: false,
+            is_in_use: backup.in_use,
             is_safety: backup.tags.iter().any(|tag| tag == SAFETY_TAG),
             parent: backup.parent.and_then(|parent| place.get(&parent).copied()),
             created: UnixMs(backup.started_unix_ms),
@@ -422,7 +422,7 @@ fn facts(backups: &[&BackupSummary]) -> Vec<BackupFacts> {
             records: backup.records,
             raw_bytes: backup.raw_bytes,
             stored_bytes: backup.stored_bytes,
-            restores: 0,
+            restores: backup.restores,
         })
         .collect()
 }

@@ -16,6 +16,7 @@ use super::output::{Output, choose};
 use super::{ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo};
 use crate::create::now_ms;
 use crate::hex::Hash256;
+use crate::lease::Purpose;
 use crate::manager::{BackupManager, Ends, check_level};
 use crate::merge::{MergeRequest, Merged, Point, Strict, merge};
 use crate::name::BackupId;
@@ -65,6 +66,7 @@ impl BackupManager {
                 })
             })
             .transpose()?;
+        let mut warnings = Vec::new();
         let whole = Selection::whole();
         let selection = options.selection.as_ref().unwrap_or(&whole);
         let vfs = self.state().vfs().clone();
@@ -84,6 +86,8 @@ impl BackupManager {
             Origin::Backup(id, at) => {
                 let repository = self.existing(id)?;
                 let task = self.task(&repository, progress);
+                let reading = repository.begin_reading(id, Purpose::Export)?;
+                warnings.extend(reading.warning.clone());
                 let chosen = within(&repository, &task, id, at)?;
                 let header = header_of_backup(&chosen, selection)?;
                 let tenants = chosen.manifest.tenants.iter();
@@ -124,6 +128,7 @@ impl BackupManager {
             text_bytes: written.text_bytes,
             bytes: written.bytes,
             sha256: written.sha256,
+            warnings,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }

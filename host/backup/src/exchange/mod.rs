@@ -103,6 +103,8 @@ pub struct ExportReport {
     pub bytes: u64,
     /// The footer's hash.
     pub sha256: Hash256,
+    /// What did not go as it should, and kept nothing from being exported.
+    pub warnings: Vec<String>,
     /// How long it took.
     pub duration_ms: u64,
 }

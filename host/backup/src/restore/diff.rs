@@ -10,9 +10,9 @@ use super::rows::Source;
 use super::{Job, RestoreAt, RestoreMode, RestoreOptions, RestoreReport};
 use crate::exchange::Samples;
 use crate::hex::Hash256;
+use crate::lease::Purpose;
 use crate::manager::{BackupManager, Ends};
 use crate::name::BackupId;
-use crate::points::choose;
 
 /// What became of the records of a backup until another one, or until now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,12 +58,9 @@ impl BackupManager {
         let from = from.into();
         let repository = self.source_of(from)?;
         let task = self.task(&repository, progress);
-        let own = self.timeline()?;
-        let chosen = choose(&repository, &task, from, &own, None)?;
-        let other = match to {
-            Some(to) => Some(choose(&repository, &task, to, &own, None)?),
-            None => None,
-        };
+        let read = |at| self.read_at((&repository, &task), at, None, Purpose::Compare);
+        let (chosen, _reading) = read(from)?;
+        let (other, _other_reading) = to.map(read).transpose()?.unzip();
         let snapshot = self.state().snapshot()?;
         let side = |chosen| {
             Side::Backup(Source {

@@ -18,8 +18,9 @@ use statekeep_core::{
     Error, ErrorKind, NamespaceBuilder, Phase, Progress, Result, Selection, Sequence,
 };
 
-use crate::create::CreateOptions;
+use crate::create::{CreateOptions, now_ms};
 use crate::hex::Hash256;
+use crate::lease::{Purpose, Reading};
 use crate::list::not_found;
 use crate::manager::{BackupManager, Ends};
 use crate::name::BackupId;
@@ -41,7 +42,12 @@ pub(crate) struct Job<'a> {
     pub(crate) task: &'a ReadTask<'a>,
     pub(crate) chosen: &'a Chosen,
     pub(crate) started: Instant,
+    /// What the report says beside the result.
+    pub(crate) warnings: Vec<String>,
 }
+
+/// Most times that a moment is looked for because the backup that has it is removed meanwhile.
+const CHOICES_MAX: u32 = 8;
 
 impl Job<'_> {
     /// A report that says what was read, and nothing of what became of it.
@@ -69,6 +75,7 @@ impl Job<'_> {
             replaced: None,
             path: None,
             state_id: None,
+            warnings: self.warnings.clone(),
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -121,23 +128,37 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<RestoreReport> {
         let _ends = Ends(progress);
-        let started = Instant::now();
+        let (started, started_unix_ms) = (Instant::now(), now_ms());
         progress.enter(Phase::Preparing);
         options.check()?;
         let at = at.into();
         let repository = self.source_of(at)?;
         let task = self.task(&repository, progress);
         let wanted = options.timeline.as_deref();
-        let chosen = choose(&repository, &task, at, &self.timeline()?, wanted)?;
+        let (chosen, reading) = self.read_at((&repository, &task), at, wanted, Purpose::Restore)?;
         let job = Job {
             repository: &repository,
             task: &task,
             chosen: &chosen,
             started,
+            warnings: reading.warning.iter().cloned().collect(),
         };
         if options.dry_run {
             return self.dry_run(&job, options);
         }
+        let mut report = self.carry_out(&job, options, progress)?;
+        if options.part().is_none() {
+            repository.attest_restore(&mut report, &options.to, started_unix_ms);
+        }
+        Ok(report)
+    }
+
+    fn carry_out(
+        &self,
+        job: &Job<'_>,
+        options: &RestoreOptions,
+        progress: &Progress,
+    ) -> Result<RestoreReport> {
         if let RestoreTo::Dir {
             path,
             backend,
@@ -146,15 +167,15 @@ impl BackupManager {
         {
             let place = (path.as_path(), backend.as_deref(), settings);
             let part = options.part();
-            return elsewhere::restore_elsewhere(&job, self.state(), place, part);
+            return elsewhere::restore_elsewhere(job, self.state(), place, part);
         }
         let safety_backup = match options.safety_backup {
-            true => self.safety_backup(&chosen, progress)?,
+            true => self.safety_backup(job.chosen, progress)?,
             false => None,
         };
         let report = match options.part() {
-            Some(part) => self.restore_part(&job, part, options)?,
-            None => restore(&job, &mut |chosen| {
+            Some(part) => self.restore_part(job, part, options)?,
+            None => restore(job, &mut |chosen| {
                 let mut builder = match &options.to {
                     RestoreTo::Backend { name, options } => {
                         let backend = Some((name.as_str(), options));
@@ -173,6 +194,31 @@ impl BackupManager {
             safety_backup,
             ..report
         })
+    }
+
+    /// The backup that has a moment, marked as being read until the answer is dropped.
+    pub(crate) fn read_at(
+        &self,
+        (repository, task): (&Repository, &ReadTask<'_>),
+        at: RestoreAt,
+        timeline: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<(Chosen, Reading)> {
+        let own = self.timeline()?;
+        let mut left = CHOICES_MAX;
+        loop {
+            let chosen = choose(repository, task, at, &own, timeline)?;
+            let id = chosen.manifest.id;
+            let marked = repository
+                .begin_reading(id, purpose)
+                .and_then(|reading| repository.manifest(id).map(|_| reading));
+            match marked {
+                Ok(reading) => return Ok((chosen, reading)),
+                // It went before the mark was there; perhaps another backup has the moment.
+                Err(error) if error.kind() == ErrorKind::NotFound && left > 0 => left -= 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn source_of(&self, at: RestoreAt) -> Result<std::sync::Arc<Repository>> {

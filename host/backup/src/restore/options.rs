@@ -196,6 +196,8 @@ pub struct RestoreReport {
     pub path: Option<PathBuf>,
     /// The id of the new state.
     pub state_id: Option<String>,
+    /// What did not go as it should, and kept nothing from being restored.
+    pub warnings: Vec<String>,
     /// How long it took.
     pub duration_ms: u64,
 }

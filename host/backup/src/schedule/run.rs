@@ -63,7 +63,7 @@ impl Work for BackupManager {
         };
         // Leases that cannot be read hold nobody up.
         let leases = repository.leases(&mut Vec::new())?;
-        let mut leases = leases.values().filter(|held| held.is_alive);
+        let mut leases = leases.writers.values().filter(|held| held.is_alive);
         Ok(leases.any(|held| {
             let lease = held.lease.as_ref();
             lease.is_some_and(|lease| lease.started_unix_ms > since.0)

@@ -31,7 +31,7 @@ pub enum StrayKind {
     Abandoned,
     /// No manifest needs it, and it is not known to be of a backup that was never committed.
     Unreferenced,
-    /// The lease of a committed backup, whose writer ended before it removed it.
+    /// The lease of a committed backup or the mark of a reader, which ended before it removed it.
     Finished,
 }
 
@@ -178,7 +178,7 @@ pub struct PruneReport {
 /// What a repair did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RepairReport {
-    /// Leases of committed backups that were removed.
+    /// Leases of committed backups, and marks of readers that are gone, that were removed.
     pub leases: u64,
     /// Half-written files that were removed.
     pub leftovers: u64,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use statekeep_core::{Error, ErrorKind, Progress, Result};
 
-use crate::lease::Held;
+use crate::lease::Leases;
 use crate::manifest::Manifest;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::{Problem, ProblemKind};
@@ -35,7 +35,7 @@ pub(super) struct Survey {
     pub(super) objects: Vec<ObjectInfo>,
     pub(super) problems: Vec<Problem>,
     pub(super) backups: u64,
-    leases: BTreeMap<BackupId, Held>,
+    leases: Leases,
     slots: HashMap<BackupId, Slot>,
     ended: HashSet<BackupId>,
     needed: HashSet<ObjectName>,
@@ -47,7 +47,8 @@ pub(super) struct Survey {
 pub(super) fn owner(name: &ObjectName) -> Option<BackupId> {
     match name.folder()? {
         Folder::Segments | Folder::Runs => name.owner(),
-        Folder::Pins | Folder::Leases | Folder::Manifests => BackupId::parse(name.leaf()).ok(),
+        Folder::Leases => name.leased(),
+        Folder::Pins | Folder::Manifests => BackupId::parse(name.leaf()).ok(),
         _ => None,
     }
 }
@@ -63,7 +64,7 @@ impl Survey {
             objects: Vec::new(),
             problems: Vec::new(),
             backups: 0,
-            leases: BTreeMap::new(),
+            leases: Leases::default(),
             slots: HashMap::new(),
             ended: HashSet::new(),
             needed: HashSet::new(),
@@ -196,17 +197,25 @@ impl Survey {
 
     /// Whether the lease of a backup was seen.
     pub(super) fn saw_lease(&self, backup: BackupId) -> bool {
-        self.leases.contains_key(&backup)
+        self.leases.writers.contains_key(&backup)
     }
 
     /// Why strays that may once have been part of a backup are kept, if they are.
     pub(super) fn undecided(&self) -> Option<String> {
-        let writer = self.leases.iter().find(|(_, held)| held.is_alive);
+        let writer = self.leases.writers.iter().find(|(_, held)| held.is_alive);
         if self.unknown.is_some() {
             return self.unknown.clone();
         }
         if self.backups == 0 {
             return Some("no backup is listed at all".to_owned());
+        }
+        let mut readers = self.leases.readers();
+        if let Some(mark) = readers.find(|mark| !self.saw_slot(mark.backup)) {
+            return Some(format!(
+                "process {} reads backup {}, whose manifest is not there",
+                mark.held.process(),
+                mark.backup
+            ));
         }
         // A backup in the making may build on one whose manifest was taken away by hand.
         writer.map(|(id, _)| format!("backup {id} is being made, and may build on them"))
@@ -246,7 +255,11 @@ impl Survey {
     }
 
     fn stray_kind(&self, backup: BackupId, name: &ObjectName) -> Option<StrayKind> {
-        let held = self.leases.get(&backup);
+        if name.is_mark() && name.folder() == Some(Folder::Leases) {
+            let is_read = self.leases.readers().any(|mark| mark.name == *name);
+            return (!is_read).then_some(StrayKind::Finished);
+        }
+        let held = self.leases.writers.get(&backup);
         if held.is_some_and(|held| held.is_alive) || self.needed.contains(name) {
             return None;
         }
@@ -267,13 +280,14 @@ impl Survey {
         let open = |id: &BackupId| !matches!(self.slots.get(id), Some(Slot::Committed));
         let mut creations: BTreeMap<BackupId, Creation> = self
             .leases
+            .writers
             .iter()
             .filter(|(id, _)| open(id))
             .map(|(id, held)| {
                 let lease = held.lease.as_ref();
                 let creation = Creation {
                     backup: *id,
-                    process: lease.map_or(0, |lease| lease.process),
+                    process: held.process(),
                     started_unix_ms: lease
                         .map_or_else(|| id.begun_unix_ms(), |lease| lease.started_unix_ms),
                     is_alive: held.is_alive,

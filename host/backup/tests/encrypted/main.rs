@@ -18,6 +18,8 @@ mod monitor;
 mod parts;
 #[path = "../manager/policies.rs"]
 mod policies;
+#[path = "../manager/readers.rs"]
+mod readers;
 #[path = "../manager/support.rs"]
 mod support;
 #[path = "../manager/verifying.rs"]

@@ -33,6 +33,9 @@ impl Fault {
     ];
 }
 
+/// Called with the name of an object that is opened.
+type Watcher = Arc<dyn Fn(&str) + Send + Sync>;
+
 type Objects = BTreeMap<String, Arc<Vec<u8>>>;
 
 #[derive(Clone, Default)]
@@ -44,6 +47,8 @@ struct Content {
     sessions: u64,
     requests: u64,
     armed: Option<(Fault, u64)>,
+    watcher: Option<Watcher>,
+    is_read_only: bool,
     has_struck: bool,
 }
 
@@ -57,6 +62,7 @@ impl Bucket {
         let content = Content {
             alive: BTreeSet::new(),
             armed: None,
+            watcher: None,
             has_struck: false,
             ..self.0.lock().clone()
         };
@@ -74,6 +80,24 @@ impl Bucket {
         let mut content = self.0.lock();
         content.armed = None;
         content.has_struck
+    }
+
+    /// Has somebody else act whenever an object is opened.
+    pub(crate) fn watch(&self, watcher: impl Fn(&str) + Send + Sync + 'static) {
+        self.0.lock().watcher = Some(Arc::new(watcher));
+    }
+
+    /// Lets nobody write from now on.
+    pub(crate) fn make_read_only(&self) {
+        self.0.lock().is_read_only = true;
+    }
+
+    /// The names of all objects of a folder.
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let content = self.0.lock();
+        let names = content.objects.keys();
+        let names = names.filter(|name| name.starts_with(&format!("{folder}/")));
+        names.cloned().collect()
     }
 
     /// Opens it as a process does.
@@ -101,6 +125,7 @@ impl Bucket {
     fn write<T>(&self, mut write: impl FnMut(&mut Content) -> T) -> Result<T> {
         let mut content = self.0.lock();
         match content.fault(true) {
+            _ if content.is_read_only => Err(planted()),
             None => Ok(write(&mut content)),
             Some(Fault::Lost) => {
                 write(&mut content);
@@ -207,6 +232,10 @@ impl Store for Client {
         let bytes = self
             .bucket
             .read(|content| found(content).ok_or_else(missing))?;
+        let watcher = self.bucket.0.lock().watcher.clone();
+        if let Some(watcher) = watcher {
+            watcher(&name.to_string());
+        }
         Ok(Box::new(Stored(self.bucket.clone(), bytes)))
     }
 

@@ -10,6 +10,7 @@ mod incremental;
 mod monitor;
 mod parts;
 mod policies;
+mod readers;
 mod support;
 mod verifying;
 

@@ -29,7 +29,12 @@ pub(crate) fn open_with(
     options.durability = Durability::Sync;
     change(&mut options);
     let manager = StateManager::open(options, TestPlugins::shared(disk.vfs()))?;
-    let config = BackupConfig {
+    let backups = backups_of(&manager, config())?;
+    Ok((manager, backups))
+}
+
+pub(crate) fn config() -> BackupConfig {
+    BackupConfig {
         dir: "/state/backups".into(),
         codec: "store".to_owned(),
         level: None,
@@ -38,9 +43,7 @@ pub(crate) fn open_with(
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,
         bytes_per_second_max: 0,
-    };
-    let backups = backups_of(&manager, config)?;
-    Ok((manager, backups))
+    }
 }
 
 /// What opens the repository.

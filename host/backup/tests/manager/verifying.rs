@@ -1,10 +1,15 @@
 //! What a verification leaves behind: a note that it was done, and nothing of a restore test.
 
-use statekeep_backup::{CreateOptions, Progress, RestoreAt, RestoreOptions, VerifyLevel};
-use statekeep_core::ErrorKind;
+use serde_json::json;
+use statekeep_backup::{
+    BackupId, BackupManager, CreateOptions, Floor, Progress, RestoreAt, RestoreOptions, RestoreTo,
+    VerifyLevel,
+};
 use statekeep_core::vfs::sim::SimDisk;
+use statekeep_core::{ErrorKind, Selection};
 
-use crate::support::{bare, fill, open, read, set};
+use crate::cleanup::clean;
+use crate::support::{bare, create, fill, open, read, set};
 
 #[test]
 fn a_restore_test_is_noted_and_leaves_nothing() {
@@ -80,4 +85,113 @@ fn a_point_that_no_backup_has_is_refused_with_the_nearest() {
         backups.restore(at, &options, &Progress::new()).unwrap().id,
         first.id
     );
+}
+
+/// Changes a byte of an object, and changes it back when it is called again.
+fn damage(disk: &SimDisk, folder: &str, id: BackupId) {
+    let listing = disk.listing();
+    let start = format!("/backups/{folder}/{id}");
+    let row = listing.iter().find(|row| row.contains(&start)).unwrap();
+    let path = row.split(' ').next().unwrap();
+    disk.edit(path.as_ref(), |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    })
+    .unwrap();
+}
+
+/// What is known of a backup: verified, and found to be wrong.
+fn standing(backups: &BackupManager, id: BackupId) -> (bool, bool) {
+    let shown = backups.show(id).unwrap();
+    let list = backups.list().unwrap().backups;
+    let listed = list.iter().find(|backup| backup.id == id).unwrap();
+    let times = (shown.last_verified_unix_ms, shown.verify_failed_unix_ms);
+    assert_eq!(
+        times,
+        (listed.last_verified_unix_ms, listed.verify_failed_unix_ms)
+    );
+    (times.0.is_some(), times.1.is_some())
+}
+
+/// The floor of the newest verified backup was held by one whose damage had been found since.
+#[test]
+fn a_verification_that_fails_withdraws_an_earlier_good_one() {
+    for (level, folder) in [(VerifyLevel::Full, "seg"), (VerifyLevel::Quick, "run")] {
+        let disk = SimDisk::new();
+        let (manager, backups) = open(&disk).unwrap();
+        let made: Vec<_> = (0..4)
+            .map(|n| {
+                set(&manager, "", "global", "k", &n.to_string()).unwrap();
+                create(&backups).id
+            })
+            .collect();
+        let verify = |id, level| {
+            let report = backups.verify(id, level, &Progress::new());
+            report.unwrap().is_valid
+        };
+        assert!(verify(made[0], VerifyLevel::Full) && verify(made[2], VerifyLevel::Full));
+        assert_eq!(standing(&backups, made[2]), (true, false));
+        damage(&disk, folder, made[2]);
+        assert!(!verify(made[2], level));
+        assert_eq!(standing(&backups, made[2]), (false, true), "{level:?}");
+        damage(&disk, folder, made[2]);
+        assert!(verify(made[2], VerifyLevel::Quick));
+        let after_quick = standing(&backups, made[2]);
+        assert_eq!(after_quick, (false, true), "a quick one reads no records");
+        let report = clean(&backups, 1, 3_600_000).unwrap();
+        let floors: Vec<_> = report.decisions.iter().map(|judged| judged.floor).collect();
+        let held = Some(Floor::NewestVerifiedFull);
+        assert_eq!(floors, [held, None, None, None], "{report:?}");
+        backups.undelete(made[2]).unwrap();
+        assert!(verify(made[2], VerifyLevel::RestoreTest));
+        assert_eq!(standing(&backups, made[2]), (true, false));
+    }
+}
+
+#[test]
+fn restores_of_the_whole_are_counted() {
+    let disk = SimDisk::new();
+    let (manager, backups) = open(&disk).unwrap();
+    fill(&manager);
+    let (first, second) = (create(&backups), create(&backups));
+    let restores = |id| {
+        let shown = backups.show(id).unwrap();
+        assert_eq!(shown.restores > 0, shown.last_restored_unix_ms.is_some());
+        let list = backups.list().unwrap().backups;
+        let listed = list.iter().find(|backup| backup.id == id).unwrap();
+        assert_eq!(listed.restores, shown.restores);
+        assert_eq!(
+            shown.last_verified_unix_ms, None,
+            "a restore verifies nothing"
+        );
+        shown.restores
+    };
+    let restore = |at: RestoreAt, options: RestoreOptions| {
+        let report = backups.restore(at, &options, &Progress::new()).unwrap();
+        assert!(report.warnings.is_empty(), "{report:?}");
+    };
+    restore(first.id.into(), bare());
+    restore(RestoreAt::Sequence(first.sequence_to), bare());
+    let to = |to| RestoreOptions { to, ..bare() };
+    let elsewhere = |path: &str| RestoreTo::Dir {
+        path: path.into(),
+        backend: None,
+        options: json!({}),
+    };
+    restore(first.id.into(), to(elsewhere("/elsewhere")));
+    assert_eq!((restores(first.id), restores(second.id)), (3, 0));
+    // Neither of these restored the whole of anything.
+    let dry = RestoreOptions {
+        dry_run: true,
+        ..bare()
+    };
+    restore(second.id.into(), dry);
+    let part = RestoreOptions {
+        selection: Some(Selection::new(Some("acme"), None, None).unwrap()),
+        ..to(elsewhere("/part"))
+    };
+    restore(second.id.into(), part);
+    let tested = backups.verify(first.id, VerifyLevel::Quick, &Progress::new());
+    assert!(tested.unwrap().is_valid);
+    assert_eq!((restores(first.id), restores(second.id)), (3, 0));
 }

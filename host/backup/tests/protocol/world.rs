@@ -5,9 +5,11 @@
 //! are two steps.
 
 mod collector;
+mod reader;
 mod writer;
 
 use collector::Collector;
+use reader::Reader;
 use writer::Writer;
 
 /// Backups at most, each with one segment of its own: one that is there from the start, and one of
@@ -21,6 +23,8 @@ const DELETIONS: usize = 2;
 pub struct Cast {
     pub writers: usize,
     pub collectors: usize,
+    /// At most one.
+    pub readers: usize,
     /// The backup that each deletion record deletes.
     pub deleted: &'static [usize],
 }
@@ -61,9 +65,27 @@ pub enum Rule {
     SlotsStay,
     /// The manifest of a purged backup goes before what says that it is purged.
     RecordGoesLast,
+    /// A reader puts its mark before it looks whether its backup stays.
+    MarkFirst,
+    /// A reader looks for the end of its backup before it reads the manifest.
+    ReaderEndsFirst,
+    /// A reader reads nothing whose end was claimed.
+    ReadOnlyKept,
+    /// A collector keeps what a backup needs whose reader is marked, although it is purged.
+    HoldForReaders,
 }
 
-pub const RULES: [Rule; 11] = [
+impl Rule {
+    /// Whether only who reads a backup needs it.
+    pub fn is_of_readers(self) -> bool {
+        matches!(
+            self,
+            Rule::MarkFirst | Rule::ReaderEndsFirst | Rule::ReadOnlyKept | Rule::HoldForReaders
+        )
+    }
+}
+
+pub const RULES: [Rule; 15] = [
     Rule::CandidatesFirst,
     Rule::EndsFirst,
     Rule::WaitForLeases,
@@ -75,6 +97,10 @@ pub const RULES: [Rule; 11] = [
     Rule::ShareByParent,
     Rule::SlotsStay,
     Rule::RecordGoesLast,
+    Rule::MarkFirst,
+    Rule::ReaderEndsFirst,
+    Rule::ReadOnlyKept,
+    Rule::HoldForReaders,
 ];
 
 /// `man/ID`.
@@ -86,7 +112,7 @@ enum Slot {
     Manifest(Set),
 }
 
-/// `lease/ID`.
+/// `lease/ID`, or a reader's mark.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Lease {
     None,
@@ -122,6 +148,9 @@ pub struct World {
     ends: [End; DELETIONS],
     writers: [Writer; BACKUPS - 1],
     collectors: [Collector; COLLECTORS],
+    reader: Reader,
+    /// `lease/ID-ULID`: of the backup that the reader has.
+    mark: Lease,
     /// `fin/ID`: backups that are purged.
     marks: Set,
     /// Deletions that were purged, whatever became of their objects since.
@@ -145,6 +174,8 @@ impl World {
             ends: [End::Open; DELETIONS],
             writers: [Writer::Start; BACKUPS - 1],
             collectors: [Collector::Start; COLLECTORS],
+            reader: Reader::Start,
+            mark: Lease::None,
             marks: 0,
             purged: 0,
             undeleted: 0,
@@ -196,6 +227,9 @@ impl World {
                 slot => return Some(format!("backup {n} was acknowledged and is {slot:?}")),
             }
         }
+        if let (Some(missing @ 1..), Lease::Live) = (self.unreadable(), self.mark) {
+            return Some(format!("the reader misses the segments {missing:#b}"));
+        }
         let both = self.purged & self.undeleted;
         (both != 0).then(|| format!("the deletions {both:#b} were purged and undone"))
     }
@@ -213,6 +247,9 @@ impl World {
         for c in 0..cast.collectors {
             self.collect(c, cast, without, add);
         }
+        if cast.readers > 0 {
+            self.read(cast, without, add);
+        }
         self.others(cast, without, add);
     }
 
@@ -226,6 +263,11 @@ impl World {
         for n in (0..BACKUPS).filter(|n| self.leases[*n] == Lease::Live) {
             go(format!("lease {n} expires"), &|world| {
                 world.leases[n] = Lease::Expired;
+            });
+        }
+        if self.mark == Lease::Live {
+            go("the mark expires".to_owned(), &|world| {
+                world.mark = Lease::Expired;
             });
         }
         for t in 0..cast.deleted.len() {

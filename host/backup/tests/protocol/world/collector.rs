@@ -1,4 +1,4 @@
-//! A collector: candidates, ends, leases, fences, what is needed, deletions, records.
+//! A collector: candidates, ends, leases and marks, fences, what is needed, deletions, records.
 
 use super::{BACKUPS, Cast, Deletion, End, Lease, Rule, Set, Slot, World, has, members};
 
@@ -81,9 +81,14 @@ impl World {
                     true => of(Lease::Expired).fold(0, |set, n| set | 1 << n),
                     false => 0,
                 };
+                // What a purged backup needs counts as needed for as long as it is read.
+                let held = match (self.read_backup(), self.mark) {
+                    (Some(n), Lease::Live) if keeps(Rule::HoldForReaders) => 1 << n,
+                    _ => 0,
+                };
                 let next = Collector::Fencing {
                     candidates,
-                    purged,
+                    purged: purged & !held,
                     expired,
                 };
                 go("lists leases".into(), next, &|_| {});
