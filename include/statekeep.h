@@ -112,6 +112,8 @@ typedef struct statekeep_txn statekeep_txn;
 typedef struct statekeep_watch statekeep_watch;
 /** An opaque operation. */
 typedef struct statekeep_op statekeep_op;
+/** An opaque evaluation: what a policy sees, and what it answers. */
+typedef struct statekeep_policy_call statekeep_policy_call;
 
 /** Kind of value: a JSON document, UTF-8. */
 #define STATEKEEP_VALUE_JSON 1
@@ -121,6 +123,26 @@ typedef struct statekeep_op statekeep_op;
 #define STATEKEEP_DURABILITY_SYNC 1
 /** Durability: handed to the operating system; on stable storage within `flush_interval_ms`. */
 #define STATEKEEP_DURABILITY_RELAXED 2
+/** Kind of backup: everything. */
+#define STATEKEEP_BACKUP_FULL 1
+/** Kind of backup: what changed since its parent. */
+#define STATEKEEP_BACKUP_INCREMENTAL 2
+/** Kind of backup: a full merged from a chain. */
+#define STATEKEEP_BACKUP_SYNTHETIC 3
+/** Backup flag: never forget. */
+#define STATEKEEP_BACKUP_PINNED 1
+/** Backup flag: its last verify was good. */
+#define STATEKEEP_BACKUP_VERIFIED 2
+/** Backup flag: a restore or verify is reading it. */
+#define STATEKEEP_BACKUP_IN_USE 4
+/** Backup flag: made by the host before a restore. */
+#define STATEKEEP_BACKUP_SAFETY 8
+/** Verdict: no opinion; an abstention is not a vote. */
+#define STATEKEEP_VERDICT_ABSTAIN 0
+/** Verdict: the backup stays. */
+#define STATEKEEP_VERDICT_KEEP 1
+/** Verdict: the backup may go. */
+#define STATEKEEP_VERDICT_FORGET 2
 
 
 /**
@@ -323,6 +345,97 @@ typedef void (*statekeep_destroy_fn)(void *user_data);
 
 /** Called while an operation runs, with how far it is; `info` is good until it returns. */
 typedef void (*statekeep_progress_fn)(void *user_data, const struct statekeep_progress *info);
+
+/**
+ * Judges the backups of one series by `statekeep_policy_call_vote`. It runs on a thread of the library's
+ * own, on several at once when several cleanups run, and has `retention.policy_timeout` for its answer.
+ * `call` is good until it returns. It may read the state and its backups; what changes either is
+ * REENTRANT. It must not unwind or long-jump.
+ */
+typedef void (*statekeep_policy_evaluate_fn)(void *user_data, statekeep_policy_call *call);
+
+/**
+ * A policy to be registered; start from `STATEKEEP_POLICY_INIT`. The struct grows at its end;
+ * `struct_size` tells the library what the caller knows.
+ */
+typedef struct statekeep_policy {
+  /** `sizeof` of this struct. */
+  size_t struct_size;
+  /** The name that rules give it: a-z, 0-9, `-` and `_`, from a letter on. Copied. */
+  const char *name;
+  /** Its bytes. */
+  size_t name_len;
+  /** The function. */
+  statekeep_policy_evaluate_fn evaluate;
+  /** What the function gets. */
+  void *user_data;
+  /** Ends `user_data`; may be NULL. */
+  statekeep_destroy_fn destroy;
+} statekeep_policy;
+
+/**
+ * One backup as a policy sees it; start from `STATEKEEP_POLICY_BACKUP_INIT`. Texts are UTF-8, not
+ * NUL-ended, and good until the policy returns. The struct grows at its end.
+ */
+typedef struct statekeep_policy_backup {
+  /** `sizeof` of this struct. */
+  size_t struct_size;
+  /** Its id. */
+  const char *id;
+  /** Bytes of the id. */
+  size_t id_len;
+  /** Backups that replace one another have one series; a call is about one. */
+  const char *series;
+  /** Bytes of the series. */
+  size_t series_len;
+  /** A name for people; may be empty. */
+  const char *label;
+  /** Bytes of the label. */
+  size_t label_len;
+  /** How many tags it has, see `statekeep_policy_call_tag`. */
+  size_t tags_len;
+  /** `STATEKEEP_BACKUP_FULL`, `_INCREMENTAL` or `_SYNTHETIC`. */
+  uint32_t kind;
+  /** `STATEKEEP_BACKUP_PINNED`, `_VERIFIED`, `_IN_USE` and `_SAFETY`. */
+  uint32_t flags;
+  /** Where its parent is in the list; -1 for none. */
+  int64_t parent;
+  /** When it was made, milliseconds since 1970 UTC. */
+  int64_t created_unix_ms;
+  /** The sequence that it shows. */
+  uint64_t sequence;
+  /** Its records. */
+  uint64_t records;
+  /** Bytes that it wrote, before the codec. */
+  uint64_t raw_bytes;
+  /** Bytes of the objects that it wrote. */
+  uint64_t stored_bytes;
+  /** How often it was restored. */
+  uint64_t restores;
+} statekeep_policy_backup;
+
+/**
+ * The circumstances of an evaluation; start from `STATEKEEP_POLICY_CONTEXT_INIT`. Texts are lent as those
+ * of a backup. The struct grows at its end.
+ */
+typedef struct statekeep_policy_context {
+  /** `sizeof` of this struct. */
+  size_t struct_size;
+  /** The moment of the evaluation, milliseconds since 1970 UTC; the only clock to use. */
+  int64_t now_unix_ms;
+  /** Bytes of the whole repository. */
+  uint64_t storage_bytes;
+  /** How many it may have; `UINT64_MAX` for any number. */
+  uint64_t storage_bytes_max;
+  /** The time zone of calendars; empty for UTC. */
+  const char *time_zone;
+  /** Bytes of the time zone. */
+  size_t time_zone_len;
+  /** The options beside the policy's name in the rule, a JSON object. */
+  const char *options;
+  /** Bytes of the options. */
+  size_t options_len;
+} statekeep_policy_context;
 
 /**
  * Takes one line: UTF-8, not NUL-ended, lent for the call. The library may be in the middle of a
@@ -1645,6 +1758,83 @@ statekeep_status statekeep_backup_storage_json(const statekeep_manager *manager,
                                                statekeep_error **err);
 
 /**
+ * Registers a retention policy on the manager, for every language that has the state open: rules name it
+ * like a plugin, `{"policy": NAME, OPTION: VALUE}`, before plugins of that name. It stays until
+ * `statekeep_policy_remove`, or until the state is closed. `destroy` runs exactly once, also when this
+ * function fails, on any thread, when no call is running. ALREADY_EXISTS for a name that a plugin or
+ * another registered policy has, INVALID_ARGUMENT for one that is no short name of a plugin; at most 64.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_policy_register(const statekeep_manager *manager,
+                                           const struct statekeep_policy *policy,
+                                           statekeep_error **err);
+
+/**
+ * Removes a registered policy. Returns when no call of it is running and its `destroy` has run; a rule that
+ * names it fails from then on and deletes nothing. Do not hold a lock that the policy waits for. NOT_FOUND
+ * when there is none; REENTRANT from inside a policy. `[not-in-callback]` Since: 0.1
+ */
+statekeep_status statekeep_policy_remove(const statekeep_manager *manager,
+                                         const char *name,
+                                         size_t name_len,
+                                         statekeep_error **err);
+
+/**
+ * How many backups there are to judge; they are in the order in which they were made, oldest first.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_policy_call_count(const statekeep_policy_call *call,
+                                             size_t *out,
+                                             statekeep_error **err);
+
+/**
+ * One backup of the list. `out->struct_size` says how much of the struct the caller knows.
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_policy_call_backup(const statekeep_policy_call *call,
+                                              size_t index,
+                                              struct statekeep_policy_backup *out,
+                                              statekeep_error **err);
+
+/**
+ * One tag of a backup: UTF-8, not NUL-ended, good until the policy returns. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_policy_call_tag(const statekeep_policy_call *call,
+                                           size_t index,
+                                           size_t tag,
+                                           const char **out,
+                                           size_t *out_len,
+                                           statekeep_error **err);
+
+/** The circumstances: time, storage, time zone, options. `[any-thread]` Since: 0.1 */
+statekeep_status statekeep_policy_call_context(const statekeep_policy_call *call,
+                                               struct statekeep_policy_context *out,
+                                               statekeep_error **err);
+
+/**
+ * Votes on one backup: `STATEKEEP_VERDICT_*`; of what is forgotten, lower `priority` goes first; `reason` is
+ * shown to people, more than 256 bytes of it are cut. A backup without a vote is an abstention; of several
+ * votes the last counts. A vote that is refused, as for an index or a verdict that is none, fails the
+ * evaluation, and nothing is deleted. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_policy_call_vote(const statekeep_policy_call *call,
+                                            size_t index,
+                                            uint32_t verdict,
+                                            int32_t priority,
+                                            const char *reason,
+                                            size_t reason_len,
+                                            statekeep_error **err);
+
+/**
+ * Fails the evaluation: nothing is deleted, and the report of the cleanup says this. The first error
+ * counts, votes do not any more. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_policy_call_set_error(const statekeep_policy_call *call,
+                                                 const char *message,
+                                                 size_t message_len,
+                                                 statekeep_error **err);
+
+/**
  * Starts a check of the backup repository, which changes nothing. The result is a JSON object:
  * `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
  * which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest
@@ -1788,5 +1978,12 @@ statekeep_status statekeep_log_set(uint32_t level,
 #define STATEKEEP_SET_OPTIONS_INIT {sizeof(statekeep_set_options), 0, 0, 0, 0}
 /** A progress to be filled in. */
 #define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** A policy without a name and a function yet. */
+#define STATEKEEP_POLICY_INIT {sizeof(statekeep_policy), NULL, 0, NULL, NULL, NULL}
+/** A backup to be filled in. */
+#define STATEKEEP_POLICY_BACKUP_INIT \
+  {sizeof(statekeep_policy_backup), NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** Circumstances to be filled in. */
+#define STATEKEEP_POLICY_CONTEXT_INIT {sizeof(statekeep_policy_context), 0, 0, 0, NULL, 0, NULL, 0}
 
 #endif /* STATEKEEP_H */

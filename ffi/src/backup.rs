@@ -162,7 +162,7 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let lease = manager.whole("a backup")?;
+        let lease = manager.backups_writer("a backup")?;
         // SAFETY: the header's contract for inputs.
         let form: CreateForm = unsafe { input::options(options, options_len) }?;
         let merged = form.merged()?;
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn statekeep_backup_pin(
         let manager = self::manager(manager)?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe { id(backup_id, backup_id_len) }?;
-        manager.whole("a pin")?.host().backups.pin(id)?;
+        manager.backups_writer("a pin")?.host().backups.pin(id)?;
         Ok(())
     })
 }
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn statekeep_backup_unpin(
         let manager = self::manager(manager)?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe { id(backup_id, backup_id_len) }?;
-        manager.whole("a pin")?.host().backups.unpin(id)?;
+        manager.backups_writer("a pin")?.host().backups.unpin(id)?;
         Ok(())
     })
 }
@@ -311,7 +311,7 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let lease = manager.whole("a verification")?;
+        let lease = manager.backups_writer("a verification")?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe { id(backup_id, backup_id_len) }?;
         let level = match level {
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let lease = manager.whole("a restore")?;
+        let lease = manager.backups_writer("a restore")?;
         // SAFETY: the header's contract for inputs.
         let (form, id) = unsafe {
             let form: RestoreForm = input::options(options, options_len)?;

@@ -69,7 +69,7 @@ pub unsafe extern "C" fn statekeep_backup_cleanup_start(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let lease = manager.whole("a cleanup of backups")?;
+        let lease = manager.backups_writer("a cleanup of backups")?;
         // SAFETY: the header's contract for inputs.
         let form: CleanupForm = unsafe { input::options(options, options_len) }?;
         let options = form.options()?;
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn statekeep_backup_delete_json(
         let ids = ids.iter().map(|id| BackupId::parse(id));
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
         let principal = form.principal.unwrap_or_default();
-        let lease = manager.whole("a deletion of backups")?;
+        let lease = manager.backups_writer("a deletion of backups")?;
         let deletion = to_json(lease.host().backups.delete(&ids, &principal)?)?;
         // SAFETY: the header's contract for outputs.
         unsafe { give(out, deletion.to_string()) };
@@ -150,7 +150,11 @@ pub unsafe extern "C" fn statekeep_backup_undelete(
         let manager = self::manager(manager)?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe { id(backup_id, backup_id_len) }?;
-        manager.whole("an undelete")?.host().backups.undelete(id)?;
+        manager
+            .backups_writer("an undelete")?
+            .host()
+            .backups
+            .undelete(id)?;
         Ok(())
     })
 }

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value as Json, json};
 use statekeep_plugin_api::Status;
 
+pub(crate) use statekeep_host::backup::is_inside_policy;
 pub(crate) use statekeep_host::engine::{
-    Change, Class, DiffOptions, EntryVisitor, Expected, Expiry, HistoryOptions, IndexDefinition,
-    NamespaceId, Number, Page, Phase, Query, Record, Savepoint, ScopePage, Sequence, Start,
-    TenantSnapshot, TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Watch,
+    BackupFacts, BackupSort, Change, Circumstances, Class, DiffOptions, EntryVisitor, Expected,
+    Expiry, HistoryOptions, IndexDefinition, NamespaceId, Number, Page, Phase, Query,
+    REASON_BYTES_MAX, Record, Savepoint, ScopePage, Sequence, Start, TenantSnapshot,
+    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Verdict, Vote, Watch,
     WatchOptions,
 };
 pub(crate) use statekeep_host::plugins::inspect;

@@ -205,6 +205,35 @@ pub(crate) unsafe fn options<T: serde::de::DeserializeOwned>(
     serde_json::from_str(text).map_err(|error| Failure::invalid("options", &error.to_string()))
 }
 
+/// Clears a struct of the caller that starts with its size, and answers how much of it the caller knows.
+///
+/// # Safety
+/// `out` points to a `usize` that says how many bytes are writable, and `T` starts with that `usize`.
+pub(crate) unsafe fn cleared<T>(out: *mut T, what: &'static str) -> Result<usize, Failure> {
+    // SAFETY: the caller's promise: the size stands first.
+    let size = unsafe { out.cast::<usize>().read() };
+    if size < size_of::<usize>() || size > isize::MAX as usize {
+        let reason = format!("struct_size is {size}; start from its _INIT macro");
+        return Err(Failure::invalid(what, &reason));
+    }
+    let rest = size.min(size_of::<T>()) - size_of::<usize>();
+    // SAFETY: the caller says that so many bytes are writable.
+    unsafe { std::ptr::write_bytes(out.cast::<usize>().add(1).cast::<u8>(), 0, rest) };
+    Ok(size)
+}
+
+/// Writes as much of a struct as the caller knows.
+///
+/// # Safety
+/// `out` is valid for writes of `size` bytes, and `value` starts with that size.
+pub(crate) unsafe fn write_growing<T: Copy>(out: *mut T, value: &T, size: usize) {
+    let known = size.min(size_of::<T>());
+    // SAFETY: the caller's promise, and `value` holds `known` bytes; the two do not overlap.
+    unsafe {
+        std::ptr::copy_nonoverlapping(std::ptr::from_ref(value).cast::<u8>(), out.cast(), known);
+    }
+}
+
 /// Copies a struct that starts with its size: the part of a newer caller that this build does not
 /// know must be zero, the part that an older caller does not have is taken from `full`.
 ///

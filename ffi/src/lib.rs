@@ -29,6 +29,7 @@ mod monitor;
 pub mod op;
 mod page;
 pub mod plugin;
+pub mod policy;
 pub mod query;
 mod registry;
 pub mod repository;

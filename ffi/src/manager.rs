@@ -71,6 +71,12 @@ impl Reference {
         }
     }
 
+    /// As [`whole`](Self::whole), for what changes backups; REENTRANT inside a retention policy.
+    pub(crate) fn backups_writer(&self, what: &str) -> Result<&Lease, Failure> {
+        crate::policy::refuse_inside()?;
+        self.whole(what)
+    }
+
     /// The lease, for what concerns the whole state; a handle of a tenant has no such right.
     pub(crate) fn whole(&self, what: &str) -> Result<&Lease, Failure> {
         match &self.bound_to {
@@ -234,6 +240,7 @@ pub unsafe extern "C" fn statekeep_manager_close(
         if manager.is_null() {
             return Ok(());
         }
+        crate::policy::refuse_inside()?;
         let Reference { lease, tenant, .. } = *handle::close_alone::<Reference>(manager)?;
         drop(tenant);
         lease.end()

@@ -22,7 +22,7 @@ pub unsafe extern "C" fn statekeep_metrics_text(
         let manager = self::manager(manager)?;
         let lease = manager.whole("reading the metrics")?;
         let mut metrics = lease.host().metrics()?;
-        if lease.health().check_writable().is_err() {
+        if lease.health().is_poisoned() {
             metrics.set_poisoned();
         }
         // SAFETY: the header's contract for outputs.

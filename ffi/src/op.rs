@@ -15,6 +15,7 @@ use crate::engine::{self, Host, Progress};
 use crate::error::{Error, Failure};
 use crate::guard::{self, guard, need, put};
 use crate::handle::{self, Kind};
+use crate::input;
 use crate::registry::Lease;
 use crate::ticker::{self, Ticker, Told};
 
@@ -293,36 +294,16 @@ pub unsafe extern "C" fn statekeep_op_progress(
 ) -> Status {
     guard!(err, zero(), || {
         need(out, "out")?;
-        // SAFETY: the header's contract: the size stands first and says what may be written.
-        let size = unsafe { out.cast::<usize>().read() };
-        if size < size_of::<usize>() || size > isize::MAX as usize {
-            let reason = format!("{size}; start from STATEKEEP_PROGRESS_INIT");
-            return Err(Failure::invalid("struct_size", &reason));
-        }
-        let nothing = ProgressInfo {
-            struct_size: size,
-            ..ProgressInfo::default()
-        };
-        // SAFETY: as above.
-        unsafe { write_growing(out, &nothing, size) };
+        // SAFETY: the header's contract for structs that grow.
+        let size = unsafe { input::cleared(out, "progress") }?;
         let info = ProgressInfo {
             struct_size: size,
             ..handle::get::<Operation>(op)?.0.info()
         };
         // SAFETY: as above.
-        unsafe { write_growing(out, &info, size) };
+        unsafe { input::write_growing(out, &info, size) };
         Ok(())
     })
-}
-
-/// # Safety
-/// `out` is valid for writes of `size` bytes, which start with the size itself.
-unsafe fn write_growing(out: *mut ProgressInfo, info: &ProgressInfo, size: usize) {
-    let known = size.min(size_of::<ProgressInfo>());
-    // SAFETY: the caller's promise, and `info` holds `known` bytes; the two do not overlap.
-    unsafe {
-        std::ptr::copy_nonoverlapping(std::ptr::from_ref(info).cast::<u8>(), out.cast(), known);
-    }
 }
 
 fn phase_number(name: &str) -> u32 {

@@ -34,9 +34,15 @@ impl Health {
         self.poisoned.store(true, Ordering::Relaxed);
     }
 
-    /// Fails when a panic has poisoned the manager.
+    /// Whether a panic has poisoned the manager.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Fails when a panic has poisoned the manager, and inside a retention policy.
     pub(crate) fn check_writable(&self) -> Result<(), Failure> {
-        if !self.poisoned.load(Ordering::Relaxed) {
+        crate::policy::refuse_inside()?;
+        if !self.is_poisoned() {
             return Ok(());
         }
         let path = self.path.display();

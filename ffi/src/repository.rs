@@ -63,7 +63,7 @@ pub unsafe extern "C" fn statekeep_repository_prune_strays_start(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let lease = manager.whole(WHAT)?;
+        let lease = manager.backups_writer(WHAT)?;
         // SAFETY: the header's contract for inputs.
         let form: PruneForm = unsafe { input::options(options, options_len) }?;
         let dry_run = form.dry_run.unwrap_or(true);
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn statekeep_repository_repair_start(
     guard!(err, zero(out), || {
         need(out, "out")?;
         let manager = self::manager(manager)?;
-        let lease = manager.whole(WHAT)?;
+        let lease = manager.backups_writer(WHAT)?;
         let job = move |host: &Host, progress: &Progress| {
             to_json(host.backups.repair_repository(progress)?)
         };
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn statekeep_repository_key_add_json(
         // SAFETY: the header's contract for inputs.
         let mut form: KeyForm = unsafe { input::options(options, options_len) }?;
         let source = form.source()?;
-        let lease = manager.whole(KEYS)?;
+        let lease = manager.backups_writer(KEYS)?;
         let backups = &lease.host().backups;
         let key = match (form.change, &form.label) {
             (Some(true), Some(_)) => {
@@ -198,7 +198,11 @@ pub unsafe extern "C" fn statekeep_repository_key_remove(
         // SAFETY: the header's contract for inputs.
         let id = unsafe { input::text(key_id, key_id_len, TEXT_BYTES_MAX, "key id") }?;
         let id = KeyId::parse(id)?;
-        manager.whole(KEYS)?.host().backups.remove_key(id)?;
+        manager
+            .backups_writer(KEYS)?
+            .host()
+            .backups
+            .remove_key(id)?;
         Ok(())
     })
 }

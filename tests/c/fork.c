@@ -157,6 +157,17 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_delete_json(m, NULL, 0, &buf, &err));
   FORKED(statekeep_backup_trash_json(m, &buf, &err));
   FORKED(statekeep_backup_undelete(m, S("x"), &err));
+  statekeep_policy policy = STATEKEEP_POLICY_INIT;
+  statekeep_policy_backup backup = STATEKEEP_POLICY_BACKUP_INIT;
+  statekeep_policy_context context = STATEKEEP_POLICY_CONTEXT_INIT;
+  FORKED(statekeep_policy_register(m, &policy, &err));
+  FORKED(statekeep_policy_remove(m, S("x"), &err));
+  FORKED(statekeep_policy_call_count(NULL, &len, &err));
+  FORKED(statekeep_policy_call_backup(NULL, 0, &backup, &err));
+  FORKED(statekeep_policy_call_tag(NULL, 0, 0, &key, &len, &err));
+  FORKED(statekeep_policy_call_context(NULL, &context, &err));
+  FORKED(statekeep_policy_call_vote(NULL, 0, STATEKEEP_VERDICT_KEEP, 0, NULL, 0, &err));
+  FORKED(statekeep_policy_call_set_error(NULL, S("x"), &err));
   FORKED(statekeep_backup_pin(m, S("x"), &err));
   FORKED(statekeep_backup_unpin(m, S("x"), &err));
   FORKED(statekeep_backup_ranges_json(m, &buf, &err));

@@ -20,7 +20,7 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 25] = [
+const PROGRAMS: [&str; 26] = [
     "config",
     "manager",
     "metrics",
@@ -39,6 +39,7 @@ const PROGRAMS: [&str; 25] = [
     "backup",
     "cleanup",
     "monitor",
+    "policy",
     "encryption",
     "exchange",
     "plugin",

@@ -9,7 +9,7 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 29] = [
     "version",
     "status",
     "error",
@@ -34,6 +34,7 @@ const SOURCES: [&str; 28] = [
     "backup",
     "cleanup",
     "monitor",
+    "policy",
     "repository",
     "exchange",
     "plugin",
@@ -165,6 +166,56 @@ fn shared() -> String {
             "DURABILITY_RELAXED",
             api::DURABILITY_RELAXED,
         ),
+        (
+            "Kind of backup: everything.",
+            "BACKUP_FULL",
+            api::BACKUP_FULL,
+        ),
+        (
+            "Kind of backup: what changed since its parent.",
+            "BACKUP_INCREMENTAL",
+            api::BACKUP_INCREMENTAL,
+        ),
+        (
+            "Kind of backup: a full merged from a chain.",
+            "BACKUP_SYNTHETIC",
+            api::BACKUP_SYNTHETIC,
+        ),
+        (
+            "Backup flag: never forget.",
+            "BACKUP_PINNED",
+            api::BACKUP_PINNED,
+        ),
+        (
+            "Backup flag: its last verify was good.",
+            "BACKUP_VERIFIED",
+            api::BACKUP_VERIFIED,
+        ),
+        (
+            "Backup flag: a restore or verify is reading it.",
+            "BACKUP_IN_USE",
+            api::BACKUP_IN_USE,
+        ),
+        (
+            "Backup flag: made by the host before a restore.",
+            "BACKUP_SAFETY",
+            api::BACKUP_SAFETY,
+        ),
+        (
+            "Verdict: no opinion; an abstention is not a vote.",
+            "VERDICT_ABSTAIN",
+            api::VERDICT_ABSTAIN,
+        ),
+        (
+            "Verdict: the backup stays.",
+            "VERDICT_KEEP",
+            api::VERDICT_KEEP,
+        ),
+        (
+            "Verdict: the backup may go.",
+            "VERDICT_FORGET",
+            api::VERDICT_FORGET,
+        ),
     ];
     let mut out = String::new();
     for (doc, name, number) in rows {
@@ -216,4 +267,11 @@ const INITIALIZERS: &str = r"
 #define STATEKEEP_SET_OPTIONS_INIT {sizeof(statekeep_set_options), 0, 0, 0, 0}
 /** A progress to be filled in. */
 #define STATEKEEP_PROGRESS_INIT {sizeof(statekeep_progress), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** A policy without a name and a function yet. */
+#define STATEKEEP_POLICY_INIT {sizeof(statekeep_policy), NULL, 0, NULL, NULL, NULL}
+/** A backup to be filled in. */
+#define STATEKEEP_POLICY_BACKUP_INIT \
+  {sizeof(statekeep_policy_backup), NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** Circumstances to be filled in. */
+#define STATEKEEP_POLICY_CONTEXT_INIT {sizeof(statekeep_policy_context), 0, 0, 0, NULL, 0, NULL, 0}
 ";
