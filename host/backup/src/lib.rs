@@ -93,6 +93,11 @@ pub use retention::{
     Ballot, CALLBACKS_MAX, Choice, Floor, Judgement, NamedVote, POLICIES_MAX, PolicyFn,
     RULE_DEPTH_MAX, RetentionRule, is_inside_policy, judge,
 };
+pub use retention::{
+    Coverage, DESCRIBED_MAX, DescribedBackup, Keeper, KeeperKind, Lifeline, PictureFormat,
+    SAMPLES_OF_COURSE_MAX, SIMULATED_MAX, Sample, SimulateOptions, Simulation, Sizes, SizesFrom,
+    Steady, TagEvery, Trial, simulate, try_rule,
+};
 pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use schedule::{
     Daily, EVERY_MS_MIN, JITTER_MS_MAX, SPAN_MS_MAX, ScheduleConfig, ScheduleStatus, ScheduledRun,

@@ -56,18 +56,18 @@ impl Period {
         }
     }
 
-    /// The name of the period for people.
+    /// The name of the period for people, its kind first.
     fn name(self, at: &Zoned) -> String {
         let date = at.date();
         match self {
-            Period::Hour => format!("{date} {:02}:00{}", at.hour(), at.offset()),
-            Period::Day => date.to_string(),
+            Period::Hour => format!("hour {date} {:02}:00{}", at.hour(), at.offset()),
+            Period::Day => format!("day {date}"),
             Period::Week => {
                 let week = date.iso_week_date();
                 format!("week {}-W{:02}", week.year(), week.week())
             }
-            Period::Month => format!("{:04}-{:02}", date.year(), date.month()),
-            Period::Year => format!("{:04}", date.year()),
+            Period::Month => format!("month {:04}-{:02}", date.year(), date.month()),
+            Period::Year => format!("year {:04}", date.year()),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::manifest::BackupKind;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::repository::Repository;
 use crate::restore::SAFETY_TAG;
-use crate::retention::{Judgement, Panel, RetentionRule};
+use crate::retention::{DescribedBackup, Judgement, Panel, RetentionRule, Trial, try_by};
 use deletion::End;
 
 const DAY_MS: u64 = 86_400_000;
@@ -157,7 +157,7 @@ impl BackupManager {
         let Some(repository) = self.find()? else {
             return Ok(report);
         };
-        match self.judge_all(&repository, rule)? {
+        match self.judge_all(&repository, rule, UnixMs(now_ms()))? {
             Ok(decisions) => report.decisions = decisions,
             Err(error) => report.failure = Some(error.to_string()),
         }
@@ -215,11 +215,12 @@ impl BackupManager {
         }
     }
 
-    /// What the policies say of every backup; the inner error is one of theirs.
+    /// What the policies say of every backup at a moment; the inner error is one of theirs.
     fn judge_all(
         &self,
         repository: &Repository,
         rule: &RetentionRule,
+        now: UnixMs,
     ) -> Result<Result<Vec<Judgement>>> {
         let list = repository.list()?;
         if let Some(problem) = list.problems.first() {
@@ -230,7 +231,7 @@ impl BackupManager {
             return Ok(Err(Error::other(ErrorKind::Corrupt, message)));
         }
         let circumstances = Arc::new(Circumstances {
-            now: UnixMs(now_ms()),
+            now,
             storage_bytes: storage_bytes(repository)?,
             storage_bytes_max: self.retention.storage_bytes_max,
             time_zone: self.retention.time_zone.clone(),
@@ -257,6 +258,30 @@ impl BackupManager {
             judged.extend(panel.judge(&facts, circumstances, grace_ms)?);
         }
         Ok(judged)
+    }
+
+    /// Tries a rule: on the backups that there are, or on described ones; at a moment, or now. Nothing is
+    /// deleted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a rule that cannot be made and for what describes no backup, and what keeps
+    /// the repository from being read.
+    pub fn try_rule(
+        &self,
+        rule: &RetentionRule,
+        backups: Option<&[DescribedBackup]>,
+        at: Option<UnixMs>,
+    ) -> Result<Trial> {
+        let at = at.unwrap_or(UnixMs(now_ms()));
+        let (policies, plugins) = (&self.policies, self.manager.plugins());
+        if let Some(backups) = backups {
+            return try_by(rule, &self.retention, backups, at, policies, plugins);
+        }
+        let judged = match self.find()? {
+            Some(repository) => self.judge_all(&repository, rule, at)?,
+            None => Ok(Vec::new()),
+        };
+        Ok(Trial::of(rule, at, judged))
     }
 
     /// Deletes backups by hand, all of them or none. They can be undeleted for the configured grace; the

@@ -9,10 +9,19 @@ mod plan;
 mod plan_tests;
 mod registry;
 mod rule;
+mod simulate;
 mod timed;
+mod trial;
+mod words;
 
 pub(crate) use panel::Panel;
 pub use plan::{Ballot, Floor, Judgement, NamedVote, judge};
 pub(crate) use registry::Policies;
 pub use registry::{CALLBACKS_MAX, PolicyFn, is_inside_policy};
 pub use rule::{Choice, POLICIES_MAX, RULE_DEPTH_MAX, RetentionRule};
+pub use simulate::{
+    Coverage, Keeper, KeeperKind, Lifeline, PictureFormat, SAMPLES_OF_COURSE_MAX, SIMULATED_MAX,
+    Sample, SimulateOptions, Simulation, Sizes, SizesFrom, Steady, TagEvery, simulate,
+};
+pub(crate) use trial::try_by;
+pub use trial::{DESCRIBED_MAX, DescribedBackup, Trial, try_rule};

@@ -31,7 +31,8 @@ pub enum Floor {
 }
 
 impl Floor {
-    fn reason(self) -> &'static str {
+    /// The words that a judgement tells.
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Floor::Pinned => "pinned",
             Floor::InUse => "in use by a restore or a verification",
