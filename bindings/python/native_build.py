@@ -33,6 +33,11 @@ def declarations(text: str) -> str:
 
 ffi = FFI()
 ffi.cdef(declarations(header().read_text()))
+# What `statekeep.policies` defines.
+ffi.cdef("""
+extern "Python" void statekeep_python_evaluate(void *, statekeep_policy_call *);
+extern "Python" void statekeep_python_destroy(void *);
+""")
 ffi.set_source(
     "statekeep._native",
     '#include "statekeep.h"',

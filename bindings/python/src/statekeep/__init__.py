@@ -64,6 +64,7 @@ from .namespaces import Namespace, SwapReport
 from .operation import Progress
 from .past import Difference, History, Version
 from .plugins import Plugin, Plugins
+from .policies import Forget, Keep, Policy, PolicyBackup, PolicyContext, Verdict
 from .query import Explanation, Index, Row, Rows
 from .records import Record
 from .scope import Scope, ScopeView
@@ -96,6 +97,7 @@ __all__ = [
     "Error",
     "Explanation",
     "ExportReport",
+    "Forget",
     "Forked",
     "History",
     "ImportReport",
@@ -103,6 +105,7 @@ __all__ = [
     "Indeterminate",
     "Index",
     "InvalidArgument",
+    "Keep",
     "NEVER",
     "Namespace",
     "NoSpace",
@@ -114,6 +117,9 @@ __all__ = [
     "PluginError",
     "Plugins",
     "Poisoned",
+    "Policy",
+    "PolicyBackup",
+    "PolicyContext",
     "Progress",
     "PruneReport",
     "ReadOnly",
@@ -142,6 +148,7 @@ __all__ = [
     "Unsupported",
     "UpkeepStatus",
     "VerifyReport",
+    "Verdict",
     "Version",
     "Vetoed",
     "Watch",

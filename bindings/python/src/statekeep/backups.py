@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ._ffi import call, document, handle, lib, name, options
 from ._time import moment, unix_ms
 from .operation import ProgressCallback, finish
+from .policies import Policy, register, reraise, unregister
 
 if TYPE_CHECKING:
     from .state import State
@@ -432,7 +433,9 @@ class Backups:
         progress: ProgressCallback | None = None,
     ) -> CleanupReport:
         """Deletes what the retention policies forget, and removes what was deleted longer ago than its
-        grace. `policies` are like `{"policy": "count", "keep": 7}`, the configured ones when `None`."""
+        grace. `policies` are like `{"policy": "count", "keep": 7}`, the configured ones when `None`.
+
+        What a Python policy raises is raised here; nothing was deleted then."""
         asked = options(
             {
                 "policies": None if policies is None else [dict(policy) for policy in policies],
@@ -443,8 +446,33 @@ class Backups:
             }
         )
         row = self._run(lib.statekeep_backup_cleanup_start, asked, progress)
+        reraise(row["failure"])
         shown = CleanupReport.__dataclass_fields__.keys() - {"report"}
         return CleanupReport(report=row, **{name: row[name] for name in shown})
+
+    def register_policy(self, name: str, function: Policy) -> None:
+        """Registers a function as a retention policy, which every language that has the state open can
+        name: `{"policy": name, "an_option": 7}`. It gets the backups of one series, oldest first, and the
+        circumstances with the options, and answers `Keep("why")`, `Forget("why")` or `None` on each.
+
+        It runs on another thread, has `retention.policy_timeout` for its answer, and may read the state;
+        writes from inside raise `Reentrant`. It stays until `unregister_policy` or until the state is closed
+        everywhere; the interpreter waits at its end for one that runs."""
+        register(self._state, name, function)
+
+    def unregister_policy(self, name: str) -> None:
+        """Removes a registered policy; returns when no call of it is running. Rules that name it fail from
+        then on, and delete nothing."""
+        unregister(self._state, name)
+
+    def policy(self, name: str) -> Callable[[Policy], Policy]:
+        """Registers the function below it: `@state.backups.policy("releases")`."""
+
+        def named(function: Policy) -> Policy:
+            register(self._state, name, function)
+            return function
+
+        return named
 
     def delete(self, *backups: str | Backup, principal: str = "") -> None:
         """Deletes backups by hand, all of them or none; `undelete` takes it back within the grace."""

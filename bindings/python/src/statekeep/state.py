@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import errors
 from ._ffi import call, document, ffi, found, handle, lib, name, number, place, text
 from ._options import Durability, SetOptions, durability_number, set_options
 from ._reader import Reads, Writer
@@ -48,10 +50,18 @@ class State(Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Names
     def close(self) -> None:
         """Closes this handle; the manager flushes and ends with the last one in the process.
 
-        Raises when that flush failed: relaxed commits may be lost then. May be repeated.
+        Raises when that flush failed: relaxed commits may be lost then. May be repeated. `Reentrant`, and it
+        stays open, inside a retention policy.
         """
-        if self._finalizer.detach() is not None:
+        if self._finalizer.detach() is None:
+            return
+        try:
             call(lib.statekeep_manager_close, self._pointer)
+        except errors.Reentrant:
+            self._finalizer = weakref.finalize(
+                self, lib.statekeep_manager_close, self._pointer, ffi.NULL
+            )
+            raise
 
     def __repr__(self) -> str:
         return "<statekeep.State closed>" if self.closed else f"<statekeep.State {self.info['path']!r}>"
