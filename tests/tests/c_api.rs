@@ -159,6 +159,35 @@ fn programs_pass_with_the_shared_library() {
     }
 }
 
+/// `examples/retention-callback-c`, built as its head says and run as it stands.
+#[test]
+fn the_example_of_a_policy_as_a_function_does_what_it_says() {
+    let folder = TempDir::new().unwrap();
+    let program = folder.path().join("releases");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-std=c11", "-o"])
+        .arg(&program)
+        .args(STRICT)
+        .arg(root().join("examples/retention-callback-c/releases.c"))
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg("-L")
+        .arg(libraries())
+        .args(["-lstatekeep", "-Wl,-rpath"])
+        .arg(format!("-Wl,{}", libraries().display()));
+    run(&mut gcc);
+    let report = text(&start(&program, &[]));
+    for said in [
+        r#""would_delete":2"#,
+        r#""retained":2"#,
+        "releases: the state of a release",
+        "releases: no release; count: number 4, and 1 stay",
+        r#""failure":null"#,
+    ] {
+        assert!(report.contains(said), "{said} is not in {report}");
+    }
+}
+
 #[test]
 fn programs_pass_with_the_static_library() {
     let folder = TempDir::new().unwrap();
