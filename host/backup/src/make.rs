@@ -10,6 +10,7 @@ use statekeep_core::{
     Result, Sequence, Since, Snapshot, StateDigest, UnixMs, encode_record,
 };
 
+use crate::background::aside;
 use crate::budget::IN_FLIGHT_BYTES_MAX;
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Part, Plan, Source, Sums, create};
 use crate::facts::{Counter, Scopes};
@@ -33,6 +34,10 @@ impl BackupManager {
     /// `Indeterminate` the backup may be listed.
     pub fn create(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
         let _ends = Ends(progress);
+        aside(|| self.make(options, progress))
+    }
+
+    fn make(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
         progress.enter(Phase::Preparing);
         self.limit(progress);
         let codec = self.choose_codec(options)?;

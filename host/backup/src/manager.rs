@@ -13,6 +13,7 @@ use statekeep_core::{
     SnapshotScan, StateDigest, StateManager, TenantNumber,
 };
 
+use crate::background::aside;
 use crate::cleanup::RetentionConfig;
 use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
 use crate::encryption::KeySource;
@@ -251,6 +252,15 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<VerifyReport> {
         let _ends = Ends(progress);
+        aside(|| self.read_again(id, level, progress))
+    }
+
+    fn read_again(
+        &self,
+        id: BackupId,
+        level: VerifyLevel,
+        progress: &Progress,
+    ) -> Result<VerifyReport> {
         self.limit(progress);
         let repository = self.existing(id)?;
         let task = self.task(&repository, progress);

@@ -6,6 +6,7 @@
 
 use statekeep_core::{Error, ErrorKind, Phase, Plugins, Progress, Result};
 
+use crate::background::aside;
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Part, Plan, Source, Sums, create};
 use crate::hex::Hash256;
 use crate::manager::{BackupManager, Ends};
@@ -38,6 +39,15 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<Manifest> {
         let _ends = Ends(progress);
+        aside(|| self.synthesize(from, options, progress))
+    }
+
+    fn synthesize(
+        &self,
+        from: Option<BackupId>,
+        options: &CreateOptions,
+        progress: &Progress,
+    ) -> Result<Manifest> {
         self.limit(progress);
         progress.enter(Phase::Preparing);
         if options.incremental.is_some() || options.history.is_some() {

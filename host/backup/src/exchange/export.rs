@@ -14,6 +14,7 @@ use statekeep_core::{
 use super::format::{EXPORT_FORMAT, Footer, Header, SelectionText, line, push_record};
 use super::output::{Output, choose};
 use super::{ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo};
+use crate::background::aside;
 use crate::create::now_ms;
 use crate::hex::Hash256;
 use crate::lease::Purpose;
@@ -49,6 +50,15 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<ExportReport> {
         let _ends = Ends(progress);
+        aside(|| self.write_out(to, options, progress))
+    }
+
+    fn write_out(
+        &self,
+        to: ExportTo<'_>,
+        options: &ExportOptions,
+        progress: &Progress,
+    ) -> Result<ExportReport> {
         progress.enter(Phase::Preparing);
         let started = Instant::now();
         let path = match &to {

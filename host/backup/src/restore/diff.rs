@@ -8,6 +8,7 @@ use statekeep_core::{Phase, Progress, Result, Selection};
 use super::compare::{Differences, Side, compare};
 use super::rows::Source;
 use super::{Job, RestoreAt, RestoreMode, RestoreOptions, RestoreReport};
+use crate::background::aside;
 use crate::exchange::Samples;
 use crate::hex::Hash256;
 use crate::lease::Purpose;
@@ -53,9 +54,19 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<BackupDiff> {
         let _ends = Ends(progress);
+        let from = from.into();
+        aside(|| self.compare_at(from, to, selection, progress))
+    }
+
+    fn compare_at(
+        &self,
+        from: RestoreAt,
+        to: Option<RestoreAt>,
+        selection: &Selection,
+        progress: &Progress,
+    ) -> Result<BackupDiff> {
         let started = Instant::now();
         progress.enter(Phase::Preparing);
-        let from = from.into();
         let repository = self.source_of(from)?;
         let task = self.task(&repository, progress);
         let read = |at| self.read_at((&repository, &task), at, None, Purpose::Compare);
