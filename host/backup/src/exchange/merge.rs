@@ -1,7 +1,11 @@
 //! Merging: records become sets in bounded commits. What is the same already is not written, so an
 //! import that was stopped goes on where it was when it is run again.
+//!
+//! A commit is of one tenant. Records of several tenants may come in any order, so each has a batch
+//! that waits until it is full, or all together are.
 
-use std::collections::HashSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 
 use statekeep_core::{Batch, BlockingTenant, Error, Key, Result, Scope};
 
@@ -10,17 +14,27 @@ use super::format::{Header, TextRecord};
 use super::import::{Filter, Task};
 use super::parse::Sink;
 
-/// A commit has at most so many records and, but for a larger one alone, bytes of values.
+/// A commit has at most so many records.
 const COMMIT_RECORDS_MAX: u64 = 1_000;
-const COMMIT_BYTES_MAX: u64 = 4 << 20;
+/// All batches that wait have at most so many bytes of values, but for a larger one alone.
+const WAITING_BYTES_MAX: u64 = 4 << 20;
+/// And they are of at most so many tenants, since one whose records are all the same has no bytes.
+const TENANTS_MAX: usize = 4_096;
+
+/// What waits for a commit of one tenant.
+struct Waiting {
+    tenant: BlockingTenant,
+    batch: Batch,
+    /// Names in the batch.
+    names: HashSet<(Scope, Key)>,
+    bytes: u64,
+}
 
 pub(super) struct Merge<'a> {
     task: &'a Task<'a>,
     filter: Filter,
-    tenant: Option<BlockingTenant>,
-    batch: Batch,
-    /// Names in the batch.
-    waiting: HashSet<(Scope, Key)>,
+    waiting: BTreeMap<String, Waiting>,
+    /// Bytes of all batches.
     bytes: u64,
     added: u64,
     changed: u64,
@@ -36,9 +50,7 @@ impl<'a> Merge<'a> {
         Merge {
             task,
             filter: Filter::new(task),
-            tenant: None,
-            batch: Batch::new(),
-            waiting: HashSet::new(),
+            waiting: BTreeMap::new(),
             bytes: 0,
             added: 0,
             changed: 0,
@@ -49,18 +61,44 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Commits what waits.
+    /// Commits what waits of all tenants.
     pub(super) fn flush(&mut self) -> Result<()> {
         self.task.progress.check()?;
-        let Some(tenant) = self.tenant.as_ref().filter(|_| !self.batch.is_empty()) else {
-            return Ok(());
-        };
-        let records = self.batch.len() as u64;
-        self.sequence = Some(tenant.commit(std::mem::take(&mut self.batch))?.0);
-        self.written += records;
-        self.commits += 1;
-        self.waiting.clear();
-        self.bytes = 0;
+        while let Some((_, waiting)) = self.waiting.pop_first() {
+            self.commit(waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what waits of one tenant.
+    fn commit(&mut self, waiting: Waiting) -> Result<()> {
+        self.task.progress.check()?;
+        self.bytes -= waiting.bytes;
+        let records = waiting.batch.len() as u64;
+        if records > 0 {
+            self.sequence = Some(waiting.tenant.commit(waiting.batch)?.0);
+            self.written += records;
+            self.commits += 1;
+        }
+        Ok(())
+    }
+
+    fn commit_of(&mut self, tenant: &str) -> Result<()> {
+        match self.waiting.remove(tenant) {
+            Some(waiting) => self.commit(waiting),
+            None => Ok(()),
+        }
+    }
+
+    /// Commits the largest batches until so many bytes find room.
+    fn make_room(&mut self, bytes: u64, bytes_max: u64) -> Result<()> {
+        while self.bytes + bytes > bytes_max {
+            let largest = self.waiting.iter().max_by_key(|(_, waiting)| waiting.bytes);
+            let Some(tenant) = largest.map(|(tenant, _)| tenant.clone()) else {
+                break;
+            };
+            self.commit_of(&tenant)?;
+        }
         Ok(())
     }
 
@@ -102,19 +140,34 @@ impl Sink for Merge<'_> {
         }
         let options = self.filter.set_options(&record)?;
         let name = (record.scope.clone(), record.key.clone());
-        let other = |tenant: &BlockingTenant| tenant.name() != record.tenant;
+        let limits = self.task.manager.limits();
+        let records_max = COMMIT_RECORDS_MAX.min(limits.batch_ops_max);
+        let bytes_max = WAITING_BYTES_MAX.min(limits.batch_bytes_max);
         // A name that comes twice is compared with what the first one left.
-        if self.waiting.contains(&name) || self.tenant.as_ref().is_some_and(other) {
-            self.flush()?;
-        }
-        let tenant = match self.tenant.take() {
-            Some(tenant) if !other(&tenant) => tenant,
-            _ => self.task.tenant(&record.tenant)?,
+        let ends = |waiting: &Waiting| {
+            waiting.names.contains(&name) || waiting.batch.len() as u64 >= records_max
         };
-        let tenant = self.tenant.insert(tenant);
+        if self.waiting.get(&record.tenant).is_some_and(ends) {
+            self.commit_of(&record.tenant)?;
+        }
         let bytes = record.value.as_bytes().len() as u64;
         self.task.progress.add(1, 0, bytes);
-        match tenant.get_record(&record.scope, &record.key)? {
+        // Keys and envelopes count too.
+        let bytes = bytes + 2 * statekeep_core::KEY_BYTES_MAX as u64;
+        self.make_room(bytes, bytes_max)?;
+        if self.waiting.len() >= TENANTS_MAX {
+            self.flush()?;
+        }
+        let waiting = match self.waiting.entry(record.tenant.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Waiting {
+                tenant: self.task.tenant(&record.tenant)?,
+                batch: Batch::new(),
+                names: HashSet::new(),
+                bytes: 0,
+            }),
+        };
+        match waiting.tenant.get_record(&record.scope, &record.key)? {
             Some(current) if self.filter.same(&record, &current) => {
                 self.unchanged += 1;
                 return Ok(());
@@ -122,18 +175,12 @@ impl Sink for Merge<'_> {
             Some(_) => self.changed += 1,
             None => self.added += 1,
         }
-        let limits = self.task.manager.limits();
-        let records_max = COMMIT_RECORDS_MAX.min(limits.batch_ops_max);
-        let bytes_max = COMMIT_BYTES_MAX.min(limits.batch_bytes_max);
-        // Keys and envelopes count too.
-        let bytes = bytes + 2 * statekeep_core::KEY_BYTES_MAX as u64;
-        if self.batch.len() as u64 >= records_max || self.bytes + bytes > bytes_max {
-            self.flush()?;
-        }
         self.bytes += bytes;
-        self.batch
+        waiting.bytes += bytes;
+        waiting
+            .batch
             .set_with(&record.scope, &record.key, record.value, options);
-        self.waiting.insert(name);
+        waiting.names.insert(name);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use statekeep_backup::{
     ExportOptions, ExportTo, ImportFrom, ImportMode, ImportOptions, Progress, RecordName,
 };
 use statekeep_core::vfs::sim::{SimDisk, Times};
-use statekeep_core::{ErrorKind, Key, Limits, Selection, SetOptions, Value};
+use statekeep_core::{ErrorKind, Key, Limits, Scope, Selection, SetOptions, Value};
 
 use crate::support::{mode, open, open_with, plain, records, said};
 
@@ -165,6 +165,35 @@ fn a_merge_that_was_stopped_says_so_and_goes_on_when_it_is_run_again() {
     assert_eq!(again.unchanged, Some(part as u64));
     assert_eq!(again.added, Some(5_000 - part as u64));
     assert_eq!(state.records().len(), 5_000);
+}
+
+/// Lines whose tenants took turns were one commit, and one sync, each: 20,000 of them took minutes.
+#[test]
+fn tenants_that_take_turns_share_no_commit_and_cost_none_each_time() {
+    let disk = SimDisk::new();
+    let state = open(&disk);
+    let mut text = String::new();
+    for n in 0..6_000 {
+        let tenant = ["", "acme", "globex"][n % 3];
+        let key = n / 3 % 1_500;
+        text += &format!(
+            "{{\"tenant\":\"{tenant}\",\"scope\":\"global\",\"key\":\"k{key}\",\"value\":{n}}}\n"
+        );
+    }
+    let report = state
+        .import(text.as_bytes(), &plain(ImportMode::Merge))
+        .unwrap();
+    // 2,000 lines a tenant, of which 500 are of names that were there before.
+    assert_eq!((report.added, report.changed), (Some(4_500), Some(1_500)));
+    assert!(report.commits <= 9, "{} commits", report.commits);
+    for (at, tenant) in ["", "acme", "globex"].into_iter().enumerate() {
+        let tenant = state.manager.tenant(tenant).unwrap().blocking();
+        for (key, last) in [(0, 4_500 + at), (1_499, 4_497 + at)] {
+            let key = Key::new(&format!("k{key}")).unwrap();
+            let value = tenant.get(&Scope::global(), &key).unwrap().unwrap();
+            assert_eq!(value.as_bytes(), last.to_string().as_bytes());
+        }
+    }
 }
 
 /// A file is checked to its end before anything is written.
