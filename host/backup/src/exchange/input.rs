@@ -152,8 +152,8 @@ pub(super) fn unreadable(name: &str, error: io::Error) -> Error {
     }
 }
 
-/// Reads a line of at most `bytes_max` bytes, without its line feed; `false` at the end of the text.
-/// `None` is a line that is longer.
+/// Reads a line of at most `bytes_max` bytes, without its line feed; `false` where none ended it, as at
+/// the end of the text. `None` is a line that is longer.
 pub(super) fn read_line(
     text: &mut dyn BufRead,
     bytes_max: u64,
@@ -161,8 +161,7 @@ pub(super) fn read_line(
 ) -> io::Result<Option<bool>> {
     line.clear();
     line.shrink_to(1 << 20);
-    let read = text
-        .take(bytes_max.saturating_add(1))
+    text.take(bytes_max.saturating_add(1))
         .read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
@@ -170,7 +169,7 @@ pub(super) fn read_line(
     }
     match line.len() as u64 > bytes_max {
         true => Ok(None),
-        false => Ok(Some(read > 0)),
+        false => Ok(Some(false)),
     }
 }
 

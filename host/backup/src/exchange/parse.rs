@@ -154,13 +154,14 @@ fn lines(input: &mut Input<'_>, rules: Rules, sink: &mut dyn Sink) -> Result<u64
             what: "line",
             number,
         };
-        match read_line(text, rules.line_bytes_max(), &mut line) {
-            Ok(Some(true)) => {}
-            // A last line without a line feed is whole only if it is the footer.
-            Ok(Some(false)) if line.is_empty() => return Err(cut(name)),
-            Ok(Some(false)) => {}
+        let ends = match read_line(text, rules.line_bytes_max(), &mut line) {
+            Ok(Some(fed)) => !fed,
             Ok(None) => return Err(rules.too_long(&place)),
             Err(error) => return Err(unreadable(name, error)),
+        };
+        // A last line without a line feed is whole only if it is the footer.
+        if ends && !line.starts_with(FOOTER_START) {
+            return Err(cut(name));
         }
         if number == 1 {
             let header = read_header(&line).map_err(|error| place.error(&error))?;
@@ -169,7 +170,10 @@ fn lines(input: &mut Input<'_>, rules: Rules, sink: &mut dyn Sink) -> Result<u64
             continue;
         }
         if line.starts_with(FOOTER_START) {
-            let footer = read_footer(&line).map_err(|error| place.error(&error))?;
+            let footer = read_footer(&line).map_err(|error| match ends {
+                true => cut(name),
+                false => place.error(&error),
+            })?;
             let records = tally.check(&footer)?;
             return end(text, name).map(|()| records);
         }

@@ -33,6 +33,12 @@ fn text_that_was_cut_anywhere_is_refused_and_changes_nothing() {
             };
             let error = target.import(&text[..end], &options).unwrap_err();
             let kinds = [ErrorKind::Corrupt, ErrorKind::InvalidArgument];
+            // Of the first bytes nobody knows whose text it is; a document that was cut in a number has
+            // a bad number.
+            let kinds = match end >= 100 && text.starts_with(b"{\"statekeep_export\"") {
+                true => &kinds[..1],
+                false => &kinds,
+            };
             assert!(kinds.contains(&error.kind()), "cut at {end}: {error}");
         }
         let words = target.import(&text[..text.len() / 2], &mode(ImportMode::Replace));
