@@ -2,6 +2,7 @@
 //!
 //! What a backup wrote is freed once no backup stands on it any more, so whole chains are forgotten,
 //! oldest first, until the rest fits. What fits is no reason to keep anything: of that it abstains.
+//! Backups made before restores go first, so that none of them makes another one go.
 #![deny(unsafe_code)]
 
 use statekeep_plugin_sdk::{
@@ -40,7 +41,10 @@ impl Retention for Size {
         let held = held(backups);
         let mut chains = chains(backups);
         // The oldest chain is that whose newest backup is the oldest.
-        chains.sort_by_key(|chain| chain.last().copied());
+        chains.sort_by_key(|chain| {
+            let is_safety = chain.iter().all(|i| backups[*i].safety);
+            (!is_safety, chain.last().copied())
+        });
         let fits = format!("the repository fits into {limit} bytes without it being forgotten");
         let mut decisions = vec![Decision::abstain(fits); backups.len()];
         let mut bytes = context.storage_bytes;

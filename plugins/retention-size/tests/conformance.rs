@@ -1,7 +1,7 @@
 //! The policy passes the suite of every policy, and frees what is asked for, oldest chain first.
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use statekeep_plugin_api::{BACKUP_INCREMENTAL, BACKUP_PINNED};
+use statekeep_plugin_api::{BACKUP_INCREMENTAL, BACKUP_PINNED, BACKUP_SAFETY};
 use statekeep_plugin_testkit::retention::{self, Made, Subject};
 
 const MIB: u64 = 1 << 20;
@@ -58,6 +58,21 @@ fn what_a_pin_holds_is_not_counted_on() {
             "abstain", "abstain", "forget", "abstain", "abstain", "abstain"
         ]
     );
+}
+
+/// Its host holds it back for a while; meanwhile the rest is what has to fit.
+#[test]
+fn a_backup_before_a_restore_lets_nothing_else_go() {
+    let mut list = two_chains();
+    let mut safety = list[0].clone();
+    safety.id = "before-a-restore".to_owned();
+    safety.created_unix_ms = list[5].created_unix_ms + 60_000;
+    safety.flags = BACKUP_SAFETY;
+    list.push(safety);
+    let of_others = |limit| verdicts(limit, &list)[..6].to_vec();
+    assert_eq!(of_others(12 * MIB), ["abstain"; 6]);
+    assert_eq!(verdicts(12 * MIB, &list)[6], "forget");
+    assert_eq!(of_others(12 * MIB - 1)[..3], ["forget"; 3]);
 }
 
 #[test]

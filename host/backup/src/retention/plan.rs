@@ -168,8 +168,9 @@ fn hold(judged: &mut [Judgement], i: usize, floor: Floor) {
 /// What stays whatever the policies say, without what it stands on.
 fn floors(backups: &[BackupFacts], now: UnixMs, safety_grace_ms: u64) -> Vec<(usize, Floor)> {
     let mut floors = Vec::new();
-    // Of each series and floor the last one found, which is the newest.
-    let mut newest: BTreeMap<(&str, u8), (usize, Floor)> = BTreeMap::new();
+    // Of each series and floor the last one found, which is the newest: of all, and of those that no
+    // restore made, so that a backup before a restore takes no floor from what is restored.
+    let mut newest: BTreeMap<(&str, u8, bool), (usize, Floor)> = BTreeMap::new();
     for (i, backup) in backups.iter().enumerate() {
         if backup.is_pinned {
             floors.push((i, Floor::Pinned));
@@ -192,13 +193,16 @@ fn floors(backups: &[BackupFacts], now: UnixMs, safety_grace_ms: u64) -> Vec<(us
         ];
         for (order, (applies, floor)) in (0..).zip(kinds) {
             if applies {
-                newest.insert((&backup.series, order), (i, floor));
+                newest.insert((&backup.series, order, true), (i, floor));
+            }
+            if applies && !backup.is_safety {
+                newest.insert((&backup.series, order, false), (i, floor));
             }
         }
     }
     // Of several floors that hold one backup the first is told: the one that says most.
     let mut newest: Vec<_> = newest.into_iter().collect();
-    newest.sort_by_key(|((_, order), _)| std::cmp::Reverse(*order));
+    newest.sort_by_key(|((_, order, _), _)| std::cmp::Reverse(*order));
     floors.extend(newest.into_iter().map(|(_, held)| held));
     floors
 }

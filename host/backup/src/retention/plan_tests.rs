@@ -108,6 +108,19 @@ fn a_safety_backup_goes_after_its_grace() {
     );
 }
 
+/// The backup before a restore is the newest one: it took the floors of the very backup that was
+/// restored, which the next cleanup could delete then.
+#[test]
+fn a_safety_backup_takes_no_floor_from_what_was_restored() {
+    let mut backups = list(4);
+    backups[2].is_verified = true;
+    backups[3].is_safety = true;
+    let held = [(2, Floor::NewestVerifiedFull), (3, Floor::Safety)];
+    assert_eq!(kept(&forget_all(&backups)), held);
+    backups[3].is_verified = true;
+    assert_eq!(kept(&forget_all(&backups)), held);
+}
+
 #[test]
 fn nobody_s_vote_is_no_vote_to_forget() {
     let backups = list(3);
