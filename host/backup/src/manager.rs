@@ -312,7 +312,12 @@ impl BackupManager {
     }
 
     pub(crate) fn timeline(&self) -> Result<String> {
-        Ok(self.manager.snapshot()?.facts().timeline)
+        Ok(self.own_timeline()?.id)
+    }
+
+    /// The state's timeline, and where it left another one.
+    pub(crate) fn own_timeline(&self) -> Result<Timeline> {
+        Ok(self.describe(&self.manager.snapshot()?).timeline)
     }
 
     pub(crate) fn task<'a>(

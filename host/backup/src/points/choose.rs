@@ -1,12 +1,12 @@
 //! From a wanted moment to the backup that gives it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use statekeep_core::{Error, ErrorKind, Result, Sequence, UnixMs};
 
 use super::journal::last_where;
 use super::{Chosen, first_sequence, manifests};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Timeline};
 use crate::merge::Point;
 use crate::name::BackupId;
 use crate::read_run::ReadTask;
@@ -14,7 +14,9 @@ use crate::repository::Repository;
 use crate::restore::RestoreAt;
 
 /// The backup and the point in it for a wanted moment: one that shows exactly it, or the smallest
-/// whose history spans it. `own` is the state's timeline, `wanted` the one that was asked for.
+/// whose history spans it. `own` is the state's timeline, `wanted` the one that was asked for. Without
+/// that a moment before a restore is looked for in the timeline that the restore left, as far as the
+/// state came through it.
 ///
 /// # Errors
 /// `NotFound` with the nearest points before and after; `InvalidArgument` when it is not clear which
@@ -23,33 +25,43 @@ pub(crate) fn choose(
     repository: &Repository,
     task: &ReadTask<'_>,
     at: RestoreAt,
-    own: &str,
+    own: &Timeline,
     wanted: Option<&str>,
 ) -> Result<Chosen> {
     if let RestoreAt::Backup(id) = at {
         return Ok(Chosen::end(repository.manifest(id)?.0));
     }
     let all = manifests(repository)?;
-    let timeline = timeline(&all, own, wanted)?;
-    let (own, others): (Vec<_>, Vec<_>) = all
-        .into_iter()
-        .partition(|manifest| manifest.timeline.id == timeline);
-    let found = match at {
-        RestoreAt::Sequence(sequence) => by_sequence(&own, sequence).map(|m| (m, sequence)),
-        RestoreAt::Time(time) => by_time(repository, task, &own, time)?,
-        RestoreAt::Backup(_) => None,
-    };
-    let Some((manifest, sequence)) = found else {
-        return Err(no_backup(&own, &others, &timeline, at));
-    };
-    let point = if sequence == manifest.sequence_to {
-        Point::End
-    } else {
-        let time = time_of(repository, task, &own, manifest, sequence)?;
-        Point::Sequence(Sequence(sequence), time)
-    };
-    let manifest = manifest.clone();
-    Ok(Chosen { manifest, point })
+    let pasts = pasts(&all, own, wanted)?;
+    let mut by_timeline: BTreeMap<String, Vec<Manifest>> = BTreeMap::new();
+    for manifest in all {
+        let of = by_timeline.entry(manifest.timeline.id.clone());
+        of.or_default().push(manifest);
+    }
+    let of = |timeline: &str| by_timeline.get(timeline).map_or(&[][..], Vec::as_slice);
+    for past in &pasts {
+        let own = of(&past.timeline);
+        let found = match at {
+            RestoreAt::Sequence(sequence) => by_sequence(own, sequence).map(|m| (m, sequence)),
+            RestoreAt::Time(time) => by_time(repository, task, own, time)?,
+            RestoreAt::Backup(_) => None,
+        };
+        let Some((manifest, sequence)) = found.filter(|(_, found)| *found <= past.until) else {
+            continue;
+        };
+        let point = if sequence == manifest.sequence_to {
+            Point::End
+        } else {
+            let time = time_of(repository, task, own, manifest, sequence)?;
+            Point::Sequence(Sequence(sequence), time)
+        };
+        let manifest = manifest.clone();
+        return Ok(Chosen { manifest, point });
+    }
+    let timeline = pasts.first().map_or(own.id.as_str(), |past| &past.timeline);
+    let others = by_timeline.iter().filter(|(id, _)| *id != timeline);
+    let others: Vec<&Manifest> = others.flat_map(|(_, manifests)| manifests).collect();
+    Err(no_backup(of(timeline), &others, timeline, at))
 }
 
 /// The point of a moment in one backup, which its history must span.
@@ -89,25 +101,66 @@ pub(crate) fn within(
     })
 }
 
-fn timeline(all: &[Manifest], own: &str, wanted: Option<&str>) -> Result<String> {
+/// A timeline, and the last sequence of it that is meant.
+struct Past {
+    timeline: String,
+    until: u64,
+}
+
+impl Past {
+    fn whole(timeline: &str) -> Past {
+        Past {
+            timeline: timeline.to_owned(),
+            until: u64::MAX,
+        }
+    }
+}
+
+/// The timelines that a state came through, its own first, as far as backups tell.
+fn lineage(all: &[Manifest], own: &Timeline) -> Vec<Past> {
+    let mut pasts = vec![Past::whole(&own.id)];
+    let mut until = u64::MAX;
+    let mut at = own;
+    while let (Some(parent), Some(fork)) = (&at.parent, at.fork_sequence) {
+        // What goes in a circle is no past.
+        if pasts.iter().any(|past| past.timeline == *parent) {
+            break;
+        }
+        until = until.min(fork);
+        pasts.push(Past {
+            timeline: parent.clone(),
+            until,
+        });
+        match all.iter().find(|m| m.timeline.id == *parent) {
+            Some(manifest) => at = &manifest.timeline,
+            None => break,
+        }
+    }
+    pasts
+}
+
+/// Where a moment is looked for, in this order.
+fn pasts(all: &[Manifest], own: &Timeline, wanted: Option<&str>) -> Result<Vec<Past>> {
     let known: BTreeSet<&str> = all.iter().map(|m| m.timeline.id.as_str()).collect();
     if let Some(wanted) = wanted {
         return match known.get(wanted) {
-            Some(id) => Ok((*id).to_owned()),
+            Some(id) => Ok(vec![Past::whole(id)]),
             None => Err(Error::other(
                 ErrorKind::NotFound,
                 format!("there is no backup of timeline {wanted}; the ranges of backups show them"),
             )),
         };
     }
-    match (known.contains(own), known.first(), known.len()) {
-        (true, ..) => Ok(own.to_owned()),
-        (_, Some(only), 1) => Ok((*only).to_owned()),
-        (_, None, _) => Ok(own.to_owned()),
+    let pasts = lineage(all, own);
+    let leads = |past: &Past| known.contains(past.timeline.as_str());
+    match (known.first(), known.len()) {
+        (Some(only), 1) => Ok(vec![Past::whole(only)]),
+        (None, _) => Ok(pasts),
+        _ if pasts.iter().any(leads) => Ok(pasts),
         _ => {
             let known: Vec<_> = known.into_iter().collect();
             let reason = format!(
-                "the state's own has no backup, and the repository has {}; name one",
+                "the state's own has no backup, and the repository has {}; give one as the timeline",
                 known.join(", ")
             );
             Err(Error::invalid("timeline", reason))
@@ -201,7 +254,7 @@ fn described(at: RestoreAt) -> String {
     }
 }
 
-fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreAt) -> Error {
+fn no_backup(own: &[Manifest], others: &[&Manifest], timeline: &str, at: RestoreAt) -> Error {
     let what = described(at);
     let is_before = |m: &&Manifest| match at {
         RestoreAt::Time(time) => m.time_unix_ms <= time.0,
@@ -229,15 +282,24 @@ fn no_backup(own: &[Manifest], others: &[Manifest], timeline: &str, at: RestoreA
         .iter()
         .filter(|m| match at {
             RestoreAt::Sequence(n) => (first_sequence(m)..=m.sequence_to).contains(&n),
-            _ => false,
+            // When its history begins is in its journal, which is not read for a hint.
+            RestoreAt::Time(time) => {
+                let is_before = time.0 <= m.as_of_unix_ms.max(m.time_unix_ms);
+                is_before && (m.history_from.is_some() || m.time_unix_ms <= time.0)
+            }
+            RestoreAt::Backup(_) => false,
         })
         .map(|m| m.timeline.id.as_str())
         .collect();
     if !elsewhere.is_empty() {
         let ids: Vec<_> = elsewhere.into_iter().collect();
         message += &format!(
-            "; timeline {} has it: name it if you mean it",
-            ids.join(", ")
+            "; timeline {} {} it: give it as the timeline if you mean it",
+            ids.join(", "),
+            match at {
+                RestoreAt::Time(_) => "may have",
+                _ => "has",
+            }
         );
     }
     Error::other(ErrorKind::NotFound, message)

@@ -3,7 +3,7 @@
 use statekeep_core::{ErrorKind, Progress, UnixMs};
 
 use super::*;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Timeline};
 use crate::restore::RestoreAt;
 use crate::testing::chain::{Model, chain, put_manifest, time};
 use crate::testing::{disk, read_task, repository};
@@ -31,13 +31,21 @@ fn put_chain(repository: &Repository, story: &Model, commits: &[u64]) -> Vec<Man
     made
 }
 
+fn timeline(id: &str, from: Option<(&str, u64)>) -> Timeline {
+    Timeline {
+        id: id.to_owned(),
+        parent: from.map(|(parent, _)| parent.to_owned()),
+        fork_sequence: from.map(|(_, sequence)| sequence),
+    }
+}
+
 fn chosen(repository: &Repository, at: RestoreAt, wanted: Option<&str>) -> Result<Chosen> {
     let progress = Progress::new();
     choose(
         repository,
         &read_task(repository, &progress),
         at,
-        "t",
+        &timeline("t", None),
         wanted,
     )
 }
@@ -116,13 +124,57 @@ fn pasts_are_not_mixed() {
     let error = chosen(&repository, RestoreAt::Sequence(6), Some("other"));
     let error = error.map(drop).unwrap_err().to_string();
     assert!(error.contains("timeline t has it"), "{error}");
+    let error = chosen(&repository, RestoreAt::Time(UnixMs(55)), Some("other"));
+    let error = error.map(drop).unwrap_err().to_string();
+    assert!(error.contains("timeline t may have it"), "{error}");
     let progress = Progress::new();
     let task = read_task(&repository, &progress);
-    let error = choose(&repository, &task, at, "third", None)
+    let error = choose(&repository, &task, at, &timeline("third", None), None)
         .map(drop)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.to_string().contains("other, t"), "{error}");
+}
+
+/// After a restore the moments before it were said to be in no backup: they are in the timeline that it
+/// left, as far as both have them.
+#[test]
+fn the_past_of_a_restored_state_goes_on_in_the_timeline_that_it_left() {
+    let repository = repository(&disk()).unwrap();
+    let made = put_chain(&repository, &story(6), &[3, 6]);
+    // Restored to 4, backed up at 8, and that restored to 8.
+    let mut second = made[0].clone();
+    second.id = crate::BackupId::after(Some(made[1].id));
+    second.timeline = timeline("second", Some(("t", 4)));
+    (
+        second.sequence_to,
+        second.time_unix_ms,
+        second.as_of_unix_ms,
+    ) = (8, 80, 80);
+    second.history_from = None;
+    put_manifest(&repository, &second);
+    let progress = Progress::new();
+    let task = read_task(&repository, &progress);
+    for own in [
+        second.timeline.clone(),
+        timeline("third", Some(("second", 8))),
+    ] {
+        let found = |at| choose(&repository, &task, at, &own, None);
+        let before = found(RestoreAt::Sequence(3)).unwrap();
+        assert_eq!((before.manifest.id, before.point), (made[0].id, Point::End));
+        let before = found(RestoreAt::Sequence(4)).unwrap();
+        assert_eq!((before.manifest.id, before.sequence().0), (made[1].id, 4));
+        let before = found(RestoreAt::Time(UnixMs(35))).unwrap();
+        assert_eq!((before.manifest.id, before.point), (made[0].id, Point::End));
+        let own = found(RestoreAt::Sequence(8)).unwrap();
+        assert_eq!(own.manifest.id, second.id);
+        // What the restore took back is no part of it, and is told of.
+        for at in [RestoreAt::Sequence(5), RestoreAt::Time(UnixMs(55))] {
+            let error = found(at).map(drop).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.to_string().contains("timeline t "), "{error}");
+        }
+    }
 }
 
 #[test]

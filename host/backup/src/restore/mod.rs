@@ -204,7 +204,7 @@ impl BackupManager {
         timeline: Option<&str>,
         purpose: Purpose,
     ) -> Result<(Chosen, Reading)> {
-        let own = self.timeline()?;
+        let own = self.own_timeline()?;
         let mut left = CHOICES_MAX;
         loop {
             let chosen = choose(repository, task, at, &own, timeline)?;

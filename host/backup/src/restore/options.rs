@@ -59,8 +59,8 @@ pub enum RestoreTo {
 /// backup of what it was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestoreOptions {
-    /// The past that a sequence or time belongs to; by default the state's own, or the only one that
-    /// the repository has backups of.
+    /// The past that a sequence or time belongs to; by default the state's own, with what it has of
+    /// those that it was restored from, or the only one that the repository has backups of.
     pub timeline: Option<String>,
     /// Which records; all when `None`. Into the state a part is of one tenant, whose other records
     /// stay.

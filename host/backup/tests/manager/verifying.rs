@@ -74,16 +74,23 @@ fn a_point_that_no_backup_has_is_refused_with_the_nearest() {
     backups
         .create(&CreateOptions::default(), &Progress::new())
         .unwrap();
-    let error = restore(RestoreAt::Sequence(first.sequence_to)).unwrap_err();
+    // What it was restored from is its past.
+    let report = restore(RestoreAt::Sequence(first.sequence_to)).unwrap();
+    assert_eq!(report.id, first.id);
+    backups
+        .create(&CreateOptions::default(), &Progress::new())
+        .unwrap();
+    // What that restore took back is not, and has to be named.
+    let at = RestoreAt::Sequence(second.sequence_to);
+    let error = restore(at).unwrap_err();
     assert!(error.to_string().contains(&first.timeline.id), "{error}");
     let options = RestoreOptions {
         timeline: Some(first.timeline.id.clone()),
         ..bare()
     };
-    let at = RestoreAt::Sequence(first.sequence_to);
     assert_eq!(
         backups.restore(at, &options, &Progress::new()).unwrap().id,
-        first.id
+        second.id
     );
 }
 
