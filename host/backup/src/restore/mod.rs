@@ -264,6 +264,9 @@ impl BackupManager {
         };
         let unlimited = progress.rate_limit() == 0;
         let made = self.create(&options, progress).map_err(|error| {
+            if error.kind() == ErrorKind::Cancelled {
+                return error;
+            }
             let message = format!(
                 "the backup before the restore was not made, and nothing was restored: {error}; mend \
                  that, or restore without a safety backup"
