@@ -392,6 +392,21 @@ fn a_schedule_that_can_make_no_incrementals_is_warned_of() {
 }
 
 #[test]
+fn an_interval_of_full_backups_without_a_schedule_is_warned_of() {
+    let warnings = |more: &str| {
+        let text = format!("path = \"/s\"\n[backup]\nfull_backup_interval = \"7d\"\n{more}");
+        Config::from_toml(&text).unwrap().warnings()
+    };
+    let told = warnings("");
+    assert!(
+        told.len() == 1 && told[0].contains("`backup.every`"),
+        "{told:?}"
+    );
+    assert!(warnings("every = \"1d\"").is_empty());
+    assert!(warnings("daily_at = \"03:00\"").is_empty());
+}
+
+#[test]
 fn retention_is_of_limits_that_hold_together_and_of_policies() {
     let rule = |text: &str| Config::from_toml(text).unwrap().retention().unwrap().rule;
     let json = |rule: Option<statekeep_backup::RetentionRule>| serde_json::to_value(rule).unwrap();

@@ -381,11 +381,15 @@ impl Config {
 
     /// What is valid and will not work as it was meant, each with what to do.
     pub fn warnings(&self) -> Vec<String> {
-        let schedule = self.backup_schedule().ok().flatten();
-        schedule
-            .and_then(|schedule| schedule.warning())
-            .into_iter()
-            .collect()
+        match self.backup_schedule() {
+            Ok(Some(schedule)) => schedule.warning().into_iter().collect(),
+            Ok(None) if self.span("backup.full_backup_interval").is_some() => {
+                let warning = "`backup.full_backup_interval` makes no backup by itself; set `backup.every` or \
+                               `backup.daily_at` too";
+                vec![warning.to_owned()]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The most bytes of the repository in a second; 0 for no limit.
