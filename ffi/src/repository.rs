@@ -29,7 +29,7 @@ struct PruneForm {
 /// `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
 /// which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest
 /// leads to: `objects`, `bytes`, `listed`), `creations` (backups in the making, and those whose
-/// writer is gone), `leftovers`, `undecided`, `warnings`. `[any-thread]` Since: 0.1
+/// writer is gone), `leftovers`, `undecided`, `warnings`. NOT_FOUND where no repository is. `[any-thread]` Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_repository_check_start(
     manager: *const Manager,

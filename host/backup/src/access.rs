@@ -27,7 +27,7 @@ impl BackupManager {
     /// `NotFound` before the first backup, `Unsupported` for a repository that is not encrypted,
     /// `PermissionDenied` for a wrong secret; so too all calls below.
     pub fn keys(&self) -> Result<Vec<KeyInfo>> {
-        self.made()?.keys()
+        self.present()?.keys()
     }
 
     /// Adds a key: `source` opens the repository too. No backup is written again.
@@ -35,7 +35,7 @@ impl BackupManager {
     /// # Errors
     /// `TooLarge` above [`crate::KEYS_MAX`] keys.
     pub fn add_key(&self, source: &KeySource, label: Option<&str>) -> Result<KeyInfo> {
-        self.made()?.add_key(source, label)
+        self.present()?.add_key(source, label)
     }
 
     /// Removes a key: its secret no longer opens the repository.
@@ -43,18 +43,22 @@ impl BackupManager {
     /// # Errors
     /// `NotFound`, and `Conflict` for the key that opened the repository here.
     pub fn remove_key(&self, id: KeyId) -> Result<()> {
-        self.made()?.remove_key(id)
+        self.present()?.remove_key(id)
     }
 
     /// Puts a key made of `source` in the place of the one that opened the repository here. This
     /// manager goes on; the next one needs the other secret.
     pub fn change_key(&self, source: &KeySource) -> Result<KeyInfo> {
-        self.made()?.change_key(source)
+        self.present()?.change_key(source)
     }
 
-    fn made(&self) -> Result<Arc<Repository>> {
+    pub(crate) fn present(&self) -> Result<Arc<Repository>> {
         self.find()?.ok_or_else(|| {
-            let message = "there is no backup repository yet; the first backup makes it";
+            let message = format!(
+                "there is no backup repository at {}; the first backup makes it. If there were backups, is \
+                 `backup.dir` right, and is its disk there?",
+                self.config.dir.display()
+            );
             Error::other(ErrorKind::NotFound, message)
         })
     }

@@ -209,12 +209,12 @@ impl BackupManager {
 
     /// Checks the repository as a whole: is all there that its backups need, and what is there
     /// besides? Reads all documents and lengths, not the records; changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` where no repository is: a disk that is not mounted must not look well.
     pub fn check_repository(&self, progress: &Progress) -> Result<RepositoryReport> {
         let _ends = Ends(progress);
-        match self.find()? {
-            Some(repository) => repository.check(progress),
-            None => Ok(RepositoryReport::empty()),
-        }
+        self.present()?.check(progress)
     }
 
     /// Removes the objects that no manifest leads to and whose writer does not live; with `dry_run`
@@ -236,12 +236,12 @@ impl BackupManager {
 
     /// Finishes what crashes left unfinished in the repository. Removes no
     /// backup and nothing that is damaged.
+    ///
+    /// # Errors
+    /// `NotFound` where no repository is.
     pub fn repair_repository(&self, progress: &Progress) -> Result<RepairReport> {
         let _ends = Ends(progress);
-        match self.find()? {
-            Some(repository) => repository.repair(progress),
-            None => Ok(RepairReport::default()),
-        }
+        self.present()?.repair(progress)
     }
 
     /// Verifies a backup. Damage is in the report; an error means that it could not be done.

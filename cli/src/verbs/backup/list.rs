@@ -19,6 +19,9 @@ impl List {
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
         let host = session::open(globals, Access::Existing)?;
         let list = host.backups.list()?;
+        if list.backups.is_empty() && list.problems.is_empty() {
+            out.remark(super::none_in(&host));
+        }
         for backup in &list.backups {
             if out.json() {
                 out.document(&super::document(backup)?)?;

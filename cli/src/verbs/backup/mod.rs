@@ -20,7 +20,7 @@ mod verify;
 use clap::Subcommand;
 use serde::Serialize;
 use serde_json::Value;
-use statekeep::{BackupId, BackupManager, Error, ErrorKind, RecordName, Result, Samples};
+use statekeep::{BackupId, BackupManager, Error, ErrorKind, Host, RecordName, Result, Samples};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -131,6 +131,12 @@ fn resolve(backups: &BackupManager, text: &str) -> Result<BackupId> {
             Err(Error::invalid("backup id", reason))
         }
     }
+}
+
+/// What is said where there are no backups: the folder may be another one than was meant.
+fn none_in(host: &Host) -> String {
+    let dir = text::shown_text(&host.backups.config().dir.display().to_string());
+    format!("there is no backup in {dir}; `backup create` makes one")
 }
 
 /// One line a name: + for one that is only after, ~ for one that changed, - for one that is gone.

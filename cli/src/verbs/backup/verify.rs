@@ -44,6 +44,9 @@ impl Verify {
 
     fn all(&self, host: &Host, out: &mut Output) -> Result<Exit> {
         let list = host.backups.list()?;
+        if list.backups.is_empty() && list.problems.is_empty() {
+            return Err(session::not_found(super::none_in(host)));
+        }
         let mut bad = list.problems.len();
         // What is no usable manifest is no backup that could be verified.
         for problem in &list.problems {

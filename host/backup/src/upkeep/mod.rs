@@ -147,11 +147,6 @@ impl RepositoryReport {
         }
     }
 
-    /// The report on a place where no repository was made yet.
-    pub(crate) fn empty() -> RepositoryReport {
-        RepositoryReport::new("")
-    }
-
     fn add(&mut self, problem: Problem) {
         self.is_valid = false;
         if self.problems.len() < PROBLEMS_MAX {
