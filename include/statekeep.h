@@ -1599,7 +1599,9 @@ statekeep_status statekeep_backup_create_start(const statekeep_manager *manager,
                                                statekeep_error **err);
 
 /**
- * All backups as a JSON object: `backups`, oldest first, and `problems`, what is wrong in the repository. `[any-thread]` Since: 0.1
+ * All backups as a JSON object: `backups`, oldest first, each with `last_verified_unix_ms` and
+ * `last_restore_test_unix_ms` (null: never), and `problems`, what is wrong in the repository. `[any-thread]`
+ * Since: 0.1
  */
 statekeep_status statekeep_backup_list_json(const statekeep_manager *manager,
                                             struct statekeep_buf *out,
@@ -1839,7 +1841,7 @@ statekeep_status statekeep_policy_call_set_error(const statekeep_policy_call *ca
  * `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
  * which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest
  * leads to: `objects`, `bytes`, `listed`), `creations` (backups in the making, and those whose
- * writer is gone), `leftovers`, `undecided`, `warnings`. `[any-thread]` Since: 0.1
+ * writer is gone), `leftovers`, `undecided`, `warnings`. NOT_FOUND where no repository is. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_repository_check_start(const statekeep_manager *manager,
                                                   statekeep_op **out,

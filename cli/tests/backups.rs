@@ -212,7 +212,14 @@ fn lists_and_manifests_have_the_documented_shapes() {
     assert!(
         place
             .ok(&["backup", "show", id])
-            .contains("label            one\n")
+            .contains("label                     one\n")
+    );
+    // What is long is summed up for people.
+    let text = place.ok(&["backup", "show", id]);
+    assert!(!text.contains(['{', '[']), "{text}");
+    assert!(
+        text.contains("counts                    1 scope\n"),
+        "{text}"
     );
 
     let list = place.json_lines(&["backup", "list"]);

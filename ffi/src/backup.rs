@@ -179,7 +179,9 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
     })
 }
 
-/// All backups as a JSON object: `backups`, oldest first, and `problems`, what is wrong in the repository. `[any-thread]` Since: 0.1
+/// All backups as a JSON object: `backups`, oldest first, each with `last_verified_unix_ms` and
+/// `last_restore_test_unix_ms` (null: never), and `problems`, what is wrong in the repository. `[any-thread]`
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn statekeep_backup_list_json(
     manager: *const Manager,

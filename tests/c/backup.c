@@ -132,6 +132,16 @@ int main(int argc, char **argv) {
   CHECK(buf_has(&list, "\"is_valid\":true"));
   CHECK_OK(statekeep_buf_free(&list));
   CHECK_OK(statekeep_op_free(op));
+  CHECK_OK(statekeep_backup_list_json(m, &list, &err));
+  CHECK(!buf_has(&list, "\"last_verified_unix_ms\":null"));
+  CHECK(buf_has(&list, "\"last_restore_test_unix_ms\":null"));
+  CHECK_OK(statekeep_buf_free(&list));
+  uint32_t level = STATEKEEP_VERIFY_RESTORE_TEST;
+  CHECK_OK(statekeep_backup_verify_start(m, id, strlen(id), level, &op, &err));
+  finish(op, NULL, NULL, 0);
+  CHECK_OK(statekeep_backup_list_json(m, &list, &err));
+  CHECK(!buf_has(&list, "\"last_restore_test_unix_ms\":null"));
+  CHECK_OK(statekeep_buf_free(&list));
 
   /* An agent ruins its memory; the handle sees the old one again. */
   set_json(m, "agent:1", "memory", "\"ruined\"");

@@ -24,6 +24,10 @@ def test_backup_damage_restore(state: statekeep.State, codec: str) -> None:
     assert [row.id for row in state.backups.list()] == [backup.id]
     report = state.backups.verify(backup)
     assert report.is_valid and report.checksum_valid and report.integrity_valid and not report.errors
+    [known] = state.backups.list()
+    assert known.last_verified is not None and known.last_restore_test is None
+    assert state.backups.verify(backup, restore_test=True).records == 500
+    assert state.backups.show(backup).last_restore_test is not None
     for name in list(state.scopes()):
         state.scope(name).clear()
     state.set("global", "stray", 1)
@@ -145,6 +149,8 @@ def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> No
         segment.write_bytes(data)
         report = state.backups.verify(backup)
         assert not report.is_valid and segment.name in report.errors[0]
+        assert state.backups.show(backup).last_verified is None
+        assert state.backups.problems() == ()
         with pytest.raises(statekeep.Corrupt) as caught:
             state.backups.restore(backup)
         assert segment.name in str(caught.value)
@@ -153,6 +159,18 @@ def test_a_damaged_backup_is_named_and_the_state_untouched(tmp_path: Path) -> No
             state.backups.restore("../victim")
         with pytest.raises(statekeep.NotFound):
             state.backups.show("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+        manifest = next((tmp_path / "state" / "backups" / "man").glob(backup.id))
+        manifest.chmod(0o600)
+        manifest.write_text("edited")
+        [problem] = state.backups.problems()
+        assert backup.id in problem and state.backups.list() == []
+
+
+def test_a_repository_that_is_not_there_does_not_look_well(state: statekeep.State) -> None:
+    with pytest.raises(statekeep.NotFound, match="no backup repository"):
+        state.backups.check()
+    with pytest.raises(statekeep.NotFound, match="no backup repository"):
+        state.backups.repair()
 
 
 def test_a_pin_is_shown_until_it_is_taken_away(state: statekeep.State) -> None:

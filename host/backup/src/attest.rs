@@ -86,6 +86,8 @@ pub(crate) struct Standing {
     pub(crate) verified_unix_ms: Option<i64>,
     /// When something was found wrong, if it was not read wholly and found good since.
     pub(crate) failed_unix_ms: Option<i64>,
+    /// When a restore of it was last tried and found good, if nothing was found wrong since.
+    pub(crate) restore_tested_unix_ms: Option<i64>,
     /// How often the whole of it was restored.
     pub(crate) restores: u64,
     /// When it was last.
@@ -98,8 +100,12 @@ impl Standing {
     fn verification(&mut self, level: VerifyLevel, is_valid: bool, time: i64) {
         if !is_valid {
             (self.verified_unix_ms, self.failed_unix_ms) = (None, Some(time));
+            self.restore_tested_unix_ms = None;
         } else if level != VerifyLevel::Quick {
             (self.verified_unix_ms, self.failed_unix_ms) = (Some(time), None);
+        }
+        if is_valid && level == VerifyLevel::RestoreTest {
+            self.restore_tested_unix_ms = Some(time);
         }
     }
 }

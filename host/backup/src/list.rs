@@ -56,6 +56,8 @@ pub struct BackupSummary {
     pub last_verified_unix_ms: Option<i64>,
     /// When something was found wrong; null when it was read wholly and found good since.
     pub verify_failed_unix_ms: Option<i64>,
+    /// When a restore of it was last tried and found good; null when something was found wrong since.
+    pub last_restore_test_unix_ms: Option<i64>,
     /// How often the whole of it was restored.
     pub restores: u64,
     /// A restore, comparison, verification or export is reading it, here or elsewhere.
@@ -92,6 +94,7 @@ impl BackupSummary {
             pin,
             last_verified_unix_ms: standing.verified_unix_ms,
             verify_failed_unix_ms: standing.failed_unix_ms,
+            last_restore_test_unix_ms: standing.restore_tested_unix_ms,
             restores: standing.restores,
             in_use,
             state_digest: row.state_digest,
@@ -111,6 +114,8 @@ pub struct BackupDetails {
     pub last_verified_unix_ms: Option<i64>,
     /// When something was found wrong; null when it was read wholly and found good since.
     pub verify_failed_unix_ms: Option<i64>,
+    /// When a restore of it was last tried and found good; null when something was found wrong since.
+    pub last_restore_test_unix_ms: Option<i64>,
     /// How often the whole of it was restored.
     pub restores: u64,
     /// When it last was.
@@ -129,6 +134,7 @@ impl BackupDetails {
             pin,
             last_verified_unix_ms: standing.verified_unix_ms,
             verify_failed_unix_ms: standing.failed_unix_ms,
+            last_restore_test_unix_ms: standing.restore_tested_unix_ms,
             restores: standing.restores,
             last_restored_unix_ms: standing.restored_unix_ms,
         }

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._ffi import call, document, handle, lib, name, options
-from ._time import moment, unix_ms
+from ._time import moment, moment_or_none, unix_ms
 from .operation import ProgressCallback, finish
 from .policies import Policy, register, reraise, unregister
 
@@ -37,6 +37,8 @@ class Backup:
     full_reason: str
     merged_from: str | None
     history_from: int | None
+    last_verified: datetime | None
+    last_restore_test: datetime | None
     manifest: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -59,6 +61,8 @@ class Backup:
             full_reason=row.get("full_reason") or "",
             merged_from=row.get("merged_from"),
             history_from=row.get("history_from"),
+            last_verified=moment_or_none(row.get("last_verified_unix_ms")),
+            last_restore_test=moment_or_none(row.get("last_restore_test_unix_ms")),
             manifest=row,
         )
 
@@ -272,9 +276,14 @@ class Backups:
         return Backup.of(self._run(lib.statekeep_backup_create_start, asked, progress, limit_rate))
 
     def list(self) -> list[Backup]:
-        """All backups, oldest first."""
+        """All backups, oldest first; what cannot be read is in `problems`."""
         rows = document(lib.statekeep_backup_list_json, self._state.handle)["backups"]
         return [Backup.of(row) for row in rows]
+
+    def problems(self) -> tuple[str, ...]:
+        """Manifests that cannot be used, and what does not belong among them; `check` looks further."""
+        rows = document(lib.statekeep_backup_list_json, self._state.handle)["problems"]
+        return tuple(_problem(row) for row in rows)
 
     def show(self, backup: str | Backup) -> Backup:
         """One backup, whole."""

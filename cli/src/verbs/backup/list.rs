@@ -36,6 +36,12 @@ impl List {
             let mut words: Vec<String> = pinned.into_iter().chain(tags).collect();
             words.extend(backup.label.clone());
             words.extend(parent.into_iter().chain(history).chain(full));
+            let last = |word, at: Option<i64>| {
+                at.map(|at| format!("{word} {}", time::seconds(UnixMs(at))))
+            };
+            words.extend(last("verified", backup.last_verified_unix_ms));
+            words.extend(last("restore tested", backup.last_restore_test_unix_ms));
+            words.extend(last("found damaged", backup.verify_failed_unix_ms));
             let line = format!(
                 "{}  {}  {:<11}  {:>14}  {:>10}  {}",
                 backup.id,

@@ -96,14 +96,13 @@ fn print(report: &VerifyReport, out: &mut Output) -> Result<()> {
         (true, VerifyLevel::Full) => "valid",
         (true, VerifyLevel::RestoreTest) => "restored",
     };
-    let (records, bytes) = (
-        text::count(report.records, "record"),
-        text::size(report.bytes),
-    );
-    out.line(format_args!(
-        "{verdict:<8} {}  {records}, {bytes}",
-        report.id
-    ))?;
+    let bytes = text::size(report.bytes);
+    let read = match report.level {
+        // It reads none.
+        VerifyLevel::Quick => bytes,
+        _ => format!("{}, {bytes}", text::count(report.records, "record")),
+    };
+    out.line(format_args!("{verdict:<8} {}  {read}", report.id))?;
     for problem in &report.errors {
         out.line(format_args!(
             "  error: {}",

@@ -94,7 +94,7 @@ fn print(report: &RepositoryReport, out: &mut Output) -> Result<()> {
     }
     if report.leftovers > 0 {
         let files = text::count(report.leftovers, "half-written file");
-        out.line(format_args!("{files}; the next backup sweeps them"))?;
+        out.line(format_args!("{files}, swept by the next backup"))?;
     }
     Ok(())
 }

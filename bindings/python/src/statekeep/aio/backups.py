@@ -19,6 +19,7 @@ class Backups(Lifted[backups.Backups]):
 
     create = lifted_work(backups.Backups.create)
     list = lifted(backups.Backups.list)
+    problems = lifted(backups.Backups.problems)
     show = lifted(backups.Backups.show)
     pin = lifted(backups.Backups.pin)
     unpin = lifted(backups.Backups.unpin)
