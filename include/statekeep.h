@@ -1704,11 +1704,12 @@ statekeep_status statekeep_backup_diff_start(const statekeep_manager *manager,
  * Starts a cleanup: what the retention policies forget is deleted, and what was deleted longer ago than
  * its grace is removed. `options` is a JSON object or empty: `dry_run` (boolean: only tell), `policies`
  * (array, as the setting `retention.policies`; the configured ones when missing), `mode` (`"any"`,
- * `"all"`), `grace_ms` (number), `principal` (text). The result has `evaluated`, `retained`, `deleted`,
- * `would_delete`, `deletion`, `grace_until_unix_ms`, `collected`, `space_freed`, `decisions` (of each
- * backup `keep`, `reason`, `floor`, `votes`), `failure` (text: why nothing was decided, such as a policy
- * that failed; the operation ends as OK) and `duration_ms`. UNSUPPORTED without any policy.
- * `[any-thread]` Since: 0.1
+ * `"all"`), `grace_ms` (number), `state` (boolean: also remove what has expired in the state and the past that
+ * its limits do not keep; else as the setting `retention.state` says), `principal` (text). The result has `evaluated`, `retained`, `deleted`,
+ * `would_delete`, `deletion`, `grace_until_unix_ms`, `collected`, `space_freed`, `state` (its `limits`,
+ * and `removed`, `would_remove`, `held_by`, `failure`), `decisions` (of each backup `keep`, `reason`, `floor`, `votes`), `failure` (text: why nothing was decided, such as a policy
+ * that failed; the operation ends as OK) and `duration_ms`. UNSUPPORTED without any policy,
+ * unless `state` is asked for. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_cleanup_start(const statekeep_manager *manager,
                                                 const char *options,

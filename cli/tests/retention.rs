@@ -143,3 +143,32 @@ fn backups_are_deleted_by_hand_but_for_pinned_ones() {
     let message = place.fails(3, &["backup", "undelete", &made[1]]);
     assert!(message.contains("not deleted"), "{message}");
 }
+
+#[test]
+fn the_state_is_cleaned_up_with_its_backups_when_that_is_asked_for() {
+    let place = Place::new();
+    let limits =
+        "path = \"state\"\n[keep]\ncommits = 2\n[[rules]]\nscope = \"session:*\"\nttl_ms = 1\n";
+    place.write("statekeep.toml", limits);
+    place.ok(&["set", "session:1", "k", "1"]);
+    backed_up(&place, 4);
+    let dry = ["backup", "cleanup", "--policy", "count:keep=4", "--dry-run"];
+    let plan = place.json(&dry);
+    let state = &plan["state"];
+    assert_eq!(state["limits"]["ttl_patterns"], 1);
+    assert_eq!(state["limits"]["keep"]["commits"], 2);
+    assert!(state["removed"].is_null() && state["would_remove"].is_null());
+
+    let plan = place.json(&["backup", "cleanup", "--state", "--dry-run"]);
+    assert_eq!(plan["state"]["would_remove"]["expired_keys"], 1);
+    let text = place.ok(&["backup", "cleanup", "--state", "--yes"]);
+    assert!(
+        text.contains("removed of the state 1 expired value"),
+        "{text}"
+    );
+    assert_eq!(listed(&place).len(), 4, "no backup goes without a policy");
+    let again = place.json(&["backup", "cleanup", "--state", "--yes"]);
+    assert_eq!(again["state"]["removed"]["expired_keys"], 0);
+    let message = place.fails(1, &["backup", "cleanup", "--yes"]);
+    assert!(message.contains("backup.max_backups"), "{message}");
+}

@@ -69,6 +69,10 @@ pub use host::{Host, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 
 pub use statekeep_backup::{
+    AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
+    StorageReport, Stored,
+};
+pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupDiff, BackupId, BackupKind, BackupList, BackupManager,
     BackupSummary, CreateOptions, Creation, KeyId, KeyInfo, KeyKind, KeySource, Manifest,
     Passphrase, Phase, PointRange, Problem, ProblemKind, Progress, ProgressSnapshot, PruneReport,
@@ -78,11 +82,7 @@ pub use statekeep_backup::{
 };
 pub use statekeep_backup::{
     CleanupOptions, CleanupReport, Collected, Deletion, DeletionId, Floor, Judgement,
-    RetentionConfig, RetentionRule, TrashRow,
-};
-pub use statekeep_backup::{
-    AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
-    StorageReport, Stored,
+    RetentionConfig, RetentionRule, StateCleanup, StateRows, TrashRow,
 };
 pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,

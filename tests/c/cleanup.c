@@ -38,6 +38,16 @@ static void first_deleted(const statekeep_manager *m, char *id) {
   CHECK_OK(statekeep_buf_free(&buf));
 }
 
+/* The state itself is cleaned up where that is asked for, also without any policy. */
+static void state_too(const statekeep_manager *m) {
+  statekeep_buf buf = clean(m, "{\"state\":true,\"dry_run\":true}");
+  CHECK(buf_has(&buf, "\"would_remove\":{") && buf_has(&buf, "\"removed\":null"));
+  CHECK_OK(statekeep_buf_free(&buf));
+  buf = clean(m, "{\"state\":true}");
+  CHECK(buf_has(&buf, "\"removed\":{") && buf_has(&buf, "\"ttl_patterns\":0"));
+  CHECK_OK(statekeep_buf_free(&buf));
+}
+
 static void wrong_arguments(const statekeep_manager *m) {
   statekeep_op *op = NULL;
   statekeep_buf buf;
@@ -84,6 +94,7 @@ int main(int argc, char **argv) {
   CHECK_OK(statekeep_backup_cleanup_start(m, NULL, 0, &op, &err));
   CHECK_STATUS(statekeep_op_wait(op, -1, &err), UNSUPPORTED);
   CHECK_OK(statekeep_op_free(op));
+  state_too(m);
 
   statekeep_buf buf =
       clean(m, "{\"dry_run\":true,\"policies\":[{\"policy\":\"count\",\"keep\":2}]}");

@@ -130,6 +130,11 @@ def test_a_cleanup_deletes_what_policies_forget_and_can_be_taken_back(tmp_path: 
         state.backups.undelete(made[0])
         assert [backup.id for backup in state.backups.list()] == [made[0], *made[2:]]
 
+        own = state.backups.cleanup(state=True, dry_run=True).state
+        assert own["removed"] is None and own["would_remove"]["expired_keys"] == 0
+        assert own["limits"]["keep"]["age_ms"] == 30 * 24 * 3_600_000
+        assert state.backups.cleanup(state=True).state["removed"]["journal_rows"] == 0
+
         gone = state.backups.cleanup(policies=count, grace=timedelta(0))
         assert gone.deleted == 1 and gone.space_freed > 0
         assert gone.report["collected"]["purged"] == [made[0]]

@@ -80,7 +80,8 @@ impl BackupManager {
             Some(open) => Repository::in_store(open()?, key)?,
             None => Repository::open(self.manager.vfs(), &self.config.dir, key)?,
         };
-        *slot = found.map(Arc::new);
+        let clock = self.manager.clock();
+        *slot = found.map(|found| Arc::new(found.with_clock(clock)));
         Ok(slot.clone())
     }
 
@@ -93,7 +94,7 @@ impl BackupManager {
             Some(open) => Repository::in_store_or_new(open()?, key)?,
             None => Repository::open_or_create(self.manager.vfs(), &self.config.dir, key)?,
         };
-        let repository = Arc::new(repository);
+        let repository = Arc::new(repository.with_clock(self.manager.clock()));
         *self.repository.lock() = Some(Arc::clone(&repository));
         Ok(repository)
     }

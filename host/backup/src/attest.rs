@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::{Generator, Ulid};
 
-use crate::create::{is_put, now_ms};
+use crate::create::is_put;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::{Problem, ProblemKind};
 use crate::repository::Repository;
@@ -147,7 +147,7 @@ impl Repository {
             level: report.level,
             is_valid: report.is_valid,
             started_unix_ms,
-            finished_unix_ms: now_ms(),
+            finished_unix_ms: self.now_ms(),
             tool: tool(),
         };
         if let Err(error) = self.put_record(&id, &attestation) {
@@ -180,7 +180,7 @@ impl Repository {
             }),
             sequence: Some(report.backup_sequence),
             started_unix_ms,
-            finished_unix_ms: now_ms(),
+            finished_unix_ms: self.now_ms(),
             tool: tool(),
         };
         if let Err(error) = self.put_record(&id, &record) {

@@ -195,7 +195,7 @@ pub(crate) fn create(
         written: Mutex::default(),
         keep: false,
     };
-    let lease = Lease::of(draft.store, id, None)?;
+    let lease = Lease::of(task.repository, id, None)?;
     draft.put(&ObjectName::lease(id), &seal("lease", &lease)?)?;
     // From here on a collector waits for this backup before it looks what is needed.
     let base = plan.base.map(|base| base.id);
@@ -206,7 +206,7 @@ pub(crate) fn create(
     let bytes = seal("manifest", &manifest)?;
     if task.options.pin {
         // Before the commit: a policy that sees the backup sees the pin.
-        let (name, pin) = pin_object(id)?;
+        let (name, pin) = pin_object(id, lease.started_unix_ms)?;
         draft.put(&name, &pin)?;
     }
     base.map_or(Ok(()), |base| task.repository.still_there(base))?;

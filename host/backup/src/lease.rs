@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
-use crate::create::now_ms;
 use crate::list::not_found;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::Problem;
@@ -50,13 +49,17 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// A lease of this process, or with a purpose a mark.
-    pub(crate) fn of(store: &dyn Store, backup: BackupId, reads: Option<Purpose>) -> Result<Lease> {
+    pub(crate) fn of(
+        repository: &Repository,
+        backup: BackupId,
+        reads: Option<Purpose>,
+    ) -> Result<Lease> {
         Ok(Lease {
             format: FORMAT_VERSION,
             backup,
-            session: store.session()?,
+            session: repository.store.session()?,
             process: std::process::id(),
-            started_unix_ms: now_ms(),
+            started_unix_ms: repository.now_ms(),
             reads,
         })
     }
@@ -132,7 +135,7 @@ impl Repository {
     pub(crate) fn begin_reading(&self, id: BackupId, purpose: Purpose) -> Result<Reading> {
         let name = ObjectName::mark(id, Ulid::new());
         let put = || -> Result<()> {
-            let lease = Lease::of(self.store.as_ref(), id, Some(purpose))?;
+            let lease = Lease::of(self, id, Some(purpose))?;
             // A name of our own: what is there is ours.
             let _ = self.store.put_new(&name, &seal("lease", &lease)?)?;
             Ok(())

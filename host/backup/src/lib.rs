@@ -55,7 +55,7 @@ mod write_run;
 pub use attest::Attestation;
 pub use cleanup::{
     CleanupOptions, CleanupReport, Collected, DELETED_MAX, DeletedBackup, Deletion, DeletionId,
-    RetentionConfig, TrashRow,
+    RetentionConfig, StateCleanup, StateRows, TrashRow,
 };
 pub use create::{CODEC_NONE, CreateOptions};
 pub use encryption::{

@@ -15,7 +15,7 @@ use statekeep_core::{
 
 use crate::background::aside;
 use crate::cleanup::RetentionConfig;
-use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source, now_ms};
+use crate::create::{CODEC_NONE, ChosenCodec, CreateOptions, Source};
 use crate::encryption::KeySource;
 use crate::lease::Purpose;
 use crate::list::{BackupDetails, BackupList};
@@ -264,7 +264,7 @@ impl BackupManager {
         self.limit(progress);
         let repository = self.existing(id)?;
         let task = self.task(&repository, progress);
-        let started_unix_ms = now_ms();
+        let started_unix_ms = repository.now_ms();
         let reading = repository.begin_reading(id, Purpose::Verify)?;
         let mut begin = |manifest: &Manifest| {
             let drill = self.begin(&Chosen::end(manifest.clone()))?;

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use statekeep_core::{ErrorKind, Result};
 
-use crate::create::now_ms;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::repository::Repository;
 use crate::sealed::{FORMAT_VERSION, seal};
@@ -22,11 +21,11 @@ struct Pin {
 }
 
 /// The object that pins a backup: its name and its bytes.
-pub(crate) fn pin_object(id: BackupId) -> Result<(ObjectName, Vec<u8>)> {
+pub(crate) fn pin_object(id: BackupId, now_ms: i64) -> Result<(ObjectName, Vec<u8>)> {
     let pin = Pin {
         format: FORMAT_VERSION,
         backup: id,
-        pinned_unix_ms: now_ms(),
+        pinned_unix_ms: now_ms,
     };
     Ok((ObjectName::pin(id), seal("pin", &pin)?))
 }
@@ -35,7 +34,7 @@ impl Repository {
     /// Pins a backup; `true` when it was not pinned before. `NotFound` when there is none.
     pub(crate) fn pin(&self, id: BackupId) -> Result<bool> {
         self.manifest(id)?;
-        let (name, bytes) = pin_object(id)?;
+        let (name, bytes) = pin_object(id, self.now_ms())?;
         let pinned = self.store.put_new(&name, &bytes)? == Put::Created;
         // A deletion that was written meanwhile is taken back, if that is not too late.
         let stays = match self.check_not_deleted(id) {

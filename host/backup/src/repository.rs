@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use statekeep_core::vfs::{LockOutcome, Vfs, create_dir_all};
-use statekeep_core::{Error, ErrorKind, Result};
+use statekeep_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use ulid::Ulid;
 
 use crate::attest::Records;
@@ -77,6 +77,8 @@ pub(crate) struct Repository {
     pub(crate) id: String,
     /// What lists have read; slots never change.
     pub(crate) rows: Mutex<Rows>,
+    /// Whose time goes into what is written, and by which graces end: that of the state.
+    pub(crate) clock: Arc<dyn Clock>,
     /// Attestations that were read; they never change.
     pub(crate) records: Mutex<Records>,
     /// What opened it; `None` when it is not encrypted.
@@ -84,6 +86,19 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
+    /// Gives it another clock than the system's.
+    pub(crate) fn with_clock(self, clock: &Arc<dyn Clock>) -> Repository {
+        Repository {
+            clock: Arc::clone(clock),
+            ..self
+        }
+    }
+
+    /// The time, milliseconds since 1970-01-01 UTC.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now().0
+    }
+
     /// The repository whose FORMAT, called `name`, has these bytes. With a key, it has to be encrypted.
     fn with(
         store: Arc<dyn Store>,
@@ -117,6 +132,7 @@ impl Repository {
             store,
             id,
             rows: Mutex::default(),
+            clock: Arc::new(SystemClock),
             records: Mutex::default(),
             keyring,
         })

@@ -114,7 +114,9 @@ pub use tenant::Tenant;
 pub use transaction::{
     ATTEMPTS_MAX, DETAIL_BYTES_MAX, Savepoint, TransactOptions, Transaction, TransactionOptions,
 };
-pub use upkeep::{SweepReport, TrimOptions, TrimReport, UpkeepStatus};
+pub use upkeep::{
+    EXPIRED_COUNTED_MAX, StateLimits, SweepReport, TrimOptions, TrimReport, UpkeepStatus,
+};
 pub use value::*;
 pub use watch::{
     CURSOR_NAME_BYTES_MAX, CURSORS_MAX, Change, CursorInfo, Start, WATCHES_MAX, Watch, WatchOptions,

@@ -82,6 +82,11 @@ pub struct StateInfo {
 }
 
 impl StateManager {
+    /// The clock that the state was opened with.
+    pub fn clock(&self) -> &Arc<dyn crate::Clock> {
+        &self.committer.clock
+    }
+
     /// Opens the state at `options.path`, or creates it there when it may. Takes the directory's
     /// lock.
     ///

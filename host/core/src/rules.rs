@@ -112,6 +112,16 @@ impl Rules {
         self.rules.iter().any(|(_, rule)| rule.history.is_some())
     }
 
+    /// How many rules give keys a life time, and how many limit history.
+    pub(crate) fn patterns(&self) -> (u64, u64) {
+        let count = |states: fn(&Rule) -> bool| {
+            let rules = self.rules.iter();
+            rules.filter(|(_, rule)| states(rule)).count() as u64
+        };
+        let limits_history = |rule: &Rule| rule.history.is_some();
+        (count(|rule| rule.ttl_ms.is_some()), count(limits_history))
+    }
+
     /// What holds for a key.
     pub(crate) fn facts(&self, tenant: &str, scope: &Scope, key: &Key) -> RuleFacts {
         let mut facts = RuleFacts::default();

@@ -424,6 +424,8 @@ fn retention_is_of_limits_that_hold_together_and_of_policies() {
         { "any": [{ "policy": "calendar", "daily": 7 }] },
     ] }] });
     assert_eq!(json(rule(policies)), group);
+    let asked = Config::from_toml("[retention]\nstate = true").unwrap();
+    assert!(asked.retention().unwrap().state);
     let text = "[retention]\ngrace = \"2d\"\nautomatic = false\npolicy_timeout = \"250ms\"";
     let retention = Config::from_toml(text).unwrap().retention().unwrap();
     assert_eq!(

@@ -376,6 +376,7 @@ impl Config {
             storage_bytes_max: self.named("retention.storage_bytes_max").as_u64(),
             policy_time_limit_ms: span("retention.policy_timeout"),
             automatic: self.flag("retention.automatic"),
+            state: self.flag("retention.state"),
         })
     }
 

@@ -506,6 +506,14 @@ pub const KEYS: &[Key] = &[
         "A cleanup follows each backup that is made while policies are configured.",
     ),
     key(
+        "retention.state",
+        Kind::Bool,
+        Some("false"),
+        "",
+        "Cleanups remove of the state itself what has expired and what `keep` and the `history` of \
+         `rules` do not keep, and report it; else only the upkeep does.",
+    ),
+    key(
         "retention.grace",
         Kind::Span {
             min_ms: 0,

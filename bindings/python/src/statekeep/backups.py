@@ -183,7 +183,8 @@ class CleanupReport:
     """What a cleanup did, or after a dry run would do; `report` has everything.
 
     `failure` is why nothing was decided, such as a policy that failed. `decisions` says of each backup
-    whether it stays (`keep`), why (`reason`), and what each policy said (`votes`)."""
+    whether it stays (`keep`), why (`reason`), and what each policy said (`votes`). `state` has the limits
+    of the state itself (`limits`), and what was `removed` of it, or would be (`would_remove`)."""
 
     dry_run: bool
     evaluated: int
@@ -192,6 +193,7 @@ class CleanupReport:
     would_delete: int
     space_freed: int
     decisions: list[dict[str, Any]]
+    state: dict[str, Any]
     failure: str | None
     report: dict[str, Any] = field(repr=False)
 
@@ -438,11 +440,14 @@ class Backups:
         mode: Literal["any", "all"] | None = None,
         grace: timedelta | None = None,
         dry_run: bool = False,
+        state: bool | None = None,
         principal: str = "",
         progress: ProgressCallback | None = None,
     ) -> CleanupReport:
         """Deletes what the retention policies forget, and removes what was deleted longer ago than its
         grace. `policies` are like `{"policy": "count", "keep": 7}`, the configured ones when `None`.
+        With `state` (the setting `retention.state` when `None`) also removes what has expired in the
+        state itself and the past that its limits do not keep.
 
         What a Python policy raises is raised here; nothing was deleted then."""
         asked = options(
@@ -451,6 +456,7 @@ class Backups:
                 "mode": mode,
                 "grace_ms": None if grace is None else grace // timedelta(milliseconds=1),
                 "dry_run": dry_run or None,
+                "state": state,
                 "principal": principal or None,
             }
         )

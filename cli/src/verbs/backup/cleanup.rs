@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use statekeep::{CleanupOptions, CleanupReport, Error, Judgement, Result, RetentionRule, UnixMs};
+use statekeep::{
+    CleanupOptions, CleanupReport, Error, Judgement, Result, RetentionRule, StateCleanup,
+    StateRows, UnixMs,
+};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -42,6 +45,9 @@ pub struct Cleanup {
     /// How long what is deleted can be undeleted, such as `7d`
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
+    /// Also remove what has expired in the state itself, and the past that its settings do not keep
+    #[arg(long)]
+    state: bool,
     /// Do not ask; needed where nobody can answer
     #[arg(long, short)]
     yes: bool,
@@ -79,6 +85,7 @@ impl Cleanup {
             dry_run: true,
             rule: (!self.policy.is_empty()).then_some(rule),
             grace_ms,
+            state: self.state.then_some(true),
             principal: String::new(),
         })
     }
@@ -97,14 +104,15 @@ impl Cleanup {
         };
         let mut report = clean(out, &options)?;
         if !self.dry_run && report.failure.is_none() {
-            if !self.yes && report.would_delete > 0 {
+            let rows = report.state.would_remove.as_ref();
+            let rows = rows.filter(|rows| !rows.is_nothing());
+            if !self.yes && (report.would_delete > 0 || rows.is_some()) {
                 show(&report, self.explain, out)?;
                 out.finish()?;
                 let question = || {
-                    Ok(format!(
-                        "Delete {}?",
-                        text::count(report.would_delete, "backup")
-                    ))
+                    let backups = text::count(report.would_delete, "backup");
+                    let rows = rows.map(|rows| format!(", and remove {} for good", of_state(rows)));
+                    Ok(format!("Delete {backups}{}?", rows.unwrap_or_default()))
                 };
                 output::confirm(self.yes, WHAT, question)?;
             }
@@ -119,17 +127,61 @@ impl Cleanup {
             }
             say(&report, out)?;
         }
-        Ok(match &report.failure {
-            Some(why) => {
-                out.warning(format_args!(
-                    "nothing was deleted: {}",
-                    text::shown_text(why)
-                ));
-                Exit::Error
+        let failures = [
+            ("nothing was deleted", &report.failure),
+            ("the state was not cleaned up", &report.state.failure),
+        ];
+        for (what, why) in failures {
+            if let Some(why) = why {
+                out.warning(format_args!("{what}: {}", text::shown_text(why)));
             }
-            None => Exit::Ok,
+        }
+        Ok(match failures {
+            [(_, None), (_, None)] => Exit::Ok,
+            _ => Exit::Error,
         })
     }
+}
+
+/// Rows of the state in words.
+fn of_state(rows: &StateRows) -> String {
+    let expired = match rows.expired_keys {
+        Some(keys) => text::count(keys, "expired value"),
+        None => "an unknown number of expired values".to_owned(),
+    };
+    let commits = text::count(rows.journal_rows, "commit");
+    let versions = text::count(rows.history_rows, "old version");
+    format!("{expired}, {commits} and {versions}")
+}
+
+/// What became of the state itself, and the limits that it has.
+fn say_state(state: &StateCleanup, out: &mut Output) -> Result<()> {
+    let (would, rows) = match (&state.would_remove, &state.removed) {
+        (Some(rows), _) => ("would remove", rows),
+        (None, Some(rows)) => ("removed", rows),
+        (None, None) => return Ok(()),
+    };
+    let size = text::size(rows.bytes);
+    out.line(format_args!(
+        "{would} of the state {}, {size}",
+        of_state(rows)
+    ))?;
+    let keep = &state.limits.keep;
+    let age = keep.age_ms.map_or_else(
+        || "of any age".to_owned(),
+        |ms| format!("of {}", time::span(ms)),
+    );
+    let most = keep.commits.map(|most| format!(", at most {most}"));
+    out.remark(format_args!(
+        "it keeps commits {age}{}; {} with a life time, {} with limits of their own",
+        most.unwrap_or_default(),
+        text::count(state.limits.ttl_patterns, "pattern"),
+        text::count(state.limits.history_patterns, "pattern"),
+    ));
+    for by in &state.held_by {
+        out.remark(format_args!("kept for longer by {}", text::shown_text(by)));
+    }
+    Ok(())
 }
 
 /// One row a backup, with the vote of each policy when that is asked for.
@@ -172,7 +224,8 @@ fn say(report: &CleanupReport, out: &mut Output) -> Result<()> {
     let kept = text::count(report.retained, "backup");
     if report.dry_run {
         let going = text::count(report.would_delete, "backup");
-        return out.line(format_args!("would delete {going}, keep {kept}"));
+        out.line(format_args!("would delete {going}, keep {kept}"))?;
+        return say_state(&report.state, out);
     }
     let gone = text::count(report.deleted, "backup");
     out.line(format_args!("deleted {gone}, kept {kept}"))?;
@@ -199,7 +252,7 @@ fn say(report: &CleanupReport, out: &mut Output) -> Result<()> {
     for problem in &collected.problems {
         out.warning(text::shown_text(&problem.to_string()));
     }
-    Ok(())
+    say_state(&report.state, out)
 }
 
 #[cfg(test)]

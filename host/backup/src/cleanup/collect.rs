@@ -12,7 +12,6 @@ use serde::Serialize;
 use statekeep_core::{ErrorKind, Phase, Progress, Result};
 
 use super::deletion::{End, Trash, purged_object};
-use crate::create::now_ms;
 use crate::lease::Leases;
 use crate::name::{BackupId, Folder, ObjectName};
 use crate::problem::Problem;
@@ -126,7 +125,7 @@ impl Repository {
 
     /// Claims the end of everything whose grace is over. What was pinned meanwhile comes back.
     fn claim_due(&self, problems: &mut Vec<Problem>) -> Result<()> {
-        let now = now_ms();
+        let now = self.now_ms();
         let trash = self.trash(problems)?;
         for pending in trash.pending {
             if pending.deletion.grace_until_unix_ms > now {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Result};
 use ulid::Ulid;
 
-use crate::create::{is_put, now_ms};
+use crate::create::is_put;
 use crate::name::{BackupId, Folder, ObjectName, ulid_id};
 use crate::problem::Problem;
 use crate::repository::Repository;
@@ -145,7 +145,7 @@ impl Repository {
                 limit: DELETED_MAX as u64,
             });
         }
-        let now = now_ms();
+        let now = self.now_ms();
         let grace = i64::try_from(grace_ms).unwrap_or(i64::MAX);
         let deletion = Deletion {
             format: FORMAT_VERSION,
@@ -248,7 +248,7 @@ impl Repository {
             deletion,
             backup,
             end,
-            unix_ms: now_ms(),
+            unix_ms: self.now_ms(),
         };
         let name = end_object(backup, deletion)?;
         match self.store.put_new(&name, &seal("end", &object)?)? {

@@ -3,6 +3,7 @@
 
 mod collect;
 mod deletion;
+mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use statekeep_core::{
 
 pub use collect::Collected;
 pub use deletion::{DELETED_MAX, DeletedBackup, Deletion, DeletionId};
+pub use state::{StateCleanup, StateRows};
 
-use crate::create::now_ms;
 use crate::list::{BackupSummary, not_found};
 use crate::manager::{BackupManager, Ends};
 use crate::manifest::BackupKind;
@@ -45,6 +46,8 @@ pub struct RetentionConfig {
     pub policy_time_limit_ms: u64,
     /// A cleanup follows each backup.
     pub automatic: bool,
+    /// Cleanups remove of the state itself what has expired and the past that its limits do not keep.
+    pub state: bool,
 }
 
 impl Default for RetentionConfig {
@@ -57,6 +60,7 @@ impl Default for RetentionConfig {
             storage_bytes_max: None,
             policy_time_limit_ms: 10_000,
             automatic: false,
+            state: false,
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct CleanupOptions {
     pub rule: Option<RetentionRule>,
     /// Another grace than the configured one, milliseconds.
     pub grace_ms: Option<u64>,
+    /// Whether the state itself is cleaned up too; as configured when `None`.
+    pub state: Option<bool>,
     /// Who asks for it; may be empty.
     pub principal: String,
 }
@@ -97,6 +103,8 @@ pub struct CleanupReport {
     pub space_freed: u64,
     /// What became of each backup and why, oldest first in each series.
     pub decisions: Vec<Judgement>,
+    /// What became of the state itself.
+    pub state: StateCleanup,
     /// Why nothing was decided: a policy failed.
     pub failure: Option<String>,
     /// How long it took, milliseconds.
@@ -136,30 +144,51 @@ impl BackupManager {
     }
 
     /// Deletes what the policies forget, and removes what was deleted longer ago than its grace. When a
-    /// policy fails nothing is deleted, and the report says why.
+    /// policy fails nothing is deleted, and the report says why. Where that is asked for, also removes what
+    /// has expired in the state and the past that its limits do not keep.
     ///
     /// # Errors
-    /// `Unsupported` without any policy, and what keeps the repository from being read or written.
+    /// `Unsupported` without any policy, unless the state is cleaned up, and what keeps the repository from being read or written.
     pub fn cleanup(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
         let _ends = Ends(progress);
         let started = Instant::now();
         progress.enter(Phase::Preparing);
         let mut report = CleanupReport {
             dry_run: options.dry_run,
+            state: StateCleanup::of(self.state()),
             ..CleanupReport::default()
         };
+        let cleans_state = options.state.unwrap_or(self.retention.state);
         let rule = options.rule.as_ref().or(self.retention.rule.as_ref());
-        let Some(rule) = rule else {
+        if rule.is_none() && !cleans_state {
             let message = "no retention policy is configured, so every backup stays; set \
                            `backup.max_backups` or `retention.policies`, or name a policy";
             return Err(Error::other(ErrorKind::Unsupported, message));
-        };
-        let Some(repository) = self.find()? else {
-            return Ok(report);
-        };
-        match self.judge_all(&repository, rule, UnixMs(now_ms()))? {
-            Ok(decisions) => report.decisions = decisions,
-            Err(error) => report.failure = Some(error.to_string()),
+        }
+        if let Some(repository) = self.find()? {
+            self.clean_up_backups(&repository, rule, (options, progress), &mut report)?;
+        }
+        if cleans_state {
+            report.state.carry_out(self.state(), options.dry_run);
+        }
+        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    fn clean_up_backups(
+        &self,
+        repository: &Repository,
+        rule: Option<&RetentionRule>,
+        (options, progress): (&CleanupOptions, &Progress),
+        report: &mut CleanupReport,
+    ) -> Result<()> {
+        match rule
+            .map(|rule| self.judge_all(repository, rule, UnixMs(repository.now_ms())))
+            .transpose()?
+        {
+            None => {}
+            Some(Ok(decisions)) => report.decisions = decisions,
+            Some(Err(error)) => report.failure = Some(error.to_string()),
         }
         report.evaluated = report.decisions.len() as u64;
         let mut going: Vec<&Judgement> = report
@@ -192,16 +221,22 @@ impl BackupManager {
             report.collected = repository.collect(progress)?;
             report.space_freed = report.collected.space_freed;
         }
-        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(report)
+        Ok(())
     }
 
     /// The cleanup that follows a backup. The backup stands whatever becomes of it.
     pub(crate) fn clean_up_after(&self) {
-        if !self.retention.automatic || self.retention.rule.is_none() {
+        let asks = self.retention.rule.is_some() || self.retention.state;
+        if !self.retention.automatic || !asks {
             return;
         }
-        match self.cleanup(&CleanupOptions::default(), &Progress::new()) {
+        let done = self.cleanup(&CleanupOptions::default(), &Progress::new());
+        if let Ok(report) = &done
+            && let Some(why) = &report.state.failure
+        {
+            tracing::warn!(why, "the state was not cleaned up after a backup was made");
+        }
+        match done {
             Ok(CleanupReport {
                 failure: Some(why), ..
             }) => tracing::warn!(why, "no backup was judged after a backup was made"),
@@ -272,7 +307,7 @@ impl BackupManager {
         backups: Option<&[DescribedBackup]>,
         at: Option<UnixMs>,
     ) -> Result<Trial> {
-        let at = at.unwrap_or(UnixMs(now_ms()));
+        let at = at.unwrap_or_else(|| self.state().clock().now());
         let (policies, plugins) = (&self.policies, self.manager.plugins());
         if let Some(backups) = backups {
             return try_by(rule, &self.retention, backups, at, policies, plugins);

@@ -18,7 +18,7 @@ use statekeep_core::{
     Error, ErrorKind, NamespaceBuilder, Phase, Progress, Result, Selection, Sequence,
 };
 
-use crate::create::{CreateOptions, now_ms};
+use crate::create::CreateOptions;
 use crate::hex::Hash256;
 use crate::lease::{Purpose, Reading};
 use crate::list::not_found;
@@ -128,11 +128,12 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<RestoreReport> {
         let _ends = Ends(progress);
-        let (started, started_unix_ms) = (Instant::now(), now_ms());
+        let started = Instant::now();
         progress.enter(Phase::Preparing);
         options.check()?;
         let at = at.into();
         let repository = self.source_of(at)?;
+        let started_unix_ms = repository.now_ms();
         let task = self.task(&repository, progress);
         let wanted = options.timeline.as_deref();
         let (chosen, reading) = self.read_at((&repository, &task), at, wanted, Purpose::Restore)?;

@@ -139,7 +139,7 @@ fn what_a_living_writer_wrote_is_no_stray() {
     let (disk, _, before) = start();
     let writer = repository(&disk).unwrap();
     let id = BackupId::after(None);
-    let lease = Lease::of(writer.store.as_ref(), id, None).unwrap();
+    let lease = Lease::of(&writer, id, None).unwrap();
     let names = [ObjectName::lease(id), ObjectName::segment(id, 0)];
     for name in &names {
         let bytes = seal("lease", &lease).unwrap();

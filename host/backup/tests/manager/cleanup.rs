@@ -2,6 +2,7 @@
 //! stays can be restored all the while.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::json;
 use statekeep_backup::{
@@ -9,9 +10,9 @@ use statekeep_backup::{
     RetentionConfig, RetentionRule, VerifyLevel,
 };
 use statekeep_core::vfs::sim::SimDisk;
-use statekeep_core::{ErrorKind, StateManager};
+use statekeep_core::{ErrorKind, HistoryLimits, Rule, StateManager};
 
-use crate::support::{bare, create, open, read, set};
+use crate::support::{TestClock, bare, create, open, open_with, read, set};
 
 /// Keeps the newest `n`.
 pub(crate) fn newest(n: u64) -> RetentionRule {
@@ -265,4 +266,105 @@ fn an_empty_repository_has_nothing_to_clean() {
     create(&backups);
     assert_eq!(clean(&backups, 0, 0).unwrap().retained, 1);
     assert_eq!(backups.retention(), &RetentionConfig::default());
+}
+
+/// The state itself is swept and trimmed only where that is asked for, and a dry run counts what goes.
+#[test]
+fn the_state_is_cleaned_up_where_that_is_asked_for() {
+    let disk = SimDisk::new();
+    let clock = Arc::new(TestClock(AtomicI64::new(1_000)));
+    let (manager, backups) = open_with(&disk, |options| {
+        options.clock = clock.clone();
+        options.upkeep_interval_ms = 0;
+        options.keep.age_ms = Some(50_000);
+        let rule = |scope: &str| Rule {
+            scope: Some(scope.to_owned()),
+            ..Rule::default()
+        };
+        options.rules = vec![
+            Rule {
+                ttl_ms: Some(20_000),
+                ..rule("user:*")
+            },
+            Rule {
+                history: Some(HistoryLimits {
+                    versions: Some(1),
+                    ..HistoryLimits::default()
+                }),
+                ..rule("custom:*")
+            },
+        ];
+    })
+    .unwrap();
+    for n in 0..3 {
+        set(
+            &manager,
+            "",
+            "user:1",
+            &format!("k{n}"),
+            "lives for a while",
+        )
+        .unwrap();
+        set(&manager, "", "custom:a:b", "k", &format!("version {n}")).unwrap();
+        set(&manager, "", "global", "k", &format!("version {n}")).unwrap();
+    }
+    clock.0.store(40_000, Ordering::SeqCst);
+    create(&backups);
+    let run = |state, dry_run| {
+        let options = CleanupOptions {
+            dry_run,
+            state,
+            ..CleanupOptions::default()
+        };
+        backups.cleanup(&options, &Progress::new())
+    };
+    assert_eq!(run(None, false).unwrap_err().kind(), ErrorKind::Unsupported);
+    let left_alone = clean(&backups, 3, 0).unwrap().state;
+    let limits = &left_alone.limits;
+    assert_eq!((limits.ttl_patterns, limits.history_patterns), (1, 1));
+    assert_eq!(limits.keep.age_ms, Some(50_000));
+    assert_eq!((left_alone.removed, left_alone.would_remove), (None, None));
+
+    let dry = run(Some(true), true).unwrap().state;
+    let would = dry.would_remove.unwrap();
+    assert_eq!(dry.removed, None);
+    assert_eq!(
+        (would.expired_keys, would.journal_rows, would.history_rows),
+        (Some(3), 0, 1),
+        "of the two old versions of a key one goes"
+    );
+    let done = run(Some(true), false).unwrap();
+    assert_eq!((done.evaluated, done.failure), (0, None));
+    let removed = done.state.removed.unwrap();
+    assert_eq!(
+        (removed.expired_keys, removed.history_rows),
+        (would.expired_keys, would.history_rows)
+    );
+    assert!(removed.bytes > 0 && done.state.would_remove.is_none());
+
+    // A cleanup that failed to judge leaves the state to go on; one that cannot be done says so.
+    manager.pause_upkeep();
+    let paused = run(Some(true), false).unwrap().state;
+    assert!(paused.failure.unwrap().contains("paused"));
+    manager.resume_upkeep();
+    clock.0.store(200_000, Ordering::SeqCst);
+    let backups = backups.with_retention(RetentionConfig {
+        state: true,
+        automatic: true,
+        rule: Some(newest(3)),
+        ..RetentionConfig::default()
+    });
+    set(&manager, "", "global", "k", "later").unwrap();
+    let before = manager.snapshot().unwrap().sequence();
+    create(&backups);
+    let (last, options) = (manager.upkeep().last_trim, CleanupOptions::default());
+    assert!(last.is_some_and(|trim| trim.journal_rows > 0), "{before:?}");
+    let again = backups.cleanup(&options, &Progress::new()).unwrap().state;
+    assert_eq!(again.removed.unwrap().journal_rows, 0);
+    let listed = backups.list().unwrap().backups;
+    assert_eq!(
+        (listed[0].started_unix_ms, listed[1].started_unix_ms),
+        (40_000, 200_000),
+        "by the clock of the state"
+    );
 }

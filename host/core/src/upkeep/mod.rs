@@ -5,6 +5,7 @@
 //! are paused or the state is closed.
 
 mod history;
+mod limits;
 mod sweep;
 mod trim;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+pub use limits::{EXPIRED_COUNTED_MAX, StateLimits};
 pub use sweep::SweepReport;
 pub use trim::{TrimOptions, TrimReport};
 
