@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// The plugin crates of the standard distribution.
+/// The plugin crates of the standard distribution, and those for authors to start from.
 pub const RUST_PLUGINS: &[&str] = &[
     "statekeep-backend-memory",
     "statekeep-backend-fjall",
@@ -31,6 +31,7 @@ pub const RUST_PLUGINS: &[&str] = &[
     "statekeep-retention-importance",
     "statekeep-retention-size",
     "statekeep-template-rust",
+    "statekeep-example-retention",
 ];
 
 /// The top folder of the repository.
@@ -171,6 +172,12 @@ pub fn template_c(name: &str) -> PathBuf {
     compile(&source, &format!("libstatekeep_template_{name}.so"), &[])
 }
 
+/// The policy of `examples/retention-c`.
+pub fn example_c() -> PathBuf {
+    let source = root().join("examples/retention-c/releases.c");
+    compile(&source, "libreleases.so", &[])
+}
+
 /// The RocksDB plugin, which `scripts/rocksdb` builds and names in `STATEKEEP_TEST_ROCKSDB`.
 pub fn rocksdb() -> PathBuf {
     let library = std::env::var_os("STATEKEEP_TEST_ROCKSDB");
@@ -184,6 +191,12 @@ pub fn c_fixture(name: &str, flags: &[&str]) -> PathBuf {
     all.extend(flags);
     let source = root().join("tests/fixtures/misbehaving.c");
     compile(&source, &format!("lib{name}.so"), &all)
+}
+
+/// A policy that misbehaves; see `tests/fixtures/misbehaving_policy.c`.
+pub fn policy_fixture(name: &str, flags: &[&str]) -> PathBuf {
+    let source = root().join("tests/fixtures/misbehaving_policy.c");
+    compile(&source, &format!("lib{name}.so"), flags)
 }
 
 /// Whether the constructor of a C fixture ran in this process, which is to say: it was opened.

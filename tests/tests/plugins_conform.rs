@@ -104,6 +104,16 @@ fn every_policy() {
     }
 }
 
+/// The examples that authors start from.
+#[test]
+fn the_policies_of_the_examples() {
+    let rust = fixtures::rust_plugin("statekeep-example-retention");
+    let subject = retention::Subject::new(load(&rust, Door::Rust, "retention"));
+    retention::run(&subject.options(r#"{"days": 3}"#));
+    let c = load(&fixtures::example_c(), Door::C, "retention");
+    retention::run(&retention::Subject::new(c));
+}
+
 /// One library may offer several interfaces.
 #[test]
 fn every_kind_of_the_rust_template() {
