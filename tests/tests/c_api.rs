@@ -365,7 +365,7 @@ fn every_function_goes_through_the_guard() {
         let statements = body.split_once('{').unwrap().1.trim_start();
         // A callback's data is taken first, so that its `destroy` runs whatever happens.
         let rest = statements
-            .strip_prefix("let user = UserData {")
+            .strip_prefix("let user = ")
             .map_or(statements, |rest| {
                 rest.split_once(";\n").unwrap().1.trim_start()
             });
