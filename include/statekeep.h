@@ -112,6 +112,8 @@ typedef struct statekeep_txn statekeep_txn;
 typedef struct statekeep_watch statekeep_watch;
 /** An opaque operation. */
 typedef struct statekeep_op statekeep_op;
+/** An opaque subscription to events. */
+typedef struct statekeep_events statekeep_events;
 /** An opaque evaluation: what a policy sees, and what it answers. */
 typedef struct statekeep_policy_call statekeep_policy_call;
 
@@ -1748,17 +1750,70 @@ statekeep_status statekeep_backup_undelete(const statekeep_manager *manager,
                                            statekeep_error **err);
 
 /**
+ * Subscribes to events; close it with `statekeep_events_close`. `options` is a JSON object or empty:
+ * `kinds` (array of `alert_raised`, `alert_changed`, `alert_cleared`, `backup_created`, `backup_failed`,
+ * `backup_deleted`, `backup_undeleted`, `cleanup_done`, `cleanup_failed`, `verify_done`, `restore_done`;
+ * all when missing), `subject` (text with `*` and `?`), `queue_max` (how many may wait, 1024 when
+ * missing). The alerts that hold come first, then what happens from now on. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_events_open(const statekeep_manager *manager,
+                                       const char *options,
+                                       size_t options_len,
+                                       statekeep_events **out,
+                                       statekeep_error **err);
+
+/**
+ * Waits for the next event. TIMEOUT, without an error object, when none came within `timeout_ms`; a
+ * negative one waits as long as it takes, 0 only looks. CLOSED once the subscription is closed, and once
+ * the state is closed and nothing waits, also for those who are waiting. The event is a JSON object:
+ * `number`, `time_unix_ms`, `kind`, `subject`, `correlation_id` and `principal` (null where nobody said),
+ * `standing` (an alert that held before the subscription began), `lost` (so many events right before this
+ * one were dropped, since the queue was full), `detail` (an object). `[any-thread]`: an event goes to one
+ * of the callers. Since: 0.1
+ */
+statekeep_status statekeep_events_next(const statekeep_events *events,
+                                       int64_t timeout_ms,
+                                       struct statekeep_buf *out,
+                                       statekeep_error **err);
+
+/**
+ * Ends a subscription; NULL is allowed. Calls that wait in `statekeep_events_next` on other threads end
+ * with CLOSED. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_events_close(statekeep_events *events);
+
+/**
  * What the backup repository takes, and for whom, as a JSON object: `bytes`, `objects`, `folders`,
  * `storage_bytes_max`, `trash` (what goes with deleted backups), `unknown` (what no backup needs),
  * `backups` (of each `own_bytes`, which it wrote, `only_bytes`, which removing it alone would free, and
  * `shared_bytes`), `chains` (of each `full`, `newest`, `backups`, `bytes`, `length`, `length_max`),
- * `series`, `scopes` (of the newest backup: `tenant`, `scope`, `records`, `raw_bytes`, `share`), `ages`
- * and `problems`. It reads the names of all objects and every document, and no record. `[any-thread]`
+ * `series`, `scopes` (of the newest backup: `tenant`, `scope`, `records`, `raw_bytes`, `share`), `ages`,
+ * `forecast` (docs/monitoring.md) and `problems`. It reads the names of all objects and every document, and no record. `[any-thread]`
  * Since: 0.1
  */
 statekeep_status statekeep_backup_storage_json(const statekeep_manager *manager,
                                                struct statekeep_buf *out,
                                                statekeep_error **err);
+
+/**
+ * The alerts that hold now, worst first, as a JSON object: `alerts`, each with `id` (the rule, such as
+ * `no_verified_backup`), `severity` (`warning`, `critical`), `subject`, `message`, `since_unix_ms` and
+ * `next_step`. It looks now, which lists the repository. Limits are the settings `alerts.*`; events tell
+ * when an alert comes and goes. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_alerts_json(const statekeep_manager *manager,
+                                       struct statekeep_buf *out,
+                                       statekeep_error **err);
+
+/**
+ * What is wrong with the state and its backups and what to do, as a JSON object: `severity` (the worst),
+ * `path`, `at_unix_ms`, `is_open` and `findings`, worst first, each with `severity` (`fine`, `note`,
+ * `warning`, `error`), `area`, `what`, `cause` and `next_step` (both may be null). It reads every document
+ * of the repository and no record, and changes nothing. `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_doctor_json(const statekeep_manager *manager,
+                                       struct statekeep_buf *out,
+                                       statekeep_error **err);
 
 /**
  * Registers a retention policy on the manager, for every language that has the state open: rules name it

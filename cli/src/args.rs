@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit;
 use crate::verbs::{
-    backup, config, cursor, delete, diff, get, history, increment, index, list, metrics, namespace,
-    patch, plugin, query, repository, set, swap, sweep, trim, upkeep, watch,
+    backup, config, cursor, delete, diff, doctor, get, history, increment, index, list, metrics,
+    namespace, patch, plugin, query, repository, set, swap, sweep, trim, upkeep, watch,
 };
 
 /// Durable state for applications: get, set, go back in time, back up and restore.
@@ -102,6 +102,8 @@ pub enum Verb {
     Sweep(sweep::Sweep),
     /// Show what is kept of the past, and what upkeep would do
     Upkeep(upkeep::Upkeep),
+    /// Say what is wrong with the state and its backups, and what to do
+    Doctor(doctor::Doctor),
     /// Print the metrics of the state, as OpenMetrics text
     Metrics(metrics::Metrics),
     /// Move the state to another backend

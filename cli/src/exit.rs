@@ -14,6 +14,8 @@ Exit codes:
     4  conflict, or busy: another process has the state open
     5  corrupt, or a verification that found damage
     6  refused: an incompatible format, a plugin, a permission
+    7  `doctor` found what somebody should look at
+    8  `doctor` found what is broken or about to be
   130  cancelled, by Ctrl-C or at a question
 
 Every verb and its JSON: docs/cli.md. Every setting: docs/configuration.md.";
@@ -35,6 +37,10 @@ pub enum Exit {
     Corrupt = 5,
     /// A format, plugin or permission stands against it.
     Refused = 6,
+    /// The doctor has warnings.
+    Warned = 7,
+    /// The doctor found errors.
+    Ailing = 8,
     /// Ctrl-C, or "no" at a question.
     Cancelled = 130,
 }

@@ -72,12 +72,21 @@ pub fn open_as_it_is(globals: &Globals, access: Access) -> Result<Arc<Host>> {
     open_config(config, access)
 }
 
+/// Collects the settings of a state that the verb opens itself.
+pub fn settings_of_state(globals: &Globals) -> Result<Settings> {
+    let settings = settings(globals)?;
+    settings.config.path().ok_or_else(no_path)?;
+    Ok(settings)
+}
+
+fn no_path() -> Error {
+    let reason = "no state directory is named; give --path DIR, STATEKEEP_PATH or `path` in \
+                  statekeep.toml";
+    Error::invalid("configuration", reason)
+}
+
 fn open_config(mut config: Config, access: Access) -> Result<Arc<Host>> {
-    let Some(path) = config.path() else {
-        let reason = "no state directory is named; give --path DIR, STATEKEEP_PATH or `path` in \
-                      statekeep.toml";
-        return Err(Error::invalid("configuration", reason));
-    };
+    let path = config.path().ok_or_else(no_path)?;
     if access == Access::Existing {
         config.set("create", "false")?;
     }

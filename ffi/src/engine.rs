@@ -22,6 +22,7 @@ pub(crate) use statekeep_host::{
     CleanupOptions, ExportFormat, ExportFrom, ExportOptions, ExportTo, ImportFrom, ImportMode,
     ImportOptions, RetentionRule, Selection,
 };
+pub(crate) use statekeep_host::{EventFilter, EventKind, Events};
 
 /// The status code of an error.
 pub(crate) fn status_of(error: &Error) -> Status {

@@ -16,6 +16,7 @@ mod cleanup;
 pub mod config;
 mod engine;
 pub mod error;
+pub mod events;
 pub mod exchange;
 mod guard;
 mod handle;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use statekeep_backup::{BackupConfig, BackupManager, Scheduler};
+use statekeep_backup::{BackupConfig, BackupManager, Monitor, Scheduler};
 use statekeep_core::vfs::{RealVfs, Vfs};
 use statekeep_core::{Clock, Error, OpenOptions, Plugins, Result, StateManager, SystemClock};
 use statekeep_loader::{Policy, Registry};
@@ -20,7 +20,9 @@ pub struct Host {
     /// Its backups. The repository is created by the first backup.
     pub backups: Arc<BackupManager>,
     /// The backups that are made of themselves, as configured.
-    pub schedule: Scheduler,
+    pub schedule: Arc<Scheduler>,
+    /// What holds and happens, for operators.
+    pub monitor: Monitor,
     /// The plugins that both use.
     pub plugins: Arc<Registry>,
     /// The settings it was opened with.
@@ -33,6 +35,7 @@ impl Host {
     ///
     /// A scheduled backup in progress is cancelled and leaves nothing behind.
     pub fn close(&self) -> Result<()> {
+        self.monitor.close();
         self.schedule.close();
         self.manager.close()
     }
@@ -62,11 +65,12 @@ pub fn registry(config: &Config) -> Result<Registry> {
 pub fn open(config: &Config) -> Result<Arc<Host>> {
     let host = open_unscheduled(config)?;
     host.schedule.start()?;
+    host.monitor.start()?;
     Ok(host)
 }
 
 /// As [`open`], for a program that ends soon: scheduled backups are not made of themselves, but by
-/// [`Scheduler::run_due`].
+/// [`Scheduler::run_due`], and alerts are looked for only when asked.
 pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
     config.check()?;
     for warning in config.warnings() {
@@ -92,20 +96,24 @@ pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
     let manager = StateManager::open(options, Arc::clone(&plugins) as Arc<dyn Plugins>)?;
     let backups = Arc::new(backups(config, &manager)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let schedule = Scheduler::new(&backups, config.backup_schedule()?, clock);
+    let schedule = config.backup_schedule()?;
+    let schedule = Arc::new(Scheduler::new(&backups, schedule, Arc::clone(&clock)));
+    let monitor = Monitor::new(&backups, &schedule, config.alerts(), clock);
     Ok(Arc::new(Host {
         manager,
         backups,
         schedule,
+        monitor,
         plugins,
         config: config.clone(),
     }))
 }
 
-fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager> {
+/// Where backups live and how they are packed.
+pub(crate) fn backup_config(config: &Config) -> Result<BackupConfig> {
     let dir = config.backup_dir().unwrap_or_default();
     let is_remote = config.backup_is_remote();
-    let options = BackupConfig {
+    Ok(BackupConfig {
         dir: if is_remote { dir } else { absolute(&dir)? },
         codec: config.backup_codec(),
         level: config.backup_level(),
@@ -114,11 +122,15 @@ fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager
         history: config.backup_history(),
         chain_max: config.backup_chain_max(),
         bytes_per_second_max: config.backup_bytes_per_second_max(),
-    };
+    })
+}
+
+fn backups(config: &Config, manager: &Arc<StateManager>) -> Result<BackupManager> {
+    let options = backup_config(config)?;
     let key = config.backup_key()?;
     let retention = config.retention()?;
     let manager = Arc::clone(manager);
-    if is_remote {
+    if config.backup_is_remote() {
         let opener = crate::remote::opener(config)?;
         let backups = BackupManager::open_in_store(manager, options, opener);
         return Ok(backups.with_key(key).with_retention(retention));
@@ -146,7 +158,7 @@ fn backend(config: &Config, path: &Path) -> Result<String> {
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|source| Error::File {
         action: "find",
         path: path.to_owned(),

@@ -60,17 +60,20 @@
 
 mod builtin;
 mod config;
+mod doctor;
 mod host;
 mod metrics;
 mod remote;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
+pub use doctor::{Diagnosis, FINDINGS_MAX, Finding, Gravity, LAG_COMMITS_MAX, examine};
 pub use host::{Host, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 
 pub use statekeep_backup::{
-    AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
-    StorageReport, Stored,
+    AgeStorage, Ahead, Alert, AlertConfig, AlertFacts, AlertRule, BackupStorage, ChainStorage,
+    CleanupStatus, DiskFacts, FolderStorage, Forecast, Growth, Monitor, Observed, Reach,
+    ScopeStorage, SeriesStorage, Severity, StorageReport, Stored,
 };
 pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupDiff, BackupId, BackupKind, BackupList, BackupManager,
@@ -90,14 +93,14 @@ pub use statekeep_backup::{
 };
 pub use statekeep_core::{
     Batch, BlockingTenant, CacheFacts, Change, ChangeOp, Class, CommitKind, CursorInfo, DiffChange,
-    DiffEntry, DiffOptions, DiffPage, Durability, EntryPage, EntryVisitor, Error, ErrorKind,
-    Expected, Expiry, Explain, ExplainOrder, HistoryLimits, HistoryOptions, HistoryPage,
-    IndexBuild, IndexDefinition, IndexInfo, IndexState, Keep, Key, Limits, ListOptions,
-    NamespaceId, NamespaceStatus, Number, Page, Query, QueryFacts, QueryPage, QueryRow, Record,
-    Result, Rule, Savepoint, Scope, ScopeKind, ScopeListOptions, ScopePage, Selection, Sequence,
-    SetOptions, Start, StateInfo, StateManager, SwapReport, SweepReport, Tenant, TenantSnapshot,
-    TransactOptions, Transaction, TransactionOptions, TrimOptions, TrimReport, UnixMs,
-    UpkeepStatus, Value, ValueKind, Version, Watch, WatchOptions,
+    DiffEntry, DiffOptions, DiffPage, Durability, EntryPage, EntryVisitor, Error, ErrorKind, Event,
+    EventFilter, EventKind, Events, Expected, Expiry, Explain, ExplainOrder, HistoryLimits,
+    HistoryOptions, HistoryPage, IndexBuild, IndexDefinition, IndexInfo, IndexState, Keep, Key,
+    Limits, ListOptions, NamespaceId, NamespaceStatus, Number, Page, Query, QueryFacts, QueryPage,
+    QueryRow, Record, Result, Rule, Savepoint, Scope, ScopeKind, ScopeListOptions, ScopePage,
+    Selection, Sequence, SetOptions, Start, StateInfo, StateManager, SwapReport, SweepReport,
+    Tenant, TenantSnapshot, TransactOptions, Transaction, TransactionOptions, TrimOptions,
+    TrimReport, UnixMs, UpkeepStatus, Value, ValueKind, Version, Watch, WatchOptions,
 };
 
 /// Finding, checking and listing plugins.

@@ -111,6 +111,7 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   statekeep_progress progress = STATEKEEP_PROGRESS_INIT;
   const char *key;
   size_t len;
+  statekeep_events *new_events = NULL;
   uint8_t memory[8];
   FORKED(statekeep_config_new(&new_config, &err));
   FORKED(statekeep_config_set(config, S("path"), S("x"), &err));
@@ -172,6 +173,11 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_unpin(m, S("x"), &err));
   FORKED(statekeep_backup_ranges_json(m, &buf, &err));
   FORKED(statekeep_backup_storage_json(m, &buf, &err));
+  FORKED(statekeep_alerts_json(m, &buf, &err));
+  FORKED(statekeep_doctor_json(m, &buf, &err));
+  FORKED(statekeep_events_open(m, NULL, 0, &new_events, &err));
+  FORKED(statekeep_events_next(new_events, 0, &buf, &err));
+  FORKED(statekeep_events_close(new_events));
   FORKED(statekeep_repository_check_start(m, &new_op, &err));
   FORKED(statekeep_repository_prune_strays_start(m, NULL, 0, &new_op, &err));
   FORKED(statekeep_repository_repair_start(m, &new_op, &err));

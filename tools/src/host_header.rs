@@ -9,7 +9,7 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 29] = [
+const SOURCES: [&str; 30] = [
     "version",
     "status",
     "error",
@@ -33,6 +33,7 @@ const SOURCES: [&str; 29] = [
     "metrics",
     "backup",
     "cleanup",
+    "events",
     "monitor",
     "policy",
     "repository",

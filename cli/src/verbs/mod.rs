@@ -5,6 +5,7 @@ pub mod config;
 pub mod cursor;
 pub mod delete;
 pub mod diff;
+pub mod doctor;
 pub mod get;
 pub mod history;
 pub mod increment;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli, out: &mut Output) -> Result<Exit> {
         Verb::Trim(verb) => verb.run(globals, out),
         Verb::Sweep(verb) => verb.run(globals, out),
         Verb::Upkeep(verb) => verb.run(globals, out),
+        Verb::Doctor(verb) => verb.run(globals, out),
         Verb::Metrics(verb) => verb.run(globals, out),
         Verb::Swap(verb) => verb.run(globals, out),
         Verb::Namespace(verb) => verb.run(globals, out),

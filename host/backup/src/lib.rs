@@ -80,8 +80,11 @@ pub use manifest::{
     TenantRow, Timeline, parse_manifest,
 };
 pub use monitor::{
-    AGES, AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
-    StorageReport, Stored,
+    AGES, AgeStorage, Ahead, Alert, AlertConfig, AlertFacts, AlertRule, Apart, BackupStorage,
+    ChainStorage, CleanupStatus, DiskFacts, FORECAST_DAYS, FORECAST_POINTS_MAX,
+    FORECAST_POINTS_MIN, FORECAST_SPAN_MS_MIN, FolderStorage, Forecast, ForecastBackup,
+    ForecastInput, Growth, Monitor, Observed, Reach, ScopeStorage, SeriesStorage, Severity,
+    StorageReport, Stored, alerts, disks_of, forecast, growth, look_apart,
 };
 pub use name::{BackupId, Folder, LEAF_BYTES_MAX, ObjectName};
 pub use points::{Gap, PointRange, Ranges, TimelineRanges};

@@ -34,7 +34,13 @@ impl BackupManager {
     /// `Indeterminate` the backup may be listed.
     pub fn create(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
         let _ends = Ends(progress);
-        aside(|| self.make(options, progress))
+        let made = aside(|| self.make(options, progress));
+        self.tell_backup(&made);
+        // What a restore is about to read must not go by the backup that it makes first.
+        if made.is_ok() && !options.tags.iter().any(|tag| tag == SAFETY_TAG) {
+            self.clean_up_after();
+        }
+        made
     }
 
     fn make(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
@@ -118,10 +124,6 @@ impl BackupManager {
         // The backup stands without it.
         if let Err(error) = repository.index_when_due() {
             tracing::warn!(%error, "the index of the backup repository was not written");
-        }
-        // What a restore is about to read must not go by the backup that it makes first.
-        if !options.tags.iter().any(|tag| tag == SAFETY_TAG) {
-            self.clean_up_after();
         }
         Ok(manifest)
     }

@@ -20,6 +20,7 @@ use crate::encryption::KeySource;
 use crate::lease::Purpose;
 use crate::list::{BackupDetails, BackupList};
 use crate::manifest::{Manifest, TenantRow, Timeline};
+use crate::monitor::CleanupStatus;
 use crate::name::{BackupId, ObjectName};
 use crate::points::{Chosen, Ranges, ranges};
 use crate::problem::{Problem, ProblemKind};
@@ -78,6 +79,7 @@ pub struct BackupManager {
     pub(crate) key: Option<KeySource>,
     pub(crate) retention: RetentionConfig,
     pub(crate) policies: Policies,
+    pub(crate) cleanups: Mutex<CleanupStatus>,
 }
 
 impl Rows for SnapshotScan<'_> {
@@ -142,6 +144,7 @@ impl BackupManager {
             key: None,
             retention: RetentionConfig::default(),
             policies: Policies::default(),
+            cleanups: Mutex::default(),
         })
     }
 
@@ -160,6 +163,7 @@ impl BackupManager {
             key: None,
             retention: RetentionConfig::default(),
             policies: Policies::default(),
+            cleanups: Mutex::default(),
         }
     }
 
@@ -252,7 +256,9 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<VerifyReport> {
         let _ends = Ends(progress);
-        aside(|| self.read_again(id, level, progress))
+        let outcome = aside(|| self.read_again(id, level, progress));
+        self.tell_verification(id, &outcome);
+        outcome
     }
 
     fn read_again(

@@ -96,7 +96,9 @@ impl BackupManager {
             progress,
             segment_bytes_max: SEGMENT_BYTES_MAX,
         };
-        let made = synthesise(&task, self.plugins(), base)?;
+        let made = synthesise(&task, self.plugins(), base);
+        self.tell_backup(&made);
+        let made = made?;
         // The backup stands without it.
         if let Err(error) = repository.index_when_due() {
             tracing::warn!(%error, "the index of the backup repository was not written");

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use statekeep_backup::{
-    Daily, KeySource, Passphrase, RetentionConfig, RetentionRule, ScheduleConfig, When,
+    AlertConfig, Daily, KeySource, Passphrase, RetentionConfig, RetentionRule, ScheduleConfig, When,
 };
 use statekeep_core::{Durability, Error, ErrorKind, Keep, Limits, Result, Rule};
 use statekeep_plugin_sdk::span;
@@ -378,6 +378,22 @@ impl Config {
             automatic: self.flag("retention.automatic"),
             state: self.flag("retention.state"),
         })
+    }
+
+    /// The limits of alerts.
+    pub fn alerts(&self) -> AlertConfig {
+        let span = |name| self.span(name).unwrap_or_default();
+        let chain = self.named("alerts.chain_length").as_u64();
+        AlertConfig {
+            interval_ms: span("alerts.interval"),
+            storage_percent: self.number("alerts.storage_percent"),
+            disk_percent: self.number("alerts.disk_percent"),
+            limit_within_ms: span("alerts.limit_within"),
+            backup_age_ms: self.span("alerts.backup_age"),
+            verified_age_ms: span("alerts.verified_age"),
+            restore_test_age_ms: span("alerts.restore_test_age"),
+            chain_length: chain.map(|length| u32::try_from(length).unwrap_or(u32::MAX)),
+        }
     }
 
     /// What is valid and will not work as it was meant, each with what to do.

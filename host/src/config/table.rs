@@ -561,6 +561,85 @@ pub const KEYS: &[Key] = &[
          backups beyond, and for alerts.",
     ),
     key(
+        "alerts.interval",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: 86_400_000,
+        },
+        Some("1m"),
+        "",
+        "How often it is looked whether an alert holds, beside after each backup, cleanup, verification \
+         and restore; `0` for only when asked. [monitoring.md](monitoring.md)",
+    ),
+    key(
+        "alerts.storage_percent",
+        Kind::Integer { min: 0, max: 100 },
+        Some("90"),
+        "percent",
+        "The alert `storage_limit_near` holds from that part of `retention.storage_bytes_max` on, and is \
+         critical from all of it; 0 for never.",
+    ),
+    key(
+        "alerts.disk_percent",
+        Kind::Integer { min: 0, max: 100 },
+        Some("90"),
+        "percent",
+        "The alert `disk_nearly_full` holds while a disk of the state or of a local repository is that \
+         full; 0 for never.",
+    ),
+    key(
+        "alerts.limit_within",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        Some("7d"),
+        "",
+        "Both alerts hold also when the limit or the end of the disk is that near by the forecast of \
+         growth; `0` for not.",
+    ),
+    unset(
+        "alerts.backup_age",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        "two hours more than from one scheduled backup to the next; without a schedule, never",
+        "The alert `no_backup` holds when the newest backup is older, and is critical at twice that age; \
+         `0` for never.",
+    ),
+    key(
+        "alerts.verified_age",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        Some("8d"),
+        "",
+        "The alert `no_verified_backup` holds when there are backups and none was read and found good for \
+         that long; `0` for never.",
+    ),
+    key(
+        "alerts.restore_test_age",
+        Kind::Span {
+            min_ms: 0,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        Some("32d"),
+        "",
+        "The alert `restore_drill_overdue` holds when there are backups and no restore was tried for that \
+         long; `0` for never.",
+    ),
+    unset(
+        "alerts.chain_length",
+        Kind::Integer {
+            min: 0,
+            max: statekeep_backup::CHAIN_MAX as i64,
+        },
+        "`backup.chain_max`",
+        "The alert `chain_too_long` holds when more incremental backups stand on one full; 0 for never.",
+    ),
+    key(
         "plugins.paths",
         Kind::Paths,
         Some(""),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use statekeep_core::{NamespaceStatus, Result, UnixMs};
+use statekeep_backup::{Alert, AlertRule, Observed, Severity};
+use statekeep_core::{Clock, NamespaceStatus, Result, SystemClock, UnixMs};
 use statekeep_loader::Metric as PluginMetric;
 
 use super::Metrics;
@@ -154,6 +155,51 @@ pub(super) fn schedule(host: &Host, metrics: &mut Metrics) {
     metrics.put(ScheduleRuns, &["failed"], status.failures);
     if let Some(next) = status.next_run {
         metrics.put(ScheduleNext, &[], seconds(next));
+    }
+}
+
+/// The alerts, and what their rules look at.
+pub(super) fn monitor(host: &Host, metrics: &mut Metrics) {
+    let Observed {
+        facts,
+        alerts,
+        forecast,
+    } = host.monitor.observed();
+    for rule in AlertRule::ALL {
+        for severity in [Severity::Warning, Severity::Critical] {
+            let of = |alert: &&Alert| (alert.id, alert.severity) == (*rule, severity);
+            let count = alerts.iter().filter(of).count() as u64;
+            metrics.put(Alerts, &[rule.name(), severity.name()], count);
+        }
+    }
+    if facts.unreadable.is_none() {
+        metrics.put(RepositoryBytes, &[], facts.storage_bytes);
+        metrics.put(ChainLength, &[], u64::from(facts.chain_length));
+        metrics.put(TrashBackups, &[], facts.trash_backups);
+        metrics.put(TrashBytes, &[], facts.trash_bytes);
+    }
+    if let Some(max) = facts.storage_bytes_max {
+        metrics.put(RepositoryMaxBytes, &[], max);
+    }
+    for disk in &facts.disks {
+        metrics.put(DiskBytes, &[&disk.holds], disk.bytes);
+        metrics.put(DiskFreeBytes, &[&disk.holds], disk.free_bytes);
+    }
+    let now = SystemClock.now().0;
+    for reach in &forecast.reaches {
+        if let Some(moment) = reach.expected_unix_ms {
+            let left = UnixMs(moment.saturating_sub(now).max(0));
+            metrics.put(ForecastLimit, &[&reach.limit], seconds(left));
+        }
+    }
+    let cleanups = host.backups.cleanups();
+    metrics.put(Cleanups, &["done"], cleanups.runs);
+    metrics.put(Cleanups, &["failed"], cleanups.failures);
+    metrics.put(CleanupFailing, &[], cleanups.last_error.is_some());
+    metrics.put(CleanupDeleted, &[], cleanups.deleted);
+    metrics.put(CleanupFreed, &[], cleanups.space_freed);
+    if let Some(last) = cleanups.last_unix_ms {
+        metrics.put(CleanupLastRun, &[], seconds(UnixMs(last)));
     }
 }
 

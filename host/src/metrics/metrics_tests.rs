@@ -11,13 +11,21 @@ use crate::{
 };
 
 /// Metrics that have samples only where a plugin reports figures of its own, which no built-in one
-/// does.
-const OF_OTHER_PLUGINS: [&str; 2] = ["statekeep_plugin_counter_total", "statekeep_plugin_gauge"];
+/// does, and where there are backups of several days.
+const EMPTY: [&str; 3] = [
+    "statekeep_plugin_counter_total",
+    "statekeep_plugin_gauge",
+    "statekeep_forecast_limit_seconds",
+];
 
 fn open(dir: &Path) -> std::sync::Arc<Host> {
     let mut config = Config::new(dir.join("state"));
     config.set("upkeep_interval_ms", "0").unwrap();
     config.set("backup.every", "1h").unwrap();
+    config.set("backup.max_backups", "5").unwrap();
+    config
+        .set("retention.storage_bytes_max", "1000000")
+        .unwrap();
     crate::open_unscheduled(&config).unwrap()
 }
 
@@ -128,7 +136,7 @@ fn a_state_in_use_has_a_sample_of_every_metric_with_the_labels_of_the_table() {
     let text = metrics.to_string();
     assert!(text.ends_with("# EOF\n"), "{text}");
     for (family, known) in metrics.families().iter().zip(TABLE) {
-        let may_be_empty = OF_OTHER_PLUGINS.contains(&family.name);
+        let may_be_empty = EMPTY.contains(&family.name);
         assert_eq!(family.samples.is_empty(), may_be_empty, "{}", family.name);
         let typed = format!("# TYPE {} ", known.name.trim_end_matches("_total"));
         assert_eq!(text.matches(&typed).count(), 1, "{typed}");
@@ -178,6 +186,13 @@ fn the_text_says_what_was_done() {
         ]
     );
     assert_eq!(of("statekeep_backup_schedule_enabled"), ["1"]);
+    assert_eq!(
+        of("statekeep_backup_cleanups_total"),
+        ["outcome=\"done\"} 1", "outcome=\"failed\"} 0"]
+    );
+    assert_eq!(of("statekeep_backup_chain_length"), ["0"]);
+    let alert = "alert=\"no_verified_backup\",severity=\"warning\"} 0".to_owned();
+    assert!(of("statekeep_alert").contains(&alert), "{text}");
     assert_eq!(of("statekeep_poisoned"), ["0"]);
     let info = of("statekeep_state_info").remove(0);
     assert!(

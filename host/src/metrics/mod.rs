@@ -177,6 +177,7 @@ impl Host {
         collect::state(self, &mut metrics)?;
         collect::backups(self, &mut metrics);
         collect::schedule(self, &mut metrics);
+        collect::monitor(self, &mut metrics);
         collect::plugins(self, &mut metrics);
         Ok(metrics)
     }

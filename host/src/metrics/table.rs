@@ -127,6 +127,36 @@ families! {
     ScheduleNext: Gauge "statekeep_backup_schedule_next_timestamp_seconds" []
         "When the next one is due or tried again; without a sample when there is no schedule.";
 
+    Alerts: Gauge "statekeep_alert" ["alert", "severity"]
+        "Alerts that hold, by rule and severity; 0 for those that do not.";
+    RepositoryBytes: Gauge "statekeep_backup_repository_bytes" []
+        "Bytes of segments and runs in the repository.";
+    RepositoryMaxBytes: Gauge "statekeep_backup_repository_max_bytes" []
+        "How many there may be, by retention.storage_bytes_max; without a sample when any number may.";
+    ChainLength: Gauge "statekeep_backup_chain_length" []
+        "Incrementals on the full that the newest backup needs, itself counted.";
+    TrashBackups: Gauge "statekeep_backup_trash" []
+        "Backups that are deleted and not removed yet.";
+    TrashBytes: Gauge "statekeep_backup_trash_bytes" []
+        "Bytes of segments that these wrote; what others need of them stays.";
+    Cleanups: Counter "statekeep_backup_cleanups_total" ["outcome"]
+        "Cleanups that were done, and those that failed.";
+    CleanupFailing: Gauge "statekeep_backup_cleanup_failing" []
+        "1 from a cleanup that failed until one is done.";
+    CleanupLastRun: Gauge "statekeep_backup_cleanup_last_run_timestamp_seconds" []
+        "When the last cleanup ended; without a sample before the first one.";
+    CleanupDeleted: Counter "statekeep_backup_cleanup_deleted_total" []
+        "Backups that cleanups deleted.";
+    CleanupFreed: Counter "statekeep_backup_cleanup_freed_bytes_total" []
+        "Bytes that cleanups freed.";
+    DiskBytes: Gauge "statekeep_disk_size_bytes" ["holds"]
+        "Bytes that are used or can be on the disk that holds the state, the backups or both.";
+    DiskFreeBytes: Gauge "statekeep_disk_free_bytes" ["holds"]
+        "Bytes that can be used on it.";
+
+    ForecastLimit: Gauge "statekeep_forecast_limit_seconds" ["limit"]
+        "Time until a limit is reached, by the forecast; without a sample for never, and of too few backups.";
+
     PluginCalls: Counter "statekeep_plugin_calls_total" ["plugin"]
         "Calls into a plugin, by all states of the process.";
     PluginErrors: Counter "statekeep_plugin_errors_total" ["plugin"]

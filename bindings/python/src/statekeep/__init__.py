@@ -60,6 +60,7 @@ from .errors import (
     Vetoed,
 )
 from .exchange import ExportReport, ImportReport
+from .monitor import Alert, Event, Events, Finding
 from .namespaces import Namespace, SwapReport
 from .operation import Progress
 from .past import Difference, History, Version
@@ -78,6 +79,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ABSENT",
+    "Alert",
     "AlreadyExists",
     "Backup",
     "BackupDiff",
@@ -95,8 +97,11 @@ __all__ = [
     "DeletedBackup",
     "Difference",
     "Error",
+    "Event",
+    "Events",
     "Explanation",
     "ExportReport",
+    "Finding",
     "Forget",
     "Forked",
     "History",

@@ -502,7 +502,7 @@ class Backups:
 
     def storage(self) -> dict[str, Any]:
         """What the repository takes: `bytes`, `trash`, `unknown`, and by `backups`, `chains`, `series`,
-        `scopes` and `ages`. Reads every document of the repository, and no record."""
+        `scopes` and `ages`, and its `forecast`. Reads every document of the repository, and no record."""
         found: dict[str, Any] = document(lib.statekeep_backup_storage_json, self._state.handle)
         return found
 

@@ -17,6 +17,7 @@ from .atomic import Atomics
 from .backups import Backups
 from .batch import Batch
 from .exchange import Exchange
+from .monitor import Monitoring
 from .namespaces import Namespaces
 from .past import Past
 from .plugins import Plugins
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class State(Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Namespaces, Exchange):
+class State(
+    Writer, Atomics, Transactions, Past, Watches, Queries, Upkeep, Namespaces, Exchange, Monitoring
+):
     """Durable state, shared with every other language in the process that opened the same path.
 
     Values are anything JSON can say, or `bytes`. Use it as a context manager, or call `close()`.

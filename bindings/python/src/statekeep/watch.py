@@ -1,34 +1,22 @@
 """Watching: the changes of a state in the order of its commits, and the durable cursors of those who
 read them.
-
-Waiting is done in slices without the GIL, between which Ctrl-C is heard, and the end of the interpreter.
 """
 
 from __future__ import annotations
 
-import atexit
-import concurrent.futures.thread  # noqa: F401 - its end of the interpreter comes after ours.
 import json
-import math
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from . import errors
-from ._ffi import call, check, document, ffi, found, handle, invalid, lib, name, new_err, options, take
+from ._ffi import call, document, ffi, found, handle, invalid, lib, name, options, take
 from ._owned import Owned
-from ._time import Duration, duration_ms, moment
+from ._time import Duration, moment
 from ._values import decode
-
-#: How long a wait goes on before Python looks around.
-SLICE_MS = 100
-
-_exiting = threading.Event()
-# Before threads are joined, as those wait for changes that will not come; `atexit` comes after.
-getattr(threading, "_register_atexit", atexit.register)(_exiting.set)
+from ._waiting import wait
 
 
 @dataclass(frozen=True)
@@ -132,17 +120,10 @@ class Watch(Owned, Iterator[Change]):
     def _wait(
         self, timeout: Duration | None, stop: threading.Event | None, *outputs: Any
     ) -> bool:
-        left_ms = math.inf if timeout is None else duration_ms(timeout, "timeout")
-        until, err = time.monotonic() * 1000 + left_ms, new_err()
-        while True:
-            slice_ms = max(0, math.ceil(min(left_ms, SLICE_MS)))
-            status = lib.statekeep_watch_next(self.handle, slice_ms, *outputs, err)
-            if status != lib.STATEKEEP_STATUS_TIMEOUT:
-                check(status, err)
-                return True
-            left_ms = until - time.monotonic() * 1000
-            if left_ms <= 0 or _exiting.is_set() or (stop is not None and stop.is_set()):
-                return False
+        def look(slice_ms: int, err: Any) -> int:
+            return int(lib.statekeep_watch_next(self.handle, slice_ms, *outputs, err))
+
+        return wait(look, timeout, stop)
 
     def acknowledge(self) -> None:
         """Stores, as the place of the watch's cursor, that every change handed out so far has been

@@ -46,6 +46,7 @@ impl Storage {
             By::Age => by_age(&report),
         };
         if !report.backups.is_empty() {
+            forecast(&report, out)?;
             out.line("")?;
             out.table(&table)?;
         }
@@ -86,6 +87,45 @@ fn summary(report: &StorageReport, out: &mut Output) -> Result<()> {
         let bytes = text::size(report.unknown.bytes);
         out.line(format_args!(
             "  {bytes} of them no backup needs: `repository check` says what they are"
+        ))?;
+    }
+    Ok(())
+}
+
+fn forecast(report: &StorageReport, out: &mut Output) -> Result<()> {
+    let Some(growth) = &report.forecast.repository_bytes else {
+        return match &report.forecast.too_few {
+            Some(why) => out.line(format_args!("  no forecast: {why}")),
+            None => Ok(()),
+        };
+    };
+    let change = |per_day: f64| match per_day < 0.0 {
+        true => format!("-{}", text::size((-per_day) as u64)),
+        false => text::size(per_day as u64),
+    };
+    out.line(format_args!(
+        "  grows by {} a day ({} to {})",
+        change(growth.per_day),
+        change(growth.per_day_low),
+        change(growth.per_day_high)
+    ))?;
+    let ahead = growth.ahead.iter().map(|ahead| {
+        let value = text::size(ahead.value as u64);
+        format!("{value} in {}", text::count(ahead.days.into(), "day"))
+    });
+    let ahead: Vec<_> = ahead.collect();
+    out.line(format_args!("  {}", ahead.join(", ")))?;
+    for reach in &report.forecast.reaches {
+        let when = |moment: Option<i64>| match moment {
+            Some(moment) => time::seconds(UnixMs(moment)),
+            None => "never".to_owned(),
+        };
+        out.line(format_args!(
+            "  limit {}: reached {} ({} to {})",
+            reach.limit,
+            when(reach.expected_unix_ms),
+            when(reach.earliest_unix_ms),
+            when(reach.latest_unix_ms)
         ))?;
     }
     Ok(())

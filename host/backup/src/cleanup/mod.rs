@@ -151,6 +151,12 @@ impl BackupManager {
     /// `Unsupported` without any policy, unless the state is cleaned up, and what keeps the repository from being read or written.
     pub fn cleanup(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
         let _ends = Ends(progress);
+        let outcome = self.clean_up(options, progress);
+        self.tell_cleanup(options, &outcome);
+        outcome
+    }
+
+    fn clean_up(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
         let started = Instant::now();
         progress.enter(Phase::Preparing);
         let mut report = CleanupReport {
@@ -341,7 +347,9 @@ impl BackupManager {
                 reason: "deleted by hand".to_owned(),
             });
         }
-        repository.put_deletion(backups, self.retention.grace_ms, principal)
+        let deletion = repository.put_deletion(backups, self.retention.grace_ms, principal)?;
+        self.tell_deletion(&deletion);
+        Ok(deletion)
     }
 
     /// What is deleted and not removed yet, by id.
@@ -378,7 +386,9 @@ impl BackupManager {
     /// # Errors
     /// `NotFound` when it is not deleted or gone, `Compacted` when it is being removed.
     pub fn undelete(&self, id: BackupId) -> Result<()> {
-        self.existing(id)?.undelete(id)
+        self.existing(id)?.undelete(id)?;
+        self.tell_undeletion(id);
+        Ok(())
     }
 }
 
@@ -442,7 +452,7 @@ impl Repository {
     }
 }
 
-fn storage_bytes(repository: &Repository) -> Result<u64> {
+pub(crate) fn storage_bytes(repository: &Repository) -> Result<u64> {
     let mut bytes = 0_u64;
     for folder in [Folder::Segments, Folder::Runs] {
         let objects = repository.store.list(folder, "")?.objects;

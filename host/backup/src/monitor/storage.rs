@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
-use statekeep_core::{ErrorKind, Phase, Progress, Result};
+use statekeep_core::{ErrorKind, Phase, Progress, Result, UnixMs};
 
-use crate::create::now_ms;
+use super::facts::disks;
+use super::forecast::{Forecast, ForecastBackup};
 use crate::facts::CountedBy;
 use crate::manager::{BackupManager, Ends};
 use crate::manifest::{BackupKind, Manifest};
@@ -163,6 +164,8 @@ pub struct StorageReport {
     pub counted_by: CountedBy,
     /// By age, youngest first.
     pub ages: Vec<AgeStorage>,
+    /// How the state and its backups grow.
+    pub forecast: Forecast,
     /// What could not be read, at most [`PROBLEMS_MAX`]; what only these need counts as unknown.
     pub problems: Vec<Problem>,
 }
@@ -192,13 +195,16 @@ impl BackupManager {
         let _ends = Ends(progress);
         progress.enter(Phase::Preparing);
         let mut report = StorageReport {
-            at_unix_ms: now_ms(),
+            at_unix_ms: self.state().clock().now().0,
             storage_bytes_max: self.retention.storage_bytes_max,
             ..StorageReport::default()
         };
         if let Some(repository) = self.find()? {
-            Survey::new(&repository, &mut report, progress)?
-                .tell(&mut report, self.config.chain_max);
+            let survey = Survey::new(&repository, &mut report, progress)?;
+            let (points, bytes) = survey.points(&self.state().state_id());
+            let now = UnixMs(report.at_unix_ms);
+            report.forecast = self.forecast(points, bytes, &disks(self), now);
+            survey.tell(&mut report, self.config.chain_max);
         }
         Ok(report)
     }
@@ -329,6 +335,20 @@ impl Survey {
             }
         }
         Ok(runs)
+    }
+
+    /// What a forecast is made of: the listed backups of a state, and the bytes of segments and runs.
+    fn points(&self, state: &str) -> (Vec<ForecastBackup>, u64) {
+        let own = (self.listed.iter())
+            .map(|shown| &shown.manifest)
+            .filter(|manifest| manifest.state == state);
+        let points = own.map(|manifest| ForecastBackup {
+            started_unix_ms: manifest.started_unix_ms,
+            records: manifest.records,
+            raw_bytes: (manifest.kind != BackupKind::Incremental).then_some(manifest.raw_bytes),
+            stored_bytes: manifest.stored_bytes,
+        });
+        (points.collect(), self.lens.values().sum())
     }
 
     fn run_bytes<'a>(&self, places: impl IntoIterator<Item = &'a usize>) -> u64 {

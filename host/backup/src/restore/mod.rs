@@ -128,10 +128,20 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<RestoreReport> {
         let _ends = Ends(progress);
+        let outcome = self.restore_at(at.into(), options, progress);
+        self.tell_restore(options, &outcome);
+        outcome
+    }
+
+    fn restore_at(
+        &self,
+        at: RestoreAt,
+        options: &RestoreOptions,
+        progress: &Progress,
+    ) -> Result<RestoreReport> {
         let started = Instant::now();
         progress.enter(Phase::Preparing);
         options.check()?;
-        let at = at.into();
         let repository = self.source_of(at)?;
         let started_unix_ms = repository.now_ms();
         let task = self.task(&repository, progress);

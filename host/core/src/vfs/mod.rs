@@ -79,6 +79,17 @@ pub enum LockOutcome {
     Busy(String),
 }
 
+/// How much room there is on a disk.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Tells one disk from another.
+    pub disk: u64,
+    /// Bytes that are used or can be, by whoever asks.
+    pub bytes: u64,
+    /// Bytes that can be used.
+    pub free_bytes: u64,
+}
+
 /// The file operations of the host. Paths are absolute.
 pub trait Vfs: Send + Sync {
     /// Opens a regular file for reading.
@@ -122,6 +133,12 @@ pub trait Vfs: Send + Sync {
     /// The one spelling of the path of something that is there: symbolic links resolved.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
         Ok(path.to_owned())
+    }
+
+    /// How much room there is on the disk of something that is there; `None` where nobody can tell.
+    fn space(&self, path: &Path) -> io::Result<Option<DiskSpace>> {
+        let _ = path;
+        Ok(None)
     }
 
     /// Tries to take the advisory lock on a file, which is created when absent and holds `content`

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, OFlags, fadvise};
 
-use super::{DirEntry, FileLock, LockOutcome, ReadFile, Vfs, WriteFile};
+use super::{DirEntry, DiskSpace, FileLock, LockOutcome, ReadFile, Vfs, WriteFile};
 
 /// Most bytes of a holder's text that are read back.
 const HOLDER_BYTES_MAX: u64 = 4096;
@@ -223,6 +223,18 @@ impl Vfs for RealVfs {
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Option<DiskSpace>> {
+        let space = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        // What only root may use counts neither as used nor as free.
+        let used = space.f_blocks.saturating_sub(space.f_bfree);
+        Ok(Some(DiskSpace {
+            disk: fs::metadata(path)?.dev(),
+            bytes: bytes(used.saturating_add(space.f_bavail)),
+            free_bytes: bytes(space.f_bavail),
+        }))
     }
 
     fn try_lock(&self, path: &Path, content: &str) -> io::Result<LockOutcome> {

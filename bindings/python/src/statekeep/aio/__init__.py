@@ -14,6 +14,7 @@ methods. One `State` serves any number of tasks, of one event loop.
 from __future__ import annotations
 
 from .backups import Backups, Plugins
+from .monitor import Events
 from .past import Differences, History, Rows, Snapshot
 from .scope import Scope, ScopeView
 from .state import Batch, State, open
@@ -24,6 +25,7 @@ __all__ = [
     "Backups",
     "Batch",
     "Differences",
+    "Events",
     "History",
     "Plugins",
     "Rows",

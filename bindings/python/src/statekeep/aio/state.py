@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from ..snapshot import Snapshot as BlockingSnapshot
 from ..transaction import ATTEMPTS_MAX, pause_s
 from ._lift import Opened, aside, lifted, lifted_work
 from .backups import Backups, Plugins
+from .monitor import Events
 from .past import Differences, History, Rows, Snapshot
 from .scope import Scope
 from .transaction import Transaction
@@ -41,6 +42,8 @@ class State(Opened[blocking.State]):
     move_scope = lifted(blocking.State.move_scope)
     flush = lifted(blocking.State.flush)
     metrics = lifted(blocking.State.metrics)
+    alerts = lifted(blocking.State.alerts)
+    doctor = lifted(blocking.State.doctor)
 
     compare_and_swap = lifted(blocking.State.compare_and_swap)
     set_if_absent = lifted(blocking.State.set_if_absent)
@@ -178,6 +181,17 @@ class State(Opened[blocking.State]):
         return Watch(
             self._later(blocking.State.watch, **asked, values=values, all_tenants=all_tenants)
         )
+
+    def events(
+        self,
+        kinds: Sequence[str] = (),
+        *,
+        subject: str | None = None,
+        queue_max: int | None = None,
+    ) -> Events:
+        """Subscribes to events: `async for event in state.events(): ...`; see `statekeep.State.events`."""
+        asked = {"subject": subject, "queue_max": queue_max}
+        return Events(self._later(blocking.State.events, kinds, **asked))
 
     def query(self, query: dict[str, Any] | None = None, /, **more: Any) -> Rows:
         """The records that match, over all pages: `async for row in state.query(...): ...`."""
