@@ -1,8 +1,11 @@
 //! Cleanups that are struck: nothing that stays is lost, what goes is deleted at once or not at all, and
 //! the next cleanup ends what was begun.
 
-use statekeep_backup::Progress;
-use statekeep_core::{Error, ErrorKind};
+use std::sync::Arc;
+
+use statekeep_backup::{BackupId, BackupManager, Progress};
+use statekeep_core::vfs::sim::SimDisk;
+use statekeep_core::{Error, ErrorKind, Result, StateManager};
 
 use super::{Subject, back_up};
 use crate::cleanup::clean;
@@ -10,9 +13,14 @@ use crate::support::{open, set};
 
 /// Four chains of two, of which the policy keeps the last.
 fn chains() -> Subject {
-    let mut subject = Subject::chain();
+    chains_in(&|disk| open(disk).unwrap())
+}
+
+/// The same, opened in another way.
+pub(super) fn chains_in(open: &dyn Fn(&SimDisk) -> (Arc<StateManager>, BackupManager)) -> Subject {
+    let mut subject = Subject::chain_in(open);
     let disk = subject.disk.restart();
-    let (manager, backups) = open(&disk).unwrap();
+    let (manager, backups) = open(&disk);
     backups
         .create(
             &statekeep_backup::CreateOptions::default(),
@@ -36,15 +44,21 @@ fn chains() -> Subject {
     subject
 }
 
+/// Cleans up, and answers an error where anything was left to the next cleanup.
+pub(super) fn clean_all(backups: &BackupManager) -> Result<Vec<BackupId>> {
+    let report = clean(backups, 2, 0)?;
+    // A document that could not be read is damage to it: nothing goes then.
+    let problem = report.collected.problems.first().map(ToString::to_string);
+    if let Some(why) = report.failure.or(report.collected.postponed).or(problem) {
+        return Err(Error::other(ErrorKind::Io, why));
+    }
+    Ok(Vec::new())
+}
+
 #[test]
 fn a_cleanup() {
     chains().strike("a cleanup", 40, &|_, backups| {
-        let report = clean(backups, 2, 0)?;
-        // A document that could not be read is damage to it: nothing goes then.
-        let problem = report.collected.problems.first().map(ToString::to_string);
-        if let Some(why) = report.failure.or(report.collected.postponed).or(problem) {
-            return Err(Error::other(ErrorKind::Io, why));
-        }
+        clean_all(backups)?;
         assert!(backups.trash()?.is_empty());
         let report = backups.check_repository(&Progress::new())?;
         if let Some(problem) = report.problems.first() {

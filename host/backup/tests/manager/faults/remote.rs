@@ -10,7 +10,7 @@ use statekeep_backup::{
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{ErrorKind, Result, StateManager};
 
-use super::{Subject, Work, back_up};
+use super::{Subject, Work, back_up, cleanups};
 use crate::bucket::{Bucket, Fault};
 use crate::support::{self, bare, read, secret, set};
 
@@ -196,4 +196,42 @@ fn a_removal_of_strays_after_a_backup() {
         );
         Ok(Vec::new())
     });
+}
+
+/// Four chains of two, of which a policy keeps the last.
+fn chains() -> (Subject, Bucket) {
+    let bucket = Bucket::default();
+    let subject = cleanups::chains_in(&|disk| open(disk, &bucket).unwrap());
+    (subject, bucket.fork())
+}
+
+/// Purges are claimed, marked and carried out by requests that each may be lost or repeated; what a list
+/// of a moment ago does not show is asked for again.
+#[test]
+fn a_cleanup() {
+    strike("a cleanup", 40, chains(), &|_, backups| {
+        cleanups::clean_all(backups)
+    });
+}
+
+#[test]
+fn a_deletion_and_its_undelete() {
+    let (mut subject, bucket) = chain();
+    // It lies in the trash, if the undelete did not come so far.
+    let first = subject.backups.remove(0);
+    subject.made_max = (1, 1);
+    strike(
+        "a deletion and its undelete",
+        8,
+        (subject, bucket),
+        &|_, backups| {
+            // What was done and not told is there.
+            for row in backups.trash()? {
+                backups.undelete(row.id)?;
+            }
+            backups.delete(&[first], "")?;
+            backups.undelete(first)?;
+            Ok(vec![first])
+        },
+    );
 }
