@@ -1893,6 +1893,51 @@ statekeep_status statekeep_policy_call_set_error(const statekeep_policy_call *ca
                                                  statekeep_error **err);
 
 /**
+ * What retention is in force as a JSON object: `rule` (as the setting `retention.policies` has members;
+ * null keeps every backup), `rule_in_words`, `settings` (array of `key`, `value` and `source`, who gave it),
+ * `floors` (texts: what stays whatever policies say) and `state` (as `settings`, of the state's own past).
+ * `[any-thread]` Since: 0.1
+ */
+statekeep_status statekeep_retention_show_json(const statekeep_manager *manager,
+                                               struct statekeep_buf *out,
+                                               statekeep_error **err);
+
+/**
+ * Says what a rule would keep and delete; nothing is deleted. `options` is a JSON object or empty:
+ * `policies` (array, as the setting `retention.policies`; the configured ones when missing), `mode` (`"any"`,
+ * `"all"`), `backups` (array: judge these in place of the present ones, each with `started_unix_ms` or
+ * `age_ms` and, if wanted, `id`, `kind`, `series`, `parent`, `tags`, `label`, `pin`, `in_use`, `verified`,
+ * `stored_bytes`, `raw_bytes`, `records`, `restores`) and `at_unix_ms` (as if it were then). The answer has
+ * `rule_in_words`, `at_unix_ms`, `evaluated`, `retained`, `would_delete`, `would_free`, `decisions` (of each
+ * backup `keep`, `reason`, `floor`, `votes`) and `failure` (text: why nothing was decided, such as a policy
+ * that failed; the status is OK). UNSUPPORTED without any policy. `[not-in-callback]` Since: 0.1
+ */
+statekeep_status statekeep_retention_test_json(const statekeep_manager *manager,
+                                               const char *options,
+                                               size_t options_len,
+                                               struct statekeep_buf *out,
+                                               statekeep_error **err);
+
+/**
+ * Starts a simulation: a rule is played over the time to come, with a cleanup after each backup; neither
+ * the state nor its backups are touched. `options` is a JSON object or empty: `policies` and `mode` (as of
+ * `statekeep_retention_test_json`), `every_ms` (number: a backup so often) or `daily_at` (text: a time of
+ * the day), `for_ms` (number, 365 days), `start_unix_ms` (number), `chain_max` (number, 0 for full backups
+ * only), `full_every_ms`, `full_bytes`, `incremental_bytes`, `growth_bytes_a_day`, `verify_every` (numbers),
+ * `tags` (array of `tag` and `every`), `grace_ms` (number) and `format` (`"svg"` or `"html"`). What is
+ * missing is as configured, sizes are those of the present backups. The result has `rule_in_words`, `made`,
+ * `forgotten`, `kept`, `kept_max`, `bytes`, `bytes_max`, `bytes_max_with_trash`, `steady`, `keepers`,
+ * `coverage`, `warnings`, `course` (array: the numbers over time) and `lifelines` (array: each backup from
+ * its making to its end and why); with a `format` also `picture`, a text that needs nothing else. TOO_LARGE
+ * for more than 100,000 backups. `[not-in-callback]` Since: 0.1
+ */
+statekeep_status statekeep_retention_simulate_start(const statekeep_manager *manager,
+                                                    const char *options,
+                                                    size_t options_len,
+                                                    statekeep_op **out,
+                                                    statekeep_error **err);
+
+/**
  * Starts a check of the backup repository, which changes nothing. The result is a JSON object:
  * `is_valid`, `encrypted`, `looked_at` (names, sizes and documents), `unread_objects` and `unread_bytes` (segments,
  * which a verification reads), `problems` (what is missing, short, damaged or foreign), `strays` (what no manifest

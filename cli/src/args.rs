@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit;
 use crate::verbs::{
     backup, config, cursor, delete, diff, doctor, get, history, increment, index, list, metrics,
-    namespace, patch, plugin, query, repository, set, swap, sweep, trim, upkeep, watch,
+    namespace, patch, plugin, query, repository, retention, set, swap, sweep, trim, upkeep, watch,
 };
 
 /// Durable state for applications: get, set, go back in time, back up and restore.
@@ -117,6 +117,9 @@ pub enum Verb {
     /// Check and repair the place where the backups are
     #[command(subcommand)]
     Repository(repository::Repository),
+    /// Show, set, try out and simulate which backups stay
+    #[command(subcommand)]
+    Retention(retention::Retention),
     /// Show plugins and allow libraries to be loaded
     #[command(subcommand)]
     Plugin(plugin::Plugin),

@@ -44,6 +44,11 @@ pub fn text(what: &'static str, argument: &str) -> Result<String> {
             None => return Ok(argument.to_owned()),
         },
     };
+    document(what, path)
+}
+
+/// The text of a file, or of standard input for `-`.
+pub fn document(what: &'static str, path: &Path) -> Result<String> {
     let bytes = file(path, DOCUMENT_BYTES_MAX)?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
         let reason = format!("it is longer than {DOCUMENT_BYTES_MAX} bytes");

@@ -10,6 +10,7 @@ mod exit;
 mod input;
 mod keeping;
 mod output;
+mod policies;
 mod rate;
 mod session;
 mod table;

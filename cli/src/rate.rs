@@ -1,4 +1,4 @@
-//! Rates as people write them: `500K`, `10M`, `1.5GiB`, with units of 1024.
+//! Rates and sizes as people write them: `500K`, `10M`, `1.5GiB`, with units of 1024.
 
 use statekeep::{Error, Result};
 
@@ -7,7 +7,29 @@ const UNITS: [(&str, u64); 4] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
 /// Reads a number of bytes a second.
 pub fn parse(text: &str) -> Result<u64> {
     let lower = text.to_ascii_lowercase();
-    let lower = lower.strip_suffix("/s").unwrap_or(&lower);
+    let bytes = bytes(lower.strip_suffix("/s").unwrap_or(&lower));
+    bytes.ok_or_else(|| {
+        let shown = crate::text::shown(text);
+        let reason = format!(
+            "`{shown}` is no number of bytes a second from 1 to 1T; write 500K, 10M or 1.5G \
+             (units of 1024)"
+        );
+        Error::invalid("rate", reason)
+    })
+}
+
+/// Reads a number of bytes.
+pub fn size(text: &str) -> Result<u64> {
+    bytes(&text.to_ascii_lowercase()).ok_or_else(|| {
+        let shown = crate::text::shown(text);
+        let reason = format!(
+            "`{shown}` is no number of bytes from 1 to 1T; write 500K, 10M or 1.5G (units of 1024)"
+        );
+        Error::invalid("size", reason)
+    })
+}
+
+fn bytes(lower: &str) -> Option<u64> {
     let stem = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b'));
     let stem = stem.unwrap_or(lower);
     let unit = UNITS
@@ -19,17 +41,8 @@ pub fn parse(text: &str) -> Result<u64> {
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
     let bytes = number.parse::<f64>().ok().filter(|_| plain);
     let bytes = bytes.map(|number| number * (1_u64 << shift) as f64);
-    match bytes.filter(|bytes| (1.0..=(1_u64 << 40) as f64).contains(bytes)) {
-        Some(bytes) => Ok(bytes as u64),
-        None => {
-            let shown = crate::text::shown(text);
-            let reason = format!(
-                "`{shown}` is no number of bytes a second from 1 to 1T; write 500K, 10M or 1.5G \
-                 (units of 1024)"
-            );
-            Err(Error::invalid("rate", reason))
-        }
-    }
+    let fits = |bytes: &f64| (1.0..=(1_u64 << 40) as f64).contains(bytes);
+    bytes.filter(fits).map(|bytes| bytes as u64)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::args::Globals;
 use crate::text;
 
 /// The configuration file that is read when none is named.
-const DEFAULT_FILE: &str = "statekeep.toml";
+pub const DEFAULT_FILE: &str = "statekeep.toml";
 
 /// The settings in force, and the environment variables that are none.
 pub struct Settings {

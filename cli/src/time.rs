@@ -12,13 +12,15 @@ use statekeep::{BlockingTenant, Error, Result, Sequence, UnixMs};
 pub const FORMS: &str = "2026-03-01, \"2026-03-01 14:03\" or \"2026-03-01 14:03:05\" in local time; \
                          with an offset, 2026-03-01T14:03:05Z or \"2026-03-01 14:03+02:00\"";
 
-const SPANS: [(&str, u64); 6] = [
+const SPANS: [(&str, u64); 7] = [
     ("ms", 1),
     ("s", 1_000),
     ("m", 60_000),
     ("h", 3_600_000),
     ("d", 86_400_000),
     ("w", 604_800_000),
+    // 365 days.
+    ("y", 31_536_000_000),
 ];
 
 /// A point in the life of a state.
@@ -109,8 +111,8 @@ pub fn span_ms(text: &str) -> Result<u64> {
     let malformed = || {
         let shown = crate::text::shown(text);
         let reason = format!(
-            "`{shown}` is no span of time; give a number with ms, s, m, h, d or w, such as 90s, 10m \
-             or 1h30m"
+            "`{shown}` is no span of time; give a number with ms, s, m, h, d, w or y, such as 90s, \
+             10m or 1h30m"
         );
         Error::invalid("span", reason)
     };
@@ -140,7 +142,7 @@ pub fn span(ms: u64) -> String {
     let unit = SPANS
         .iter()
         .rev()
-        .find(|(name, scale)| *name != "w" && ms.is_multiple_of(*scale));
+        .find(|(name, scale)| !matches!(*name, "w" | "y") && ms.is_multiple_of(*scale));
     let (name, scale) = unit.copied().unwrap_or(("ms", 1));
     format!("{}{name}", ms / scale)
 }
@@ -254,6 +256,7 @@ mod tests {
             ("1h30m", 5_400_000),
             ("250ms", 250),
             ("2w", 1_209_600_000),
+            ("1y", 31_536_000_000),
         ] {
             assert_eq!(span_ms(text).unwrap(), ms);
         }

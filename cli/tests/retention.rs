@@ -172,3 +172,152 @@ fn the_state_is_cleaned_up_with_its_backups_when_that_is_asked_for() {
     let message = place.fails(1, &["backup", "cleanup", "--yes"]);
     assert!(message.contains("backup.max_backups"), "{message}");
 }
+
+#[test]
+fn what_is_in_force_is_shown_with_its_source() {
+    let place = Place::new();
+    place.write(
+        "statekeep.toml",
+        "[retention]\nmode = \"all\"\npolicies = [{ policy = \"count\", keep = 7 }, { policy = \"age\", max_age = \"3d\" }]\n",
+    );
+    let shown = place.ok(&["retention", "show", "--set", "retention.grace=2d"]);
+    assert!(shown.contains("\u{251c}\u{2500} count(keep 7)"), "{shown}");
+    assert!(
+        shown.contains("the newest verified full backup of its series"),
+        "{shown}"
+    );
+    let json = place.json(&["retention", "show", "--set", "retention.grace=2d"]);
+    let of = |key: &str| {
+        let mut rows = json["settings"].as_array().unwrap().iter();
+        rows.find(|row| row["key"] == key).unwrap().clone()
+    };
+    assert_eq!(
+        (
+            &of("retention.grace")["value"],
+            &of("retention.grace")["source"]
+        ),
+        (&"2d".into(), &"set".into())
+    );
+    assert!(
+        of("retention.mode")["source"]
+            .as_str()
+            .unwrap()
+            .ends_with("statekeep.toml")
+    );
+    assert_eq!(of("backup.max_backups")["value"], serde_json::Value::Null);
+}
+
+#[test]
+fn settings_are_tried_and_written_with_the_comments_that_were_there() {
+    let place = Place::new();
+    place.write("statekeep.toml", "path = \"state\" # here\n");
+    let set = [
+        "retention",
+        "set",
+        "max_backups=30",
+        "--policy",
+        "calendar:daily=7",
+    ];
+    let told = place.ok(&[&set[..], &["--dry-run"]].concat());
+    assert!(told.contains("+max_backups = 30"), "{told}");
+    let file = || std::fs::read_to_string(place.path("statekeep.toml")).unwrap();
+    assert_eq!(file(), "path = \"state\" # here\n");
+    place.ok(&set);
+    let wanted = "path = \"state\" # here\n\n[backup]\nmax_backups = 30\n\n[retention]\n\
+                  policies = [{ policy = \"calendar\", daily = 7 }]\n";
+    assert_eq!(file(), wanted);
+    for wrong in [
+        "calendar:dayly=7",
+        "calender:daily=7",
+        "size",
+        "count:keep=x",
+    ] {
+        let run = place.run(&["retention", "set", "--policy", wrong]);
+        assert_ne!(run.code, 0, "{wrong}");
+        assert_eq!(file(), wanted, "{wrong}: {}", run.stderr);
+    }
+    for wrong in ["path=x", "grace", "grace=soon"] {
+        place.fails(2, &["retention", "set", wrong]);
+    }
+    place.ok(&["retention", "set", "max_backups="]);
+    assert!(!file().contains("max_backups"), "{}", file());
+    assert_eq!(
+        place.json(&["retention", "show"])["rule_in_words"],
+        "calendar(daily 7)"
+    );
+}
+
+#[test]
+fn a_rule_is_tried_on_present_and_on_described_backups() {
+    let place = Place::new();
+    let days = r#"[{"id": "young", "age_ms": 259200000}, {"id": "old", "age_ms": 864000000}]"#;
+    place.write("list.json", days);
+    let test = ["retention", "test", "--policy", "age:max_age=7d"];
+    let told = place.ok(&[&test[..], &["--backups", "list.json"]].concat());
+    assert!(
+        told.contains("would delete 1 backup, keep 1 backup"),
+        "{told}"
+    );
+    assert!(told.contains("older than 7d"), "{told}");
+    let run = place.run(&[&test[..], &["--backups", "list.json", "--exit-code"]].concat());
+    assert_eq!(run.code, 4, "{}", run.stderr);
+
+    let made = backed_up(&place, 3);
+    let trial = place.json(&["retention", "test", "--policy", "count:keep=2"]);
+    assert_eq!(
+        (&trial["would_delete"], &trial["retained"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(listed(&place), made);
+    let later = place.json(&[&test[..], &["--at", "2999-01-01"]].concat());
+    assert_eq!(later["would_delete"], 2, "the newest full one stays");
+}
+
+#[test]
+fn a_year_is_played_and_drawn_without_a_state() {
+    let place = Place::new();
+    let simulate = [
+        "retention",
+        "simulate",
+        "--policy",
+        "calendar:daily=7,weekly=4,monthly=12",
+        "--every",
+        "6h",
+        "--for",
+        "1y",
+        "--start",
+        "2026-01-01T00:00:00Z",
+        "--full-size",
+        "1M",
+        "--chain-max",
+        "0",
+    ];
+    let told = place.ok(&[&simulate[..], &["--output", "plan.svg"]].concat());
+    assert!(told.contains("1461 made"), "{told}");
+    assert!(
+        told.contains("at most ") && told.contains('\u{2588}'),
+        "{told}"
+    );
+    let svg = std::fs::read_to_string(place.path("plan.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("calendar(daily 7, weekly 4, monthly 12)"));
+    assert!(!place.path("state").exists());
+    let json = place.json(&simulate);
+    assert_eq!(json["lifelines"].as_array().unwrap().len(), 1461);
+    assert_eq!(json, place.json(&simulate));
+    // Twelve months, of which the last is also a week's and a day's.
+    let kept = json["kept"].as_u64().unwrap();
+    assert!((19..=23).contains(&kept), "{kept}");
+    let message = place.fails(2, &[&simulate[..], &["--output", "plan.png"]].concat());
+    assert!(message.contains(".svg"), "{message}");
+    let message = place.fails(1, &["retention", "simulate"]);
+    assert!(message.contains("backup.max_backups"), "{message}");
+    let many = [
+        "retention",
+        "simulate",
+        "--policy",
+        "count",
+        "--every",
+        "1s",
+    ];
+    assert!(place.fails(2, &many).contains("SIMULATED_MAX"));
+}

@@ -9,7 +9,7 @@ use statekeep_plugin_api::Status;
 
 use crate::backup::id;
 use crate::buf::{Buf, give};
-use crate::engine::{BackupId, CleanupOptions, Host, Progress, RetentionRule, to_json};
+use crate::engine::{BackupId, CleanupOptions, Host, Progress, RetentionRule, named_rule, to_json};
 use crate::error::{Error, Failure};
 use crate::guard::{guard, need};
 use crate::input;
@@ -29,19 +29,7 @@ struct CleanupForm {
 
 impl CleanupForm {
     fn options(self) -> Result<CleanupOptions, Failure> {
-        let rule = match (self.policies, self.mode.as_deref()) {
-            (None, None) => None,
-            (Some(any), None | Some("any")) => Some(RetentionRule::Any { any }),
-            (Some(all), Some("all")) => Some(RetentionRule::All { all }),
-            (Some(_), Some(_)) => {
-                let reason = "`mode` is `any` or `all`";
-                return Err(Failure::invalid("options", reason));
-            }
-            (None, Some(_)) => {
-                let reason = "`mode` says how `policies` count; give those too";
-                return Err(Failure::invalid("options", reason));
-            }
-        };
+        let rule = named_rule(self.policies, self.mode.as_deref())?;
         Ok(CleanupOptions {
             dry_run: self.dry_run.unwrap_or_default(),
             rule,

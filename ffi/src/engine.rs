@@ -22,7 +22,16 @@ pub(crate) use statekeep_host::{
     CleanupOptions, ExportFormat, ExportFrom, ExportOptions, ExportTo, ImportFrom, ImportMode,
     ImportOptions, RetentionRule, Selection,
 };
+pub(crate) use statekeep_host::{
+    DescribedBackup, PictureFormat, RetentionView, SimulateRequest, named_rule, rule_in_force,
+};
 pub(crate) use statekeep_host::{EventFilter, EventKind, Events};
+
+/// The time now.
+pub(crate) fn now() -> UnixMs {
+    use statekeep_host::engine::{Clock, SystemClock};
+    SystemClock.now()
+}
 
 /// The status code of an error.
 pub(crate) fn status_of(error: &Error) -> Status {

@@ -34,6 +34,7 @@ pub mod policy;
 pub mod query;
 mod registry;
 pub mod repository;
+mod retention;
 pub mod scan;
 pub mod scope;
 pub mod snapshot;

@@ -64,11 +64,15 @@ mod doctor;
 mod host;
 mod metrics;
 mod remote;
+mod retention;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
 pub use doctor::{Diagnosis, FINDINGS_MAX, Finding, Gravity, LAG_COMMITS_MAX, examine};
 pub use host::{Host, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
+pub use retention::{
+    RetentionView, SettingRow, SimulatePlan, SimulateRequest, named_rule, rule_in_force,
+};
 
 pub use statekeep_backup::{
     AgeStorage, Ahead, Alert, AlertConfig, AlertFacts, AlertRule, BackupStorage, ChainStorage,
@@ -86,6 +90,10 @@ pub use statekeep_backup::{
 pub use statekeep_backup::{
     CleanupOptions, CleanupReport, Collected, Deletion, DeletionId, Floor, Judgement,
     RetentionConfig, RetentionRule, StateCleanup, StateRows, TrashRow,
+};
+pub use statekeep_backup::{
+    DescribedBackup, PictureFormat, SimulateOptions, Simulation, Sizes, SizesFrom, TagEvery, Trial,
+    simulate, try_rule,
 };
 pub use statekeep_backup::{
     ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo, ImportFrom, ImportMode,

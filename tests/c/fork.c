@@ -158,6 +158,9 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_delete_json(m, NULL, 0, &buf, &err));
   FORKED(statekeep_backup_trash_json(m, &buf, &err));
   FORKED(statekeep_backup_undelete(m, S("x"), &err));
+  FORKED(statekeep_retention_show_json(m, &buf, &err));
+  FORKED(statekeep_retention_test_json(m, NULL, 0, &buf, &err));
+  FORKED(statekeep_retention_simulate_start(m, NULL, 0, &op, &err));
   statekeep_policy policy = STATEKEEP_POLICY_INIT;
   statekeep_policy_backup backup = STATEKEEP_POLICY_BACKUP_INIT;
   statekeep_policy_context context = STATEKEEP_POLICY_CONTEXT_INIT;

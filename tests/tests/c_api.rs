@@ -20,7 +20,7 @@ use statekeep_tests::fixtures::{root, skip};
 use tempfile::TempDir;
 
 /// One program a file; each gets a folder of its own.
-const PROGRAMS: [&str; 26] = [
+const PROGRAMS: [&str; 27] = [
     "config",
     "manager",
     "metrics",
@@ -40,6 +40,7 @@ const PROGRAMS: [&str; 26] = [
     "cleanup",
     "monitor",
     "policy",
+    "retention",
     "encryption",
     "exchange",
     "plugin",

@@ -9,7 +9,7 @@ use statekeep_plugin_api as api;
 use crate::{Failure, comments, read, status_block};
 
 /// Files with exported functions, in the order of the header.
-const SOURCES: [&str; 30] = [
+const SOURCES: [&str; 31] = [
     "version",
     "status",
     "error",
@@ -36,6 +36,7 @@ const SOURCES: [&str; 30] = [
     "events",
     "monitor",
     "policy",
+    "retention",
     "repository",
     "exchange",
     "plugin",

@@ -17,6 +17,7 @@ pub mod patch;
 pub mod plugin;
 pub mod query;
 pub mod repository;
+pub mod retention;
 pub mod set;
 pub mod swap;
 pub mod sweep;
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli, out: &mut Output) -> Result<Exit> {
         Verb::Namespace(verb) => verb.run(globals, out),
         Verb::Backup(verb) => verb.run(globals, out),
         Verb::Repository(verb) => verb.run(globals, out),
+        Verb::Retention(verb) => verb.run(globals, out),
         Verb::Plugin(verb) => verb.run(globals, out),
         Verb::Config(verb) => verb.run(globals, out),
     }

@@ -109,6 +109,13 @@ impl Config {
         )
     }
 
+    /// Takes a key's value away; the default counts then.
+    pub fn unset(&mut self, key: &str) -> Result<()> {
+        let row = lookup(key)?;
+        self.values.remove(row.name);
+        Ok(())
+    }
+
     /// The value of a key as it counts: set, else the default, else `null`; `***` for a secret.
     pub fn get(&self, key: &str) -> Result<Value> {
         match (lookup(key), option_name(key)) {

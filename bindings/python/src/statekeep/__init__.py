@@ -68,6 +68,15 @@ from .plugins import Plugin, Plugins
 from .policies import Forget, Keep, Policy, PolicyBackup, PolicyContext, Verdict
 from .query import Explanation, Index, Row, Rows
 from .records import Record
+from .retention import (
+    Lifeline,
+    Retention,
+    RetentionInForce,
+    RetentionSample,
+    RetentionSetting,
+    RetentionTrial,
+    Simulation,
+)
 from .scope import Scope, ScopeView
 from .snapshot import Snapshot
 from .state import State, open
@@ -111,6 +120,7 @@ __all__ = [
     "Index",
     "InvalidArgument",
     "Keep",
+    "Lifeline",
     "NEVER",
     "Namespace",
     "NoSpace",
@@ -133,12 +143,18 @@ __all__ = [
     "RepositoryKey",
     "RepositoryReport",
     "RestoreReport",
+    "Retention",
+    "RetentionInForce",
+    "RetentionSample",
+    "RetentionSetting",
+    "RetentionTrial",
     "Row",
     "Rows",
     "Savepoint",
     "Scope",
     "ScopeView",
     "SetOptions",
+    "Simulation",
     "Snapshot",
     "State",
     "StorageError",

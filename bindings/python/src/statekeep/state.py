@@ -22,6 +22,7 @@ from .namespaces import Namespaces
 from .past import Past
 from .plugins import Plugins
 from .query import Queries
+from .retention import Retention
 from .scope import Scope
 from .transaction import Transactions
 from .upkeep import Upkeep
@@ -155,6 +156,11 @@ class State(
     def backups(self) -> Backups:
         """Create, list, verify and restore backups."""
         return Backups(self)
+
+    @property
+    def retention(self) -> Retention:
+        """Which backups stay: what is in force, trials and simulations."""
+        return Retention(self)
 
     @property
     def plugins(self) -> Plugins:

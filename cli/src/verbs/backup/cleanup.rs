@@ -2,30 +2,17 @@
 
 use std::io::{self, IsTerminal};
 
-use clap::{Args, ValueEnum};
-use serde_json::Value;
-use statekeep::{
-    CleanupOptions, CleanupReport, Error, Judgement, Result, RetentionRule, StateCleanup,
-    StateRows, UnixMs,
-};
+use clap::Args;
+use statekeep::{CleanupOptions, CleanupReport, Result, StateCleanup, StateRows, UnixMs};
 
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::{self, Output};
+use crate::policies::{self, Policies};
 use crate::session::{self, Access};
-use crate::table::Table;
 use crate::{text, time, work};
 
 const WHAT: &str = "it deletes backups";
-
-/// How several policies make one verdict.
-#[derive(Copy, Clone, Debug, ValueEnum)]
-enum Mode {
-    /// A backup stays when any policy keeps it
-    Any,
-    /// A backup stays only when all policies keep it that have an opinion
-    All,
-}
 
 /// Arguments of `backup cleanup`.
 #[derive(Args)]
@@ -36,12 +23,8 @@ pub struct Cleanup {
     /// Show what each policy says of each backup
     #[arg(long)]
     explain: bool,
-    /// Use this policy in place of the configured ones; may be repeated
-    #[arg(long, value_name = "NAME[:OPTION=VALUE,...]", value_parser = policy)]
-    policy: Vec<RetentionRule>,
-    /// Whether a backup stays when any policy keeps it, or only when all do
-    #[arg(long, value_enum, requires = "policy", default_value_t = Mode::Any)]
-    mode: Mode,
+    #[command(flatten)]
+    policies: Policies,
     /// How long what is deleted can be undeleted, such as `7d`
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
@@ -53,28 +36,8 @@ pub struct Cleanup {
     yes: bool,
 }
 
-/// A policy as an argument: `count:keep=7`.
-pub(super) fn policy(text: &str) -> Result<RetentionRule> {
-    let (name, options) = text.split_once(':').unwrap_or((text, ""));
-    let mut pairs = Vec::new();
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        let (key, value) = option.split_once('=').ok_or_else(|| {
-            let reason = format!("`{}` is not OPTION=VALUE", text::shown(option));
-            Error::invalid("policy", reason)
-        })?;
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        pairs.push((key, value));
-    }
-    Ok(RetentionRule::policy(name, &pairs))
-}
-
 impl Cleanup {
     fn options(&self) -> Result<CleanupOptions> {
-        let members = self.policy.clone();
-        let rule = match self.mode {
-            Mode::Any => RetentionRule::Any { any: members },
-            Mode::All => RetentionRule::All { all: members },
-        };
         let zero = |text: &str| matches!(text, "0" | "0s");
         let grace_ms = match self.grace.as_deref() {
             None => None,
@@ -83,7 +46,7 @@ impl Cleanup {
         };
         Ok(CleanupOptions {
             dry_run: true,
-            rule: (!self.policy.is_empty()).then_some(rule),
+            rule: self.policies.rule(),
             grace_ms,
             state: self.state.then_some(true),
             principal: String::new(),
@@ -189,34 +152,7 @@ fn show(report: &CleanupReport, explain: bool, out: &mut Output) -> Result<()> {
     if report.decisions.is_empty() {
         return Ok(());
     }
-    let mut table = Table::titled(&[], &["BACKUP", "MADE", "RESULT", "WHY"]);
-    for judged in &report.decisions {
-        table.row(vec![
-            judged.backup.clone(),
-            time::seconds(UnixMs(judged.created_unix_ms)),
-            if judged.keep { "keep" } else { "delete" }.to_owned(),
-            text::shown_text(&judged.reason),
-        ]);
-        if explain {
-            votes(judged, &mut table);
-        }
-    }
-    out.table(&table)
-}
-
-fn votes(judged: &Judgement, table: &mut Table) {
-    for vote in &judged.votes {
-        let verdict = serde_json::to_value(vote.vote.verdict);
-        let verdict = verdict
-            .ok()
-            .and_then(|word| word.as_str().map(str::to_owned));
-        table.row(vec![
-            String::new(),
-            format!("  {}", text::shown(&vote.policy)),
-            verdict.unwrap_or_default(),
-            text::shown_text(&vote.vote.reason),
-        ]);
-    }
+    out.table(&policies::decisions(&report.decisions, explain))
 }
 
 /// The sums in a line or two.
@@ -253,29 +189,4 @@ fn say(report: &CleanupReport, out: &mut Output) -> Result<()> {
         out.warning(text::shown_text(&problem.to_string()));
     }
     say_state(&report.state, out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_policy_is_a_name_with_options() {
-        let RetentionRule::Policy(rule) = policy("calendar:daily=7,within=30d").unwrap() else {
-            panic!("a group");
-        };
-        assert_eq!(rule.policy, "calendar");
-        assert_eq!(rule.options["daily"], Value::from(7));
-        assert_eq!(rule.options["within"], Value::from("30d"));
-        assert_eq!(
-            policy("count").unwrap(),
-            RetentionRule::policy("count", &[])
-        );
-        assert!(
-            policy("count:keep")
-                .unwrap_err()
-                .to_string()
-                .contains("OPTION=VALUE")
-        );
-    }
 }

@@ -31,8 +31,20 @@ pub enum Floor {
 }
 
 impl Floor {
-    /// The words that a judgement tells.
-    pub(crate) fn reason(self) -> &'static str {
+    /// Every floor, in the order in which they are told.
+    pub const ALL: [Floor; 8] = [
+        Floor::Pinned,
+        Floor::InUse,
+        Floor::Safety,
+        Floor::Newest,
+        Floor::NewestFull,
+        Floor::NewestVerified,
+        Floor::NewestVerifiedFull,
+        Floor::Parent,
+    ];
+
+    /// Why it holds a backup, in the words that a judgement tells.
+    pub fn reason(self) -> &'static str {
         match self {
             Floor::Pinned => "pinned",
             Floor::InUse => "in use by a restore or a verification",

@@ -13,7 +13,7 @@ methods. One `State` serves any number of tasks, of one event loop.
 
 from __future__ import annotations
 
-from .backups import Backups, Plugins
+from .backups import Backups, Plugins, Retention
 from .monitor import Events
 from .past import Differences, History, Rows, Snapshot
 from .scope import Scope, ScopeView
@@ -28,6 +28,7 @@ __all__ = [
     "Events",
     "History",
     "Plugins",
+    "Retention",
     "Rows",
     "Savepoint",
     "Scope",

@@ -1,10 +1,10 @@
-"""Backups and plugins for coroutines; see `statekeep.Backups` and `statekeep.Plugins`."""
+"""Backups, retention and plugins for coroutines; see `statekeep.Backups` and its neighbours."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import backups, plugins
+from .. import backups, plugins, retention
 from ._lift import Lifted, lifted, lifted_work
 
 
@@ -43,6 +43,20 @@ class Backups(Lifted[backups.Backups]):
     ranges = lifted(backups.Backups.ranges)
     restore = lifted_work(backups.Backups.restore)
     diff = lifted_work(backups.Backups.diff)
+
+
+class Retention(Lifted[retention.Retention]):
+    """Which backups stay. A task that is cancelled cancels its simulation."""
+
+    def __init__(self, state: Lifted[Any]) -> None:
+        self._state = state
+
+    async def _held(self) -> retention.Retention:
+        return retention.Retention(await self._state._held())
+
+    show = lifted(retention.Retention.show)
+    test = lifted(retention.Retention.test)
+    simulate = lifted_work(retention.Retention.simulate)
 
 
 class Plugins(Lifted[plugins.Plugins]):

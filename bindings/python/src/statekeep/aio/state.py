@@ -16,7 +16,7 @@ from ..past import When
 from ..snapshot import Snapshot as BlockingSnapshot
 from ..transaction import ATTEMPTS_MAX, pause_s
 from ._lift import Opened, aside, lifted, lifted_work
-from .backups import Backups, Plugins
+from .backups import Backups, Plugins, Retention
 from .monitor import Events
 from .past import Differences, History, Rows, Snapshot
 from .scope import Scope
@@ -201,6 +201,11 @@ class State(Opened[blocking.State]):
     def backups(self) -> Backups:
         """Create, list, verify and restore backups."""
         return Backups(self)
+
+    @property
+    def retention(self) -> Retention:
+        """Which backups stay: what is in force, trials and simulations."""
+        return Retention(self)
 
     @property
     def plugins(self) -> Plugins:

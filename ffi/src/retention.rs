@@ -1,0 +1,141 @@
+//! Retention before it deletes: what is in force, what a rule would say, and what it would keep when.
+//!
+//! Settings are written by the program that owns the configuration, or by `statekeep retention set`; no
+//! function here does. A handle that is bound to a tenant is refused with PERMISSION_DENIED.
+
+use std::ffi::c_char;
+
+use statekeep_plugin_api::Status;
+
+use crate::buf::{Buf, give};
+use crate::engine::{
+    DescribedBackup, Host, PictureFormat, Progress, RetentionRule, RetentionView, SimulateRequest,
+    UnixMs, named_rule, now, rule_in_force, to_json,
+};
+use crate::error::{Error, Failure};
+use crate::guard::{guard, need};
+use crate::input;
+use crate::manager::{Manager, manager};
+use crate::op::{self, Op};
+
+/// What retention is in force as a JSON object: `rule` (as the setting `retention.policies` has members;
+/// null keeps every backup), `rule_in_words`, `settings` (array of `key`, `value` and `source`, who gave it),
+/// `floors` (texts: what stays whatever policies say) and `state` (as `settings`, of the state's own past).
+/// `[any-thread]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_retention_show_json(
+    manager: *const Manager,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.whole("the retention in force")?;
+        let view = to_json(RetentionView::of(&lease.host().config)?)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, view.to_string()) };
+        Ok(())
+    })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestForm {
+    policies: Option<Vec<RetentionRule>>,
+    mode: Option<String>,
+    backups: Option<Vec<DescribedBackup>>,
+    at_unix_ms: Option<i64>,
+}
+
+/// Says what a rule would keep and delete; nothing is deleted. `options` is a JSON object or empty:
+/// `policies` (array, as the setting `retention.policies`; the configured ones when missing), `mode` (`"any"`,
+/// `"all"`), `backups` (array: judge these in place of the present ones, each with `started_unix_ms` or
+/// `age_ms` and, if wanted, `id`, `kind`, `series`, `parent`, `tags`, `label`, `pin`, `in_use`, `verified`,
+/// `stored_bytes`, `raw_bytes`, `records`, `restores`) and `at_unix_ms` (as if it were then). The answer has
+/// `rule_in_words`, `at_unix_ms`, `evaluated`, `retained`, `would_delete`, `would_free`, `decisions` (of each
+/// backup `keep`, `reason`, `floor`, `votes`) and `failure` (text: why nothing was decided, such as a policy
+/// that failed; the status is OK). UNSUPPORTED without any policy. `[not-in-callback]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_retention_test_json(
+    manager: *const Manager,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let form: TestForm = unsafe { input::options(options, options_len) }?;
+        let lease = manager.backups_writer("a trial of retention")?;
+        let host = lease.host();
+        let named = named_rule(form.policies, form.mode.as_deref())?;
+        let rule = rule_in_force(named, &host.config)?;
+        let at = form.at_unix_ms.map(UnixMs);
+        let backups = form.backups.as_deref();
+        let trial = to_json(host.backups.try_rule(&rule, backups, at)?)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, trial.to_string()) };
+        Ok(())
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct SimulateForm {
+    /// Not part of what is played.
+    format: Option<String>,
+    #[serde(flatten)]
+    request: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Starts a simulation: a rule is played over the time to come, with a cleanup after each backup; neither
+/// the state nor its backups are touched. `options` is a JSON object or empty: `policies` and `mode` (as of
+/// `statekeep_retention_test_json`), `every_ms` (number: a backup so often) or `daily_at` (text: a time of
+/// the day), `for_ms` (number, 365 days), `start_unix_ms` (number), `chain_max` (number, 0 for full backups
+/// only), `full_every_ms`, `full_bytes`, `incremental_bytes`, `growth_bytes_a_day`, `verify_every` (numbers),
+/// `tags` (array of `tag` and `every`), `grace_ms` (number) and `format` (`"svg"` or `"html"`). What is
+/// missing is as configured, sizes are those of the present backups. The result has `rule_in_words`, `made`,
+/// `forgotten`, `kept`, `kept_max`, `bytes`, `bytes_max`, `bytes_max_with_trash`, `steady`, `keepers`,
+/// `coverage`, `warnings`, `course` (array: the numbers over time) and `lifelines` (array: each backup from
+/// its making to its end and why); with a `format` also `picture`, a text that needs nothing else. TOO_LARGE
+/// for more than 100,000 backups. `[not-in-callback]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_retention_simulate_start(
+    manager: *const Manager,
+    options: *const c_char,
+    options_len: usize,
+    out: *mut *mut Op,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        need(out, "out")?;
+        let manager = self::manager(manager)?;
+        let lease = manager.backups_writer("a simulation of retention")?;
+        // SAFETY: the header's contract for inputs.
+        let form: SimulateForm = unsafe { input::options(options, options_len) }?;
+        let format = match form.format.as_deref() {
+            None => None,
+            Some("svg") => Some(PictureFormat::Svg),
+            Some("html") => Some(PictureFormat::Html),
+            Some(_) => return Err(Failure::invalid("options", "`format` is `svg` or `html`")),
+        };
+        let request: SimulateRequest = serde_json::from_value(form.request.into())
+            .map_err(|error| Failure::invalid("options", &error.to_string()))?;
+        let job = move |host: &Host, progress: &Progress| {
+            let plan = request.plan(&host.config, host.backups.sizes()?, now())?;
+            let (rule, retention) = (&plan.rule, &plan.retention);
+            let simulation = host
+                .backups
+                .simulate(rule, retention, &plan.options, progress)?;
+            let mut result = to_json(&simulation)?;
+            if let (Some(format), Some(fields)) = (format, result.as_object_mut()) {
+                fields.insert("picture".to_owned(), simulation.picture(format).into());
+            }
+            Ok(result)
+        };
+        // SAFETY: the header's contract for outputs.
+        unsafe { op::start(lease.share(), job, out) }
+    })
+}

@@ -1,0 +1,228 @@
+//! Retention as the bindings and the command line ask for it: what is in force and who set it, and how a
+//! trial or a simulation follows from a configuration and what is asked beside it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use statekeep_backup::{
+    Daily, Floor, RetentionConfig, RetentionRule, SimulateOptions, Sizes, SizesFrom, TagEvery, When,
+};
+use statekeep_core::{Error, ErrorKind, Result, UnixMs};
+
+use crate::Config;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Settings that keep the state itself within limits.
+const STATE_KEYS: [&str; 5] = [
+    "keep.age_ms",
+    "keep.commits",
+    "rules",
+    "upkeep_interval_ms",
+    "backup.hold_ms",
+];
+
+/// A setting with its value and who gave it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SettingRow {
+    /// The key.
+    pub key: &'static str,
+    /// The value that counts; null where none is set.
+    pub value: Value,
+    /// Who gave it: `default`, a file, a variable or `set`.
+    pub source: String,
+}
+
+/// What retention is in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RetentionView {
+    /// The rule; `None` keeps every backup.
+    pub rule: Option<RetentionRule>,
+    /// The same in words.
+    pub rule_in_words: Option<String>,
+    /// The settings it is made of, with the graces and the limit of the storage.
+    pub settings: Vec<SettingRow>,
+    /// What holds against every policy.
+    pub floors: Vec<&'static str>,
+    /// What is kept of the past of the state itself.
+    pub state: Vec<SettingRow>,
+}
+
+impl RetentionView {
+    /// What a configuration says.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a rule that is none.
+    pub fn of(config: &Config) -> Result<RetentionView> {
+        let rule = config.retention()?.rule;
+        let of_backups =
+            |key: &&str| key.starts_with("retention.") || key.starts_with("backup.max_");
+        let keys = Config::keys().iter().map(|key| key.name);
+        Ok(RetentionView {
+            rule_in_words: rule.as_ref().map(RetentionRule::in_words),
+            rule,
+            settings: rows(config, keys.filter(of_backups))?,
+            floors: Floor::ALL.map(Floor::reason).into(),
+            state: rows(config, STATE_KEYS.into_iter())?,
+        })
+    }
+}
+
+fn rows(config: &Config, keys: impl Iterator<Item = &'static str>) -> Result<Vec<SettingRow>> {
+    let row = |key| {
+        Ok(SettingRow {
+            key,
+            value: config.get(key)?,
+            source: config.source(key)?.to_string(),
+        })
+    };
+    keys.map(row).collect()
+}
+
+/// The rule of policies that were named for one call; `None` where none were.
+///
+/// # Errors
+/// `InvalidArgument` for another mode than `any` and `all`, and for a mode without policies.
+pub fn named_rule(
+    policies: Option<Vec<RetentionRule>>,
+    mode: Option<&str>,
+) -> Result<Option<RetentionRule>> {
+    let refused = |reason| Err(Error::invalid("options", reason));
+    match (policies, mode) {
+        (None, None) => Ok(None),
+        (Some(any), None | Some("any")) => Ok(Some(RetentionRule::Any { any })),
+        (Some(all), Some("all")) => Ok(Some(RetentionRule::All { all })),
+        (Some(_), Some(_)) => refused("`mode` is `any` or `all`"),
+        (None, Some(_)) => refused("`mode` says how `policies` count; give those too"),
+    }
+}
+
+/// The rule of a call, else the configured one.
+///
+/// # Errors
+/// As those of [`named_rule`]; `Unsupported` where there is neither.
+pub fn rule_in_force(named: Option<RetentionRule>, config: &Config) -> Result<RetentionRule> {
+    match named {
+        Some(rule) => Ok(rule),
+        None => config.retention()?.rule.ok_or_else(|| {
+            let message = "no retention policy is configured, so every backup stays; set \
+                           `backup.max_backups` or `retention.policies`, or name a policy";
+            Error::other(ErrorKind::Unsupported, message)
+        }),
+    }
+}
+
+/// A simulation as it is asked for; what is not said is as configured, or as the present backups are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimulateRequest {
+    /// Policies in place of the configured ones.
+    pub policies: Option<Vec<RetentionRule>>,
+    /// How they count: `any` or `all`.
+    pub mode: Option<String>,
+    /// A backup so often, milliseconds; by default as scheduled, else daily.
+    pub every_ms: Option<u64>,
+    /// In place of that, a time of the day.
+    pub daily_at: Option<String>,
+    /// For how long, milliseconds; by default 365 days.
+    pub for_ms: Option<u64>,
+    /// When the first backup is made; by default when the last one was, else now.
+    pub start_unix_ms: Option<i64>,
+    /// Most incremental backups on one full; 0 for full ones only.
+    pub chain_max: Option<u32>,
+    /// How old the newest full one gets, milliseconds.
+    pub full_every_ms: Option<u64>,
+    /// Bytes of a full backup.
+    pub full_bytes: Option<u64>,
+    /// Bytes of an incremental one.
+    pub incremental_bytes: Option<u64>,
+    /// How many bytes a full one grows in a day.
+    pub growth_bytes_a_day: Option<i64>,
+    /// Each so many-th backup is verified, 0 for none; by default each.
+    pub verify_every: Option<u32>,
+    /// Tags that some backups have.
+    pub tags: Vec<TagEvery>,
+    /// Another grace than the configured one, milliseconds.
+    pub grace_ms: Option<u64>,
+}
+
+/// All that a simulation takes.
+#[derive(Clone, Debug)]
+pub struct SimulatePlan {
+    /// The rule.
+    pub rule: RetentionRule,
+    /// The graces, the zone and the limits.
+    pub retention: RetentionConfig,
+    /// What is played.
+    pub options: SimulateOptions,
+}
+
+impl SimulateRequest {
+    /// What is to be played. `present` is what [`BackupManager::sizes`](crate::BackupManager::sizes) tells
+    /// of the backups that there are, where somebody looked.
+    ///
+    /// # Errors
+    /// As those of [`rule_in_force`]; `InvalidArgument` for a time of the day that is none.
+    pub fn plan(
+        self,
+        config: &Config,
+        present: Option<(Sizes, UnixMs)>,
+        now: UnixMs,
+    ) -> Result<SimulatePlan> {
+        let named = named_rule(self.policies, self.mode.as_deref())?;
+        let rule = rule_in_force(named, config)?;
+        let mut retention = config.retention()?;
+        retention.grace_ms = self.grace_ms.unwrap_or(retention.grace_ms);
+        let schedule = config.backup_schedule()?;
+        let when = match (self.every_ms, self.daily_at.as_deref()) {
+            (Some(_), Some(_)) => {
+                let reason = "give how often or at what time of the day, not both";
+                return Err(Error::invalid("simulation", reason));
+            }
+            (Some(ms), None) => When::EveryMs(ms),
+            (None, Some(at)) => {
+                let zone = match retention.time_zone.as_str() {
+                    "" => "UTC",
+                    zone => zone,
+                };
+                When::Daily(Daily::parse(at, Some(zone))?)
+            }
+            (None, None) => match &schedule {
+                Some(schedule) => schedule.when.clone(),
+                None => When::EveryMs(DAY_MS),
+            },
+        };
+        let chain_max = match config.backup_incremental() {
+            true => config.backup_chain_max(),
+            false => 0,
+        };
+        let full_every_ms = schedule.and_then(|schedule| schedule.full_every_ms);
+        let (mut sizes, last) = match present {
+            Some((sizes, last)) => (sizes, Some(last)),
+            None => (Sizes::default(), None),
+        };
+        if let Some(bytes) = self.full_bytes {
+            sizes = Sizes {
+                full_bytes: bytes,
+                incremental_bytes: bytes / 100,
+                growth_bytes_a_day: 0,
+                from: SizesFrom::Given,
+            };
+        }
+        sizes.incremental_bytes = self.incremental_bytes.unwrap_or(sizes.incremental_bytes);
+        sizes.growth_bytes_a_day = self.growth_bytes_a_day.unwrap_or(sizes.growth_bytes_a_day);
+        Ok(SimulatePlan {
+            rule,
+            retention,
+            options: SimulateOptions {
+                start: self.start_unix_ms.map(UnixMs).or(last).unwrap_or(now),
+                when,
+                for_ms: self.for_ms.unwrap_or(365 * DAY_MS),
+                chain_max: self.chain_max.unwrap_or(chain_max),
+                full_every_ms: self.full_every_ms.or(full_every_ms),
+                sizes,
+                verify_every: self.verify_every.unwrap_or(1),
+                tags: self.tags,
+            },
+        })
+    }
+}
