@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use statekeep::{Config, CreateOptions, ErrorKind, Host, Progress, Scope, SetOptions, Value};
+use statekeep::{
+    CleanupOptions, Config, CreateOptions, ErrorKind, Host, Progress, RetentionRule, Scope,
+    SetOptions, Value, VerifyLevel,
+};
 use statekeep_core::check::check_consistency;
 use statekeep_tests::fixtures;
 use statekeep_tests::states::{self, key};
@@ -299,4 +302,62 @@ fn a_backup_that_does_not_fit_leaves_nothing() {
 
 fn segments(repository: &Path) -> usize {
     fs::read_dir(repository.join("seg")).unwrap().count()
+}
+
+/// A cleanup that finds no room for its record deletes nothing and loses nothing; with room again it is
+/// done, and a full disk keeps nobody from reading what is there.
+#[test]
+fn a_cleanup_without_room_deletes_nothing() {
+    let Some(disk) = SmallDisk::mount(40) else {
+        return;
+    };
+    let elsewhere = fixtures::folder();
+    let mut config = states::config(&elsewhere.path().join("state"), "fjall");
+    let repository = disk.path("repository");
+    config
+        .set("backup.dir", repository.to_str().unwrap())
+        .unwrap();
+    let host = open(&config);
+    let mut made = Vec::new();
+    for n in 0..3 {
+        put(&host, n).unwrap();
+        let options = CreateOptions::default();
+        made.push(host.backups.create(&options, &Progress::new()).unwrap().id);
+    }
+    let ballast = disk.path("ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    // To the last page: then less than that at once.
+    while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    let listed = || {
+        let list = host.backups.list().unwrap();
+        assert!(list.problems.is_empty(), "{list:?}");
+        list.backups.iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    let clean = || {
+        let options = CleanupOptions {
+            rule: Some(RetentionRule::policy("count", &[("keep", 1.into())])),
+            grace_ms: Some(0),
+            ..CleanupOptions::default()
+        };
+        host.backups.cleanup(&options, &Progress::new())
+    };
+    let verify = |id| {
+        let level = VerifyLevel::Full;
+        host.backups.verify(id, level, &Progress::new()).unwrap()
+    };
+    let error = clean().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    assert_eq!(listed(), made);
+    for id in &made {
+        let report = verify(*id);
+        assert!(report.is_valid && !report.warnings.is_empty(), "{report:?}");
+    }
+    drop(file);
+    fs::remove_file(&ballast).unwrap();
+    let report = clean().unwrap();
+    assert_eq!(report.collected.purged, made[..2], "{report:?}");
+    assert_eq!(listed(), made[2..]);
+    let report = verify(made[2]);
+    assert!(report.is_valid && report.warnings.is_empty(), "{report:?}");
+    host.close().unwrap();
 }
