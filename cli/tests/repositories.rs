@@ -28,6 +28,9 @@ fn a_repository_that_is_not_there_does_not_look_well() {
     assert_eq!((run.code, run.stdout.as_str()), (0, ""));
     assert!(run.stderr.contains("unmounted"), "{}", run.stderr);
     assert!(!place.path("unmounted").exists());
+    std::fs::write(place.path("file"), "x").unwrap();
+    let message = place.fails(2, &["--set", "backup.dir=file", "backup", "create"]);
+    assert!(message.contains("is a file"), "{message}");
 }
 
 #[test]

@@ -148,7 +148,18 @@ impl Repository {
             return Ok(None);
         }
         let store = LocalStore::new(Arc::clone(vfs), root.to_owned());
-        if !store.exists(&ObjectName::format())? {
+        let format = root.join("FORMAT");
+        let is_there = match vfs.exists(&format) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                let reason = format!(
+                    "{} is a file, and a repository is a folder; configure another",
+                    root.display()
+                );
+                return Err(Error::invalid("backup.dir", reason));
+            }
+            is_there => is_there.map_err(file_error("look up", &format))?,
+        };
+        if !is_there {
             let entries = vfs.read_dir(root).map_err(file_error("list", root))?;
             if entries.is_empty() {
                 return Ok(None);
@@ -162,7 +173,7 @@ impl Repository {
             });
         }
         let bytes = read_all(&store, &ObjectName::format(), DOCUMENT_BYTES_MAX)?;
-        let name = root.join("FORMAT").display().to_string();
+        let name = format.display().to_string();
         Repository::with(Arc::new(store), &name, &bytes, key).map(Some)
     }
 
