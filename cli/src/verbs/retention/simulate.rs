@@ -47,7 +47,7 @@ pub struct Simulate {
     /// Size of a full backup, such as 1.5G [default: the median of those that there are]
     #[arg(long, value_name = "SIZE")]
     full_size: Option<String>,
-    /// Size of an incremental backup [default: the median, or a hundredth of --full-size]
+    /// Size of an incremental backup [default: the median, else a hundredth of a full one]
     #[arg(long, value_name = "SIZE")]
     incremental_size: Option<String>,
     /// How much a full backup grows in a day [default: as those that there are]
