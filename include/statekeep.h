@@ -1903,6 +1903,21 @@ statekeep_status statekeep_retention_show_json(const statekeep_manager *manager,
                                                statekeep_error **err);
 
 /**
+ * Gives the open state another retention, all of it or nothing. `settings` is a JSON object: settings of
+ * `retention` and `backup.max_backups`, `backup.max_backup_age` by their keys or without the section, such
+ * as `{"policies": [{"policy": "count", "keep": 7}], "grace": "14d"}`; null for what is configured no more.
+ * Every policy is opened before, and asked about one backup. It holds for all handles of the state until
+ * that is closed, and is written nowhere. The answer is that of `statekeep_retention_show_json`; `out` may
+ * be NULL. INVALID_ARGUMENT for what is no such setting, PLUGIN for a policy that is not there.
+ * `[not-in-callback]` Since: 0.1
+ */
+statekeep_status statekeep_retention_set_json(const statekeep_manager *manager,
+                                              const char *settings,
+                                              size_t settings_len,
+                                              struct statekeep_buf *out,
+                                              statekeep_error **err);
+
+/**
  * Says what a rule would keep and delete; nothing is deleted. `options` is a JSON object or empty:
  * `policies` (array, as the setting `retention.policies`; the configured ones when missing), `mode` (`"any"`,
  * `"all"`), `backups` (array: judge these in place of the present ones, each with `started_unix_ms` or

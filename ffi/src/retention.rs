@@ -1,10 +1,11 @@
 //! Retention before it deletes: what is in force, what a rule would say, and what it would keep when.
 //!
-//! Settings are written by the program that owns the configuration, or by `statekeep retention set`; no
-//! function here does. A handle that is bound to a tenant is refused with PERMISSION_DENIED.
+//! What is set here holds until the state is closed: the configuration belongs to the program, and
+//! `statekeep retention set` writes its file. A handle that is bound to a tenant is refused with PERMISSION_DENIED.
 
 use std::ffi::c_char;
 
+use serde_json::{Map, Value};
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
@@ -32,9 +33,38 @@ pub unsafe extern "C" fn statekeep_retention_show_json(
         need(out, "out")?;
         let manager = self::manager(manager)?;
         let lease = manager.whole("the retention in force")?;
-        let view = to_json(RetentionView::of(&lease.host().config)?)?;
+        let view = to_json(RetentionView::of(&lease.host().retained())?)?;
         // SAFETY: the header's contract for outputs.
         unsafe { give(out, view.to_string()) };
+        Ok(())
+    })
+}
+
+/// Gives the open state another retention, all of it or nothing. `settings` is a JSON object: settings of
+/// `retention` and `backup.max_backups`, `backup.max_backup_age` by their keys or without the section, such
+/// as `{"policies": [{"policy": "count", "keep": 7}], "grace": "14d"}`; null for what is configured no more.
+/// Every policy is opened before, and asked about one backup. It holds for all handles of the state until
+/// that is closed, and is written nowhere. The answer is that of `statekeep_retention_show_json`; `out` may
+/// be NULL. INVALID_ARGUMENT for what is no such setting, PLUGIN for a policy that is not there.
+/// `[not-in-callback]` Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statekeep_retention_set_json(
+    manager: *const Manager,
+    settings: *const c_char,
+    settings_len: usize,
+    out: *mut Buf,
+    err: *mut *mut Error,
+) -> Status {
+    guard!(err, zero(out), || {
+        let manager = self::manager(manager)?;
+        // SAFETY: the header's contract for inputs.
+        let settings: Map<String, Value> = unsafe { input::options(settings, settings_len) }?;
+        let lease = manager.backups_writer("a change of the retention")?;
+        let view = to_json(lease.host().set_retention(&settings)?)?;
+        if !out.is_null() {
+            // SAFETY: the header's contract for outputs.
+            unsafe { give(out, view.to_string()) };
+        }
         Ok(())
     })
 }
@@ -72,7 +102,7 @@ pub unsafe extern "C" fn statekeep_retention_test_json(
         let lease = manager.backups_writer("a trial of retention")?;
         let host = lease.host();
         let named = named_rule(form.policies, form.mode.as_deref())?;
-        let rule = rule_in_force(named, &host.config)?;
+        let rule = rule_in_force(named, &host.retained())?;
         let at = form.at_unix_ms.map(UnixMs);
         let backups = form.backups.as_deref();
         let trial = to_json(host.backups.try_rule(&rule, backups, at)?)?;
@@ -124,7 +154,7 @@ pub unsafe extern "C" fn statekeep_retention_simulate_start(
         let request: SimulateRequest = serde_json::from_value(form.request.into())
             .map_err(|error| Failure::invalid("options", &error.to_string()))?;
         let job = move |host: &Host, progress: &Progress| {
-            let plan = request.plan(&host.config, host.backups.sizes()?, now())?;
+            let plan = request.plan(&host.retained(), host.backups.sizes()?, now())?;
             let (rule, retention) = (&plan.rule, &plan.retention);
             let simulation = host
                 .backups

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde_json::Value;
 use statekeep_backup::{BackupConfig, BackupManager, Monitor, Scheduler};
 use statekeep_core::vfs::{RealVfs, Vfs};
@@ -27,6 +28,8 @@ pub struct Host {
     pub plugins: Arc<Registry>,
     /// The settings it was opened with.
     pub config: Config,
+    /// The same with the retention that was set since.
+    pub(crate) retained: RwLock<Config>,
 }
 
 impl Host {
@@ -106,6 +109,7 @@ pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
         monitor,
         plugins,
         config: config.clone(),
+        retained: RwLock::new(config.clone()),
     }))
 }
 

@@ -71,7 +71,8 @@ pub use doctor::{Diagnosis, FINDINGS_MAX, Finding, Gravity, LAG_COMMITS_MAX, exa
 pub use host::{Host, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 pub use retention::{
-    RetentionView, SettingRow, SimulatePlan, SimulateRequest, named_rule, rule_in_force,
+    RetentionView, SettingRow, SimulatePlan, SimulateRequest, named_rule, retention_key,
+    rule_in_force,
 };
 
 pub use statekeep_backup::{

@@ -2,13 +2,13 @@
 //! trial or a simulation follows from a configuration and what is asked beside it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use statekeep_backup::{
     Daily, Floor, RetentionConfig, RetentionRule, SimulateOptions, Sizes, SizesFrom, TagEvery, When,
 };
 use statekeep_core::{Error, ErrorKind, Result, UnixMs};
 
-use crate::Config;
+use crate::{Config, Host};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -64,6 +64,57 @@ impl RetentionView {
             floors: Floor::ALL.map(Floor::reason).into(),
             state: rows(config, STATE_KEYS.into_iter())?,
         })
+    }
+}
+
+/// The setting of retention that a name stands for: `grace` for `retention.grace`, `max_backups` for
+/// `backup.max_backups`, and each key for itself.
+///
+/// # Errors
+/// `InvalidArgument` for any other.
+pub fn retention_key(name: &str) -> Result<&'static str> {
+    let mut keys = Config::keys().iter().map(|key| key.name);
+    let is = |key: &&'static str| {
+        let short = key.strip_prefix("retention.").or_else(|| {
+            let short = key.strip_prefix("backup.")?;
+            short.starts_with("max_").then_some(short)
+        });
+        short.is_some_and(|short| name == short || name == *key)
+    };
+    keys.find(is).ok_or_else(|| {
+        let name: String = name.chars().take(64).collect();
+        let reason = format!("`{name}` is no setting of retention; `retention show` lists them");
+        Error::invalid("setting", reason)
+    })
+}
+
+impl Host {
+    /// The settings with the retention that is in force.
+    pub fn retained(&self) -> Config {
+        self.retained.read().clone()
+    }
+
+    /// Gives the open state another retention, all of `settings` or nothing: names as in
+    /// [`retention_key`], null for what is configured no more. Every policy is opened before, and asked about
+    /// one backup. It holds for all who share the state, until that is closed, and is written nowhere.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a setting, a value or a rule that is none, `Plugin` for a policy that is not
+    /// there, and when one fails.
+    pub fn set_retention(&self, settings: &Map<String, Value>) -> Result<RetentionView> {
+        let mut retained = self.retained.write();
+        let mut config = retained.clone();
+        for (name, value) in settings {
+            let key = retention_key(name)?;
+            match value {
+                Value::Null => config.unset(key)?,
+                value => config.set_json(key, value)?,
+            }
+        }
+        let view = RetentionView::of(&config)?;
+        self.backups.set_retention(config.retention()?)?;
+        *retained = config;
+        Ok(view)
     }
 }
 
@@ -224,5 +275,19 @@ impl SimulateRequest {
                 tags: self.tags,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::retention_key;
+
+    #[test]
+    fn only_settings_of_retention_are_set() {
+        assert_eq!(retention_key("grace").unwrap(), "retention.grace");
+        assert_eq!(retention_key("max_backups").unwrap(), "backup.max_backups");
+        let key = "backup.max_backup_age";
+        assert_eq!(retention_key(key).unwrap(), key);
+        assert!(retention_key("path").is_err() && retention_key("backup.codec").is_err());
     }
 }

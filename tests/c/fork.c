@@ -159,6 +159,7 @@ static void child(statekeep_manager *m, statekeep_batch *batch, statekeep_scan *
   FORKED(statekeep_backup_trash_json(m, &buf, &err));
   FORKED(statekeep_backup_undelete(m, S("x"), &err));
   FORKED(statekeep_retention_show_json(m, &buf, &err));
+  FORKED(statekeep_retention_set_json(m, S("{}"), &buf, &err));
   FORKED(statekeep_retention_test_json(m, NULL, 0, &buf, &err));
   FORKED(statekeep_retention_simulate_start(m, NULL, 0, &op, &err));
   statekeep_policy policy = STATEKEEP_POLICY_INIT;

@@ -16,6 +16,11 @@ static void wrong_arguments(const statekeep_manager *m) {
   statekeep_buf buf;
   CHECK_STATUS(statekeep_retention_show_json(NULL, &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_retention_show_json(m, NULL, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_retention_set_json(NULL, S("{}"), &buf, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_retention_set_json(m, S("[]"), &buf, &err), INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_retention_set_json(m, S("{\"path\":\"elsewhere\"}"), &buf, &err),
+               INVALID_ARGUMENT);
+  CHECK_STATUS(statekeep_retention_set_json(m, S("{\"grace\":\"soon\"}"), NULL, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_retention_test_json(NULL, NULL, 0, &buf, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_retention_test_json(m, NULL, 0, NULL, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_retention_test_json(m, S("{\"keep\":3}"), &buf, &err), INVALID_ARGUMENT);
@@ -42,6 +47,22 @@ int main(int argc, char **argv) {
   CHECK(buf_has(&buf, "\"rule\":null") && buf_has(&buf, "\"retention.grace\""));
   CHECK(buf_has(&buf, "the newest of its series") && buf_has(&buf, "\"keep.age_ms\""));
   CHECK_OK(statekeep_buf_free(&buf));
+
+  /* One wrong setting, and none of them holds. */
+  const char *none = "{\"grace\":\"1d\",\"policies\":[{\"policy\":\"nobody\"}]}";
+  CHECK_STATUS(statekeep_retention_set_json(m, none, strlen(none), &buf, &err), PLUGIN);
+  CHECK_OK(statekeep_retention_show_json(m, &buf, &err));
+  CHECK(buf_has(&buf, "\"rule\":null") && !buf_has(&buf, "\"1d\""));
+  CHECK_OK(statekeep_buf_free(&buf));
+  const char *set = "{\"grace\":\"1d\",\"max_backups\":9}";
+  CHECK_OK(statekeep_retention_set_json(m, set, strlen(set), &buf, &err));
+  CHECK(buf_has(&buf, "\"keep\":9") && buf_has(&buf, "\"1d\"") && buf_has(&buf, "\"source\":\"set\""));
+  CHECK_OK(statekeep_buf_free(&buf));
+  CHECK_OK(statekeep_retention_test_json(m, S("{\"backups\":[{\"age_ms\":5}]}"), &buf, &err));
+  CHECK(buf_has(&buf, "\"retained\":1"));
+  CHECK_OK(statekeep_buf_free(&buf));
+  CHECK_OK(statekeep_retention_set_json(m, S("{\"max_backups\":null}"), NULL, &err));
+  CHECK_STATUS(statekeep_retention_test_json(m, NULL, 0, &buf, &err), UNSUPPORTED);
 
   const char *test = "{\"policies\":[{\"policy\":\"age\",\"max_age\":\"7d\"}],\"backups\":["
                      "{\"id\":\"young\",\"age_ms\":259200000},{\"id\":\"old\",\"age_ms\":864000000}]}";

@@ -21,6 +21,22 @@ def test_what_is_in_force_is_told_with_its_source(tmp_path: Path) -> None:
     assert "keep.age_ms" in {setting.key for setting in shown.state}
 
 
+def test_an_open_state_is_given_another_retention(tmp_path: Path) -> None:
+    with statekeep.open(tmp_path / "state", settings={"backup.max_backups": 7}) as state:
+        shown = state.retention.set(policies=[{"policy": "count", "keep": 2}], max_backups=None, grace="1d")
+        assert shown.rule_in_words == "count(keep 2)"
+        assert shown == state.retention.show()
+        for _ in range(4):
+            state.backups.create()
+        report = state.backups.cleanup()
+        assert report.retained == 2
+        with pytest.raises(statekeep.Error, match="nobody"):
+            state.retention.set(policies=[{"policy": "nobody"}])
+        with pytest.raises(statekeep.InvalidArgument, match="path"):
+            state.retention.set(path="elsewhere")
+        assert state.retention.show() == shown
+
+
 def test_a_trial_deletes_nothing_and_says_why(tmp_path: Path) -> None:
     with statekeep.open(tmp_path / "state") as state:
         made = [state.backups.create() for _ in range(3)]

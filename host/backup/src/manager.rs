@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use statekeep_core::{
     Error, NamespaceBuilder, Phase, Plugins, Progress, RestoreSource, Result, Snapshot,
     SnapshotScan, StateDigest, StateManager, TenantNumber,
@@ -77,7 +77,7 @@ pub struct BackupManager {
     pub(crate) opener: Option<StoreOpener>,
     /// What opens an encrypted repository; `None` for one that is not.
     pub(crate) key: Option<KeySource>,
-    pub(crate) retention: RetentionConfig,
+    pub(crate) retention: RwLock<Arc<RetentionConfig>>,
     pub(crate) policies: Policies,
     pub(crate) cleanups: Mutex<CleanupStatus>,
 }
@@ -142,7 +142,7 @@ impl BackupManager {
             repository: Mutex::new(None),
             opener: None,
             key: None,
-            retention: RetentionConfig::default(),
+            retention: RwLock::default(),
             policies: Policies::default(),
             cleanups: Mutex::default(),
         })
@@ -161,7 +161,7 @@ impl BackupManager {
             repository: Mutex::new(None),
             opener: Some(opener),
             key: None,
-            retention: RetentionConfig::default(),
+            retention: RwLock::default(),
             policies: Policies::default(),
             cleanups: Mutex::default(),
         }

@@ -136,8 +136,13 @@ def place(scope: str, key: str) -> tuple[bytes, int, bytes, int]:
 
 def options(members: Mapping[str, Any]) -> tuple[bytes, int]:
     """A JSON object without its None members, as pointer and length."""
+    return whole({name: member for name, member in members.items() if member is not None})
+
+
+def whole(members: Mapping[str, Any]) -> tuple[bytes, int]:
+    """A JSON object, as pointer and length."""
     try:
-        text = json.dumps({name: member for name, member in members.items() if member is not None})
+        text = json.dumps(members)
     except (TypeError, ValueError, RecursionError) as error:
         raise invalid(f"the options cannot be written as JSON: {error}") from error
     return text.encode(), len(text)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._ffi import document, handle, invalid, lib, options
+from ._ffi import document, handle, invalid, lib, options, whole
 from ._time import Duration, duration_ms, moment, moment_or_none, unix_ms
 from .operation import ProgressCallback, finish
 from .policies import reraise
@@ -117,23 +117,35 @@ class Simulation:
         target.write_text(self.svg, encoding="utf-8")
 
 
+def _in_force(row: dict[str, Any]) -> RetentionInForce:
+    return RetentionInForce(
+        rule=row["rule"],
+        rule_in_words=row["rule_in_words"],
+        settings=tuple(RetentionSetting(**setting) for setting in row["settings"]),
+        floors=tuple(row["floors"]),
+        state=tuple(RetentionSetting(**setting) for setting in row["state"]),
+    )
+
+
 class Retention:
-    """Which backups stay, and what that will mean. Settings are the configuration's; `statekeep retention
-    set` writes them."""
+    """Which backups stay, and what that will mean."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def show(self) -> RetentionInForce:
         """What is in force, and who set it."""
-        row = document(lib.statekeep_retention_show_json, self._state.handle)
-        return RetentionInForce(
-            rule=row["rule"],
-            rule_in_words=row["rule_in_words"],
-            settings=tuple(RetentionSetting(**setting) for setting in row["settings"]),
-            floors=tuple(row["floors"]),
-            state=tuple(RetentionSetting(**setting) for setting in row["state"]),
-        )
+        return _in_force(document(lib.statekeep_retention_show_json, self._state.handle))
+
+    def set(self, /, **settings: Any) -> RetentionInForce:
+        """Gives the open state another retention, all of it or nothing: settings of `retention` by their
+        names, `max_backups` and `max_backup_age`, such as `set(policies=[{"policy": "count", "keep": 7}],
+        grace="14d")`; `None` for what is configured no more. Every policy is tried before. It holds for all
+        who share the state until that is closed, and is written nowhere; `statekeep retention set` writes
+        the configuration file."""
+        asked = whole(settings)
+        row = document(lib.statekeep_retention_set_json, self._state.handle, *asked)
+        return _in_force(row)
 
     def test(
         self,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use statekeep::engine::{Clock, SystemClock};
-use statekeep::{Config, DescribedBackup, Error, ErrorKind, Result, try_rule};
+use statekeep::{Config, DescribedBackup, Error, ErrorKind, Result, retention_key, try_rule};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use crate::args::Globals;
@@ -85,7 +85,7 @@ impl Set {
                 let reason = format!("`{}` is not KEY=VALUE", text::shown(setting));
                 Error::invalid("setting", reason)
             })?;
-            let key = key(name)?;
+            let key = retention_key(name)?;
             let value = match value {
                 "" => None,
                 text => {
@@ -114,25 +114,6 @@ impl Set {
             false => Ok(changes),
         }
     }
-}
-
-/// The key that a name stands for: `grace` for `retention.grace`.
-fn key(name: &str) -> Result<&'static str> {
-    let mut keys = Config::keys().iter().map(|key| key.name);
-    let is = |key: &&'static str| {
-        let short = key.strip_prefix("retention.").or_else(|| {
-            let short = key.strip_prefix("backup.")?;
-            short.starts_with("max_").then_some(short)
-        });
-        short.is_some_and(|short| name == short || name == *key)
-    };
-    keys.find(is).ok_or_else(|| {
-        let reason = format!(
-            "`{}` is no setting of retention; `retention show` lists them",
-            text::shown(name)
-        );
-        Error::invalid("setting", reason)
-    })
 }
 
 /// The file that the next command reads, behind a link the file itself.
@@ -337,16 +318,5 @@ mod tests {
         );
         let config = Config::from_toml(&after).unwrap();
         assert_eq!(config.get("retention.policies").unwrap(), policies);
-    }
-
-    #[test]
-    fn only_settings_of_retention_are_set() {
-        assert_eq!(key("grace").unwrap(), "retention.grace");
-        assert_eq!(key("max_backups").unwrap(), "backup.max_backups");
-        assert_eq!(
-            key("backup.max_backup_age").unwrap(),
-            "backup.max_backup_age"
-        );
-        assert!(key("path").is_err() && key("backup.codec").is_err());
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
 use serde::Serialize;
 use statekeep_core::{
     BackupFacts, BackupSort, Circumstances, Error, ErrorKind, Phase, Progress, Result, UnixMs,
@@ -134,13 +135,37 @@ impl BackupManager {
     /// Gives the manager its retention.
     #[must_use]
     pub fn with_retention(mut self, retention: RetentionConfig) -> BackupManager {
-        self.retention = retention;
+        self.retention = RwLock::new(Arc::new(retention));
         self
     }
 
     /// Its retention.
-    pub fn retention(&self) -> &RetentionConfig {
-        &self.retention
+    pub fn retention(&self) -> Arc<RetentionConfig> {
+        Arc::clone(&self.retention.read())
+    }
+
+    /// Gives the manager another retention, which holds from the next cleanup on. Every policy of it is
+    /// opened before, and asked about one backup.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a rule that cannot be made and when a policy fails, `Plugin` for one that is not
+    /// there; the retention is then the one from before.
+    pub fn set_retention(&self, retention: RetentionConfig) -> Result<()> {
+        if let Some(rule) = &retention.rule {
+            let one = [DescribedBackup {
+                age_ms: Some(0),
+                ..DescribedBackup::default()
+            }];
+            let (policies, plugins) = (&self.policies, self.manager.plugins());
+            let at = self.state().clock().now();
+            let trial = try_by(rule, &retention, &one, at, policies, plugins)?;
+            if let Some(why) = trial.failure {
+                let reason = format!("{why}; nothing was changed");
+                return Err(Error::invalid("retention", reason));
+            }
+        }
+        *self.retention.write() = Arc::new(retention);
+        Ok(())
     }
 
     /// Deletes what the policies forget, and removes what was deleted longer ago than its grace. When a
@@ -159,20 +184,26 @@ impl BackupManager {
     fn clean_up(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
         let started = Instant::now();
         progress.enter(Phase::Preparing);
+        let retention = self.retention();
         let mut report = CleanupReport {
             dry_run: options.dry_run,
             state: StateCleanup::of(self.state()),
             ..CleanupReport::default()
         };
-        let cleans_state = options.state.unwrap_or(self.retention.state);
-        let rule = options.rule.as_ref().or(self.retention.rule.as_ref());
+        let cleans_state = options.state.unwrap_or(retention.state);
+        let rule = options.rule.as_ref().or(retention.rule.as_ref());
         if rule.is_none() && !cleans_state {
             let message = "no retention policy is configured, so every backup stays; set \
                            `backup.max_backups` or `retention.policies`, or name a policy";
             return Err(Error::other(ErrorKind::Unsupported, message));
         }
         if let Some(repository) = self.find()? {
-            self.clean_up_backups(&repository, rule, (options, progress), &mut report)?;
+            self.clean_up_backups(
+                &repository,
+                (rule, &retention),
+                (options, progress),
+                &mut report,
+            )?;
         }
         if cleans_state {
             report.state.carry_out(self.state(), options.dry_run);
@@ -184,12 +215,15 @@ impl BackupManager {
     fn clean_up_backups(
         &self,
         repository: &Repository,
-        rule: Option<&RetentionRule>,
+        (rule, retention): (Option<&RetentionRule>, &RetentionConfig),
         (options, progress): (&CleanupOptions, &Progress),
         report: &mut CleanupReport,
     ) -> Result<()> {
         match rule
-            .map(|rule| self.judge_all(repository, rule, UnixMs(repository.now_ms())))
+            .map(|rule| {
+                let now = UnixMs(repository.now_ms());
+                self.judge_all(repository, (rule, retention), now)
+            })
             .transpose()?
         {
             None => {}
@@ -209,7 +243,7 @@ impl BackupManager {
             report.would_delete = count;
         } else {
             if !going.is_empty() {
-                let grace_ms = options.grace_ms.unwrap_or(self.retention.grace_ms);
+                let grace_ms = options.grace_ms.unwrap_or(retention.grace_ms);
                 let backups = going
                     .iter()
                     .map(|judged| {
@@ -232,8 +266,9 @@ impl BackupManager {
 
     /// The cleanup that follows a backup. The backup stands whatever becomes of it.
     pub(crate) fn clean_up_after(&self) {
-        let asks = self.retention.rule.is_some() || self.retention.state;
-        if !self.retention.automatic || !asks {
+        let retention = self.retention();
+        let asks = retention.rule.is_some() || retention.state;
+        if !retention.automatic || !asks {
             return;
         }
         let done = self.cleanup(&CleanupOptions::default(), &Progress::new());
@@ -260,7 +295,7 @@ impl BackupManager {
     fn judge_all(
         &self,
         repository: &Repository,
-        rule: &RetentionRule,
+        (rule, retention): (&RetentionRule, &RetentionConfig),
         now: UnixMs,
     ) -> Result<Result<Vec<Judgement>>> {
         let list = repository.list()?;
@@ -274,28 +309,28 @@ impl BackupManager {
         let circumstances = Arc::new(Circumstances {
             now,
             storage_bytes: storage_bytes(repository)?,
-            storage_bytes_max: self.retention.storage_bytes_max,
-            time_zone: self.retention.time_zone.clone(),
+            storage_bytes_max: retention.storage_bytes_max,
+            time_zone: retention.time_zone.clone(),
         });
         let mut series: BTreeMap<&str, Vec<&BackupSummary>> = BTreeMap::new();
         for backup in &list.backups {
             series.entry(&backup.series).or_default().push(backup);
         }
-        Ok(self.judge_series(series.into_values(), rule, &circumstances))
+        Ok(self.judge_series(series.into_values(), (rule, retention), &circumstances))
     }
 
     fn judge_series<'a>(
         &self,
         series: impl Iterator<Item = Vec<&'a BackupSummary>>,
-        rule: &RetentionRule,
+        (rule, retention): (&RetentionRule, &RetentionConfig),
         circumstances: &Arc<Circumstances>,
     ) -> Result<Vec<Judgement>> {
-        let limit = Duration::from_millis(self.retention.policy_time_limit_ms);
+        let limit = Duration::from_millis(retention.policy_time_limit_ms);
         let panel = Panel::of(rule, &self.policies, self.manager.plugins(), limit)?;
         let mut judged = Vec::new();
         for backups in series {
             let facts: Arc<[BackupFacts]> = facts(&backups).into();
-            let grace_ms = self.retention.safety_grace_ms;
+            let grace_ms = retention.safety_grace_ms;
             judged.extend(panel.judge(&facts, circumstances, grace_ms)?);
         }
         Ok(judged)
@@ -315,11 +350,12 @@ impl BackupManager {
     ) -> Result<Trial> {
         let at = at.unwrap_or_else(|| self.state().clock().now());
         let (policies, plugins) = (&self.policies, self.manager.plugins());
+        let retention = self.retention();
         if let Some(backups) = backups {
-            return try_by(rule, &self.retention, backups, at, policies, plugins);
+            return try_by(rule, &retention, backups, at, policies, plugins);
         }
         let judged = match self.find()? {
-            Some(repository) => self.judge_all(&repository, rule, at)?,
+            Some(repository) => self.judge_all(&repository, (rule, &retention), at)?,
             None => Ok(Vec::new()),
         };
         Ok(Trial::of(rule, at, judged))
@@ -347,7 +383,7 @@ impl BackupManager {
                 reason: "deleted by hand".to_owned(),
             });
         }
-        let deletion = repository.put_deletion(backups, self.retention.grace_ms, principal)?;
+        let deletion = repository.put_deletion(backups, self.retention().grace_ms, principal)?;
         self.tell_deletion(&deletion);
         Ok(deletion)
     }

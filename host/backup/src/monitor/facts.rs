@@ -148,8 +148,8 @@ impl BackupManager {
             now_unix_ms: now.0,
             backups,
             storage_bytes,
-            storage_bytes_max: self.retention.storage_bytes_max,
-            has_retention: self.retention.rule.is_some(),
+            storage_bytes_max: self.retention().storage_bytes_max,
+            has_retention: self.retention().rule.is_some(),
             disks: of_backups.cloned().collect(),
         })
     }

@@ -196,7 +196,7 @@ impl BackupManager {
         progress.enter(Phase::Preparing);
         let mut report = StorageReport {
             at_unix_ms: self.state().clock().now().0,
-            storage_bytes_max: self.retention.storage_bytes_max,
+            storage_bytes_max: self.retention().storage_bytes_max,
             ..StorageReport::default()
         };
         if let Some(repository) = self.find()? {

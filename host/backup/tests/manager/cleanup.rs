@@ -265,7 +265,7 @@ fn an_empty_repository_has_nothing_to_clean() {
     assert!(backups.trash().unwrap().is_empty());
     create(&backups);
     assert_eq!(clean(&backups, 0, 0).unwrap().retained, 1);
-    assert_eq!(backups.retention(), &RetentionConfig::default());
+    assert_eq!(*backups.retention(), RetentionConfig::default());
 }
 
 /// The state itself is swept and trimmed only where that is asked for, and a dry run counts what goes.

@@ -55,6 +55,7 @@ class Retention(Lifted[retention.Retention]):
         return retention.Retention(await self._state._held())
 
     show = lifted(retention.Retention.show)
+    set = lifted(retention.Retention.set)
     test = lifted(retention.Retention.test)
     simulate = lifted_work(retention.Retention.simulate)
 
