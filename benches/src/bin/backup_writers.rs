@@ -1,7 +1,7 @@
 //! What a running backup costs writers: the 99th percentile of the time of a write, with a backup that
 //! runs all the while, with one that is limited to 4 MiB a second, and without one.
 //!
-//! `backup_writers [RECORDS] [SECONDS] [DIRECTORY]`: a state on fjall with agent-like messages; one
+//! `backup_writers [RECORDS] [SECONDS] [DIRECTORY] [THREADS]`: a state on fjall with agent-like messages; one
 //! writer sets one value after the other, durable or relaxed. Each of 5 rounds takes all six
 //! in turn, for SECONDS each; printed are medians over the rounds and their ratio to no backup.
 
@@ -37,7 +37,11 @@ fn main() {
     let seconds: u64 = args.next().and_then(|n| n.parse().ok()).unwrap_or(3);
     let base = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = base.join(format!("statekeep-writers-{}", std::process::id()));
-    let host = statekeep::open(&Config::new(directory.join("state"))).expect("open");
+    let mut config = Config::new(directory.join("state"));
+    if let Some(threads) = args.next() {
+        config.set("backup.threads", &threads).expect("threads");
+    }
+    let host = statekeep::open(&config).expect("open");
     let tenant = host.manager.default_tenant().blocking();
     fill(&tenant, records);
 
