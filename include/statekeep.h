@@ -425,7 +425,7 @@ typedef struct statekeep_policy_context {
   size_t struct_size;
   /** The moment of the evaluation, milliseconds since 1970 UTC; the only clock to use. */
   int64_t now_unix_ms;
-  /** Bytes of the whole repository. */
+  /** Bytes that all backups of the repository wrote, of every series, but for deleted ones. */
   uint64_t storage_bytes;
   /** How many it may have; `UINT64_MAX` for any number. */
   uint64_t storage_bytes_max;

@@ -623,7 +623,7 @@ typedef struct statekeep_backup_info {
 typedef struct statekeep_retention_context {
   /** The moment of the evaluation, milliseconds since 1970-01-01 UTC. */
   int64_t now_unix_ms;
-  /** Bytes of the whole repository. */
+  /** Bytes that all backups of the repository wrote, of every series, but for deleted ones. */
   uint64_t storage_bytes;
   /** Configured limit of the repository, `UINT64_MAX` when none. */
   uint64_t storage_bytes_max;

@@ -108,7 +108,7 @@ pub struct PolicyContext {
     pub struct_size: usize,
     /// The moment of the evaluation, milliseconds since 1970 UTC; the only clock to use.
     pub now_unix_ms: i64,
-    /// Bytes of the whole repository.
+    /// Bytes that all backups of the repository wrote, of every series, but for deleted ones.
     pub storage_bytes: u64,
     /// How many it may have; `UINT64_MAX` for any number.
     pub storage_bytes_max: u64,

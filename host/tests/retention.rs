@@ -310,6 +310,22 @@ fn a_size_counts_within_a_group_as_the_group_says() {
     }
 }
 
+/// What the first cleanup deleted takes its bytes until the end of the grace. Counted, it would have the next
+/// one delete as much again, until one backup was left.
+#[test]
+fn a_size_forgets_no_more_because_of_what_is_deleted_already() {
+    let site = Site::new("");
+    let made = site.aged(&[120, 96, 72, 48, 24]);
+    let bytes: Vec<u64> = (site.backups.list().unwrap().backups.iter())
+        .map(|backup| backup.stored_bytes)
+        .collect();
+    let limit: u64 = bytes[2..].iter().sum();
+    let size = || policy("size", &[("max_bytes", json!(limit))]);
+    assert_eq!(site.clean(size()).deleted, 2);
+    assert_eq!(site.clean(size()).deleted, 0);
+    assert_eq!(site.listed(), made[2..]);
+}
+
 /// On 25 October the clocks of Berlin show the hour from two to three twice, on 29 March not at all.
 #[test]
 fn calendars_are_those_of_the_time_zone_also_when_its_clocks_change() {

@@ -67,7 +67,7 @@ pub struct BackupInfo {
 pub struct RetentionContext {
     /// The moment of the evaluation, milliseconds since 1970-01-01 UTC.
     pub now_unix_ms: i64,
-    /// Bytes of the whole repository.
+    /// Bytes that all backups of the repository wrote, of every series, but for deleted ones.
     pub storage_bytes: u64,
     /// Configured limit of the repository, `UINT64_MAX` when none.
     pub storage_bytes_max: u64,

@@ -57,7 +57,7 @@ pub struct BackupFacts {
 pub struct Circumstances {
     /// The moment of the evaluation.
     pub now: UnixMs,
-    /// Bytes of the whole repository.
+    /// Bytes that all backups of the repository wrote, of every series, but for deleted ones.
     pub storage_bytes: u64,
     /// How many it may have.
     pub storage_bytes_max: Option<u64>,

@@ -306,32 +306,42 @@ impl BackupManager {
             );
             return Ok(Err(Error::other(ErrorKind::Corrupt, message)));
         }
-        let circumstances = Arc::new(Circumstances {
+        // Without what deleted backups take until the end of their grace: to forget more would not free it
+        // earlier, and each cleanup would forget more.
+        let bytes = list.backups.iter().map(|backup| backup.stored_bytes);
+        let circumstances = Circumstances {
             now,
-            storage_bytes: storage_bytes(repository)?,
+            storage_bytes: bytes.fold(0, u64::saturating_add),
             storage_bytes_max: retention.storage_bytes_max,
             time_zone: retention.time_zone.clone(),
-        });
+        };
         let mut series: BTreeMap<&str, Vec<&BackupSummary>> = BTreeMap::new();
         for backup in &list.backups {
             series.entry(&backup.series).or_default().push(backup);
         }
-        Ok(self.judge_series(series.into_values(), (rule, retention), &circumstances))
+        Ok(self.judge_series(series.into_values(), (rule, retention), circumstances))
     }
 
     fn judge_series<'a>(
         &self,
         series: impl Iterator<Item = Vec<&'a BackupSummary>>,
         (rule, retention): (&RetentionRule, &RetentionConfig),
-        circumstances: &Arc<Circumstances>,
+        mut circumstances: Circumstances,
     ) -> Result<Vec<Judgement>> {
         let limit = Duration::from_millis(retention.policy_time_limit_ms);
         let panel = Panel::of(rule, &self.policies, self.manager.plugins(), limit)?;
         let mut judged = Vec::new();
         for backups in series {
             let facts: Arc<[BackupFacts]> = facts(&backups).into();
-            let grace_ms = retention.safety_grace_ms;
-            judged.extend(panel.judge(&facts, circumstances, grace_ms)?);
+            let (seen, grace_ms) = (Arc::new(circumstances.clone()), retention.safety_grace_ms);
+            let of_series = panel.judge(&facts, &seen, grace_ms)?;
+            let goes = of_series.iter().filter(|judged| !judged.keep);
+            // What one series gives up no other one has to.
+            circumstances.storage_bytes = goes
+                .fold(circumstances.storage_bytes, |bytes, judged| {
+                    bytes.saturating_sub(judged.stored_bytes)
+                });
+            judged.extend(of_series);
         }
         Ok(judged)
     }

@@ -220,7 +220,7 @@ impl Play<'_> {
             .collect();
         let circumstances = Arc::new(Circumstances {
             now,
-            storage_bytes: self.bytes.saturating_add(self.trash_bytes),
+            storage_bytes: self.bytes,
             storage_bytes_max: self.retention.storage_bytes_max,
             time_zone: self.retention.time_zone.clone(),
         });
