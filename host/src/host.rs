@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use statekeep_backup::{BackupConfig, BackupManager, Monitor, Scheduler};
 use statekeep_core::vfs::{RealVfs, Vfs};
@@ -30,6 +30,8 @@ pub struct Host {
     pub config: Config,
     /// The same with the retention that was set since.
     pub(crate) retained: RwLock<Config>,
+    /// Held by whoever sets another.
+    pub(crate) setting_retention: Mutex<()>,
 }
 
 impl Host {
@@ -110,6 +112,7 @@ pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
         plugins,
         config: config.clone(),
         retained: RwLock::new(config.clone()),
+        setting_retention: Mutex::new(()),
     }))
 }
 

@@ -102,8 +102,8 @@ impl Host {
     /// `InvalidArgument` for a setting, a value or a rule that is none, `Plugin` for a policy that is not
     /// there, and when one fails.
     pub fn set_retention(&self, settings: &Map<String, Value>) -> Result<RetentionView> {
-        let mut retained = self.retained.write();
-        let mut config = retained.clone();
+        let _one_at_a_time = self.setting_retention.lock();
+        let mut config = self.retained();
         for (name, value) in settings {
             let key = retention_key(name)?;
             match value {
@@ -113,7 +113,8 @@ impl Host {
         }
         let view = RetentionView::of(&config)?;
         self.backups.set_retention(config.retention()?)?;
-        *retained = config;
+        // Not locked while policies were tried: theirs may ask what is in force.
+        *self.retained.write() = config;
         Ok(view)
     }
 }
