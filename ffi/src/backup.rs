@@ -7,17 +7,18 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
+use crate::buf::Buf;
 use crate::engine::{
     BackupDetails, BackupId, CreateOptions, Host, Progress, RestoreAt, RestoreOptions, RestoreTo,
-    Selection, VerifyLevel, to_json,
+    Selection, VerifyLevel,
 };
 use crate::error::{Error, Failure};
 use crate::exchange::absolute;
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
+use crate::report;
 
 /// Depth of a verification: manifest, sizes and checksums of files.
 pub const VERIFY_QUICK: u32 = 1;
@@ -159,23 +160,21 @@ pub unsafe extern "C" fn statekeep_backup_create_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer("a backup")?;
-        // SAFETY: the header's contract for inputs.
-        let form: CreateForm = unsafe { input::options(options, options_len) }?;
-        let merged = form.merged()?;
-        let options = CreateOptions::from(form);
-        let job = move |host: &Host, progress: &Progress| {
-            let manifest = match merged {
-                Some(from) => host.backups.create_synthetic(from, &options, progress)?,
-                None => host.backups.create(&options, progress)?,
-            };
-            to_json(BackupDetails::made(manifest, options.pin))
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.backups_writer("a backup")?;
+            let form: CreateForm = input::options(options, options_len)?;
+            let merged = form.merged()?;
+            let options = CreateOptions::from(form);
+            Ok(move |host: &Host, progress: &Progress| {
+                let manifest = match merged {
+                    Some(from) => host.backups.create_synthetic(from, &options, progress)?,
+                    None => host.backups.create(&options, progress)?,
+                };
+                Ok(BackupDetails::made(manifest, options.pin))
+            })
+        })
     })
 }
 
@@ -188,13 +187,11 @@ pub unsafe extern "C" fn statekeep_backup_list_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let list = to_json(manager.whole("a list of backups")?.host().backups.list()?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, list.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            Ok(manager.whole("a list of backups")?.host().backups.list()?)
+        })
     })
 }
 
@@ -208,15 +205,12 @@ pub unsafe extern "C" fn statekeep_backup_show_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let id = unsafe { id(backup_id, backup_id_len) }?;
-        let manifest = to_json(manager.whole("a backup")?.host().backups.show(id)?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, manifest.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let id = id(backup_id, backup_id_len)?;
+            Ok(manager.whole("a backup")?.host().backups.show(id)?)
+        })
     })
 }
 
@@ -268,14 +262,12 @@ pub unsafe extern "C" fn statekeep_backup_schedule_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("the schedule of backups")?;
-        let status = to_json(lease.host().schedule.status())?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, status.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.whole("the schedule of backups")?;
+            Ok(lease.host().schedule.status())
+        })
     })
 }
 
@@ -287,14 +279,12 @@ pub unsafe extern "C" fn statekeep_backup_ranges_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("the ranges of backups")?;
-        let ranges = to_json(lease.host().backups.ranges(&Progress::new())?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, ranges.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.whole("the ranges of backups")?;
+            Ok(lease.host().backups.ranges(&Progress::new())?)
+        })
     })
 }
 
@@ -310,29 +300,25 @@ pub unsafe extern "C" fn statekeep_backup_verify_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer("a verification")?;
-        // SAFETY: the header's contract for inputs.
-        let id = unsafe { id(backup_id, backup_id_len) }?;
-        let level = match level {
-            VERIFY_QUICK => VerifyLevel::Quick,
-            VERIFY_FULL => VerifyLevel::Full,
-            VERIFY_RESTORE_TEST => VerifyLevel::RestoreTest,
-            other => {
-                let reason = format!(
-                    "{other} is none of QUICK ({VERIFY_QUICK}), FULL ({VERIFY_FULL}) and \
-                     RESTORE_TEST ({VERIFY_RESTORE_TEST})"
-                );
-                return Err(Failure::invalid("level", &reason));
-            }
-        };
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.verify(id, level, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.backups_writer("a verification")?;
+            let id = id(backup_id, backup_id_len)?;
+            let level = match level {
+                VERIFY_QUICK => VerifyLevel::Quick,
+                VERIFY_FULL => VerifyLevel::Full,
+                VERIFY_RESTORE_TEST => VerifyLevel::RestoreTest,
+                other => {
+                    let reason = format!(
+                        "{other} is none of QUICK ({VERIFY_QUICK}), FULL ({VERIFY_FULL}) and \
+                         RESTORE_TEST ({VERIFY_RESTORE_TEST})"
+                    );
+                    return Err(Failure::invalid("level", &reason));
+                }
+            };
+            Ok(move |host: &Host, progress: &Progress| host.backups.verify(id, level, progress))
+        })
     })
 }
 
@@ -355,29 +341,25 @@ pub unsafe extern "C" fn statekeep_backup_restore_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer("a restore")?;
-        // SAFETY: the header's contract for inputs.
-        let (form, id) = unsafe {
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            let lease = manager.backups_writer("a restore")?;
             let form: RestoreForm = input::options(options, options_len)?;
             let id = match backup_id_len {
                 0 => None,
                 len => Some(id(backup_id, len)?),
             };
-            (form, id)
-        };
-        let at = form.at(id)?;
-        let options = form.options()?;
-        if !options.dry_run && !matches!(options.to, RestoreTo::Dir { .. }) {
-            lease.health().check_writable()?;
-        }
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.restore(at, &options, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+            let at = form.at(id)?;
+            let options = form.options()?;
+            if !options.dry_run && !matches!(options.to, RestoreTo::Dir { .. }) {
+                lease.health().check_writable()?;
+            }
+            let job = move |host: &Host, progress: &Progress| {
+                host.backups.restore(at, &options, progress)
+            };
+            Ok(job)
+        })
     })
 }
 
@@ -404,25 +386,17 @@ pub unsafe extern "C" fn statekeep_backup_diff_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("a comparison of backups")?;
-        // SAFETY: the header's contract for inputs.
-        let (id, form): (_, DiffForm) = unsafe {
-            (
-                id(backup_id, backup_id_len)?,
-                input::options(options, options_len)?,
-            )
-        };
-        let to = form.to.as_deref().map(BackupId::parse).transpose()?;
-        let to = to.map(RestoreAt::Backup);
-        let [tenant, scope, key] = [&form.tenant, &form.scope, &form.key].map(Option::as_deref);
-        let part = Selection::new(tenant, scope, key)?;
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.diff(id, to, &part, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.whole("a comparison of backups")?;
+            let id = id(backup_id, backup_id_len)?;
+            let form: DiffForm = input::options(options, options_len)?;
+            let to = form.to.as_deref().map(BackupId::parse).transpose()?;
+            let to = to.map(RestoreAt::Backup);
+            let [tenant, scope, key] = [&form.tenant, &form.scope, &form.key].map(Option::as_deref);
+            let part = Selection::new(tenant, scope, key)?;
+            Ok(move |host: &Host, progress: &Progress| host.backups.diff(id, to, &part, progress))
+        })
     })
 }

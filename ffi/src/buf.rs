@@ -38,13 +38,16 @@ impl From<Vec<u8>> for Buf {
     }
 }
 
-/// Gives text or bytes to the caller.
+/// Gives text or bytes to the caller, unless that left the output out.
 ///
 /// # Safety
 /// `out` is NULL or valid for one write.
 pub(crate) unsafe fn give(out: *mut Buf, bytes: impl Into<Vec<u8>>) {
-    // SAFETY: the caller's promise.
-    unsafe { put(out, Buf::from(bytes.into())) };
+    // Nothing is made of them for nobody: what C never sees it cannot free.
+    if !out.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { put(out, Buf::from(bytes.into())) };
+    }
 }
 
 /// Frees the bytes of a buffer and zeroes it, so freeing it again does nothing; NULL is allowed.

@@ -5,16 +5,18 @@
 
 use std::ffi::c_char;
 
+use serde_json::json;
 use statekeep_plugin_api::Status;
 
 use crate::backup::id;
-use crate::buf::{Buf, give};
-use crate::engine::{BackupId, CleanupOptions, Host, Progress, RetentionRule, named_rule, to_json};
+use crate::buf::Buf;
+use crate::engine::{BackupId, CleanupOptions, Host, Progress, RetentionRule, named_rule};
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input;
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
+use crate::report;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,18 +59,14 @@ pub unsafe extern "C" fn statekeep_backup_cleanup_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer("a cleanup of backups")?;
-        // SAFETY: the header's contract for inputs.
-        let form: CleanupForm = unsafe { input::options(options, options_len) }?;
-        let options = form.options()?;
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.cleanup(&options, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.backups_writer("a cleanup of backups")?;
+            let form: CleanupForm = input::options(options, options_len)?;
+            let options = form.options()?;
+            Ok(move |host: &Host, progress: &Progress| host.backups.cleanup(&options, progress))
+        })
     })
 }
 
@@ -91,20 +89,17 @@ pub unsafe extern "C" fn statekeep_backup_delete_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let form: DeleteForm = unsafe { input::options(options, options_len) }?;
-        let ids = form.backups.unwrap_or_default();
-        let ids = ids.iter().map(|id| BackupId::parse(id));
-        let ids = ids.collect::<Result<Vec<_>, _>>()?;
-        let principal = form.principal.unwrap_or_default();
-        let lease = manager.backups_writer("a deletion of backups")?;
-        let deletion = to_json(lease.host().backups.delete(&ids, &principal)?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, deletion.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let form: DeleteForm = input::options(options, options_len)?;
+            let ids = form.backups.unwrap_or_default();
+            let ids = ids.iter().map(|id| BackupId::parse(id));
+            let ids = ids.collect::<Result<Vec<_>, _>>()?;
+            let principal = form.principal.unwrap_or_default();
+            let lease = manager.backups_writer("a deletion of backups")?;
+            Ok(lease.host().backups.delete(&ids, &principal)?)
+        })
     })
 }
 
@@ -117,14 +112,12 @@ pub unsafe extern "C" fn statekeep_backup_trash_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let rows = manager.whole("deleted backups")?.host().backups.trash()?;
-        let trash = to_json(serde_json::json!({ "backups": rows }))?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, trash.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let rows = manager.whole("deleted backups")?.host().backups.trash()?;
+            Ok(json!({ "backups": rows }))
+        })
     })
 }
 

@@ -6,10 +6,10 @@ use statekeep_plugin_api::Status;
 pub(crate) use statekeep_host::backup::is_inside_policy;
 pub(crate) use statekeep_host::engine::{
     BackupFacts, BackupSort, Change, Circumstances, Class, DiffOptions, EntryVisitor, Expected,
-    Expiry, HistoryOptions, IndexDefinition, NamespaceId, Number, Page, Phase, Query,
-    REASON_BYTES_MAX, Record, Savepoint, ScopePage, Sequence, Start, TenantSnapshot,
-    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, Verdict, Vote, Watch,
-    WatchOptions,
+    Expiry, HistoryOptions, IndexDefinition, IndexInfo, NamespaceId, Number, Page, Phase, Query,
+    REASON_BYTES_MAX, Record, Savepoint, ScopePage, Sequence, Start, StateInfo, TenantSnapshot,
+    TransactOptions, Transaction, TransactionOptions, TrimOptions, UnixMs, UpkeepStatus, Verdict,
+    Vote, Watch, WatchOptions,
 };
 pub(crate) use statekeep_host::plugins::inspect;
 pub(crate) use statekeep_host::{
@@ -23,7 +23,8 @@ pub(crate) use statekeep_host::{
     ImportOptions, RetentionRule, Selection,
 };
 pub(crate) use statekeep_host::{
-    DescribedBackup, PictureFormat, RetentionView, SimulateRequest, named_rule, rule_in_force,
+    DescribedBackup, PictureFormat, RetentionView, SimulateRequest, Simulation, named_rule,
+    rule_in_force,
 };
 pub(crate) use statekeep_host::{EventFilter, EventKind, Events};
 
@@ -103,11 +104,5 @@ pub(crate) fn facts_of(error: &Error) -> Map<String, Json> {
 /// A document of the host as JSON text, numbers as they are stored.
 pub(crate) fn to_text(document: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(document)
-        .map_err(|error| Error::other(ErrorKind::Internal, error.to_string()))
-}
-
-/// A report of the host as JSON.
-pub(crate) fn to_json(report: impl serde::Serialize) -> Result<Json, Error> {
-    serde_json::to_value(report)
         .map_err(|error| Error::other(ErrorKind::Internal, error.to_string()))
 }

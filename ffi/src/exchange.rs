@@ -10,12 +10,12 @@ use statekeep_plugin_api::Status;
 
 use crate::engine::{
     BackupId, ExportFormat, ExportFrom, ExportOptions, ExportTo, Host, ImportFrom, ImportMode,
-    ImportOptions, Progress, Selection, Sequence, UnixMs, to_json,
+    ImportOptions, Progress, Selection, Sequence, UnixMs,
 };
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input::{self, TEXT_BYTES_MAX};
-use crate::manager::{Manager, manager};
+use crate::manager::Manager;
 use crate::op::{self, Op};
 
 /// A file's path, made absolute.
@@ -126,20 +126,18 @@ pub unsafe extern "C" fn statekeep_export_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("an export")?;
-        // SAFETY: the header's contract for inputs.
-        let (path, form): (_, ExportForm) =
-            unsafe { (file(path, path_len)?, input::options(options, options_len)?) };
-        let options = form.options()?;
-        let job = move |host: &Host, progress: &Progress| {
-            let to = ExportTo::File(&path);
-            to_json(host.backups.export(to, &options, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.whole("an export")?;
+            let path = file(path, path_len)?;
+            let form: ExportForm = input::options(options, options_len)?;
+            let options = form.options()?;
+            Ok(move |host: &Host, progress: &Progress| {
+                host.backups
+                    .export(ExportTo::File(&path), &options, progress)
+            })
+        })
     })
 }
 
@@ -159,20 +157,17 @@ pub unsafe extern "C" fn statekeep_import_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("an import")?;
-        lease.health().check_writable()?;
-        // SAFETY: the header's contract for inputs.
-        let (path, form): (_, ImportForm) =
-            unsafe { (file(path, path_len)?, input::options(options, options_len)?) };
-        let options = form.options()?;
-        let job = move |host: &Host, progress: &Progress| {
-            let from = ImportFrom::File(&path);
-            to_json(host.backups.import(from, &options, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.state_writer("an import")?;
+            let path = file(path, path_len)?;
+            let form: ImportForm = input::options(options, options_len)?;
+            let options = form.options()?;
+            Ok(move |host: &Host, progress: &Progress| {
+                host.backups
+                    .import(ImportFrom::File(&path), &options, progress)
+            })
+        })
     })
 }

@@ -4,12 +4,13 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
+use crate::buf::Buf;
 use crate::engine::{self, DiffOptions, HistoryOptions, Key, Sequence};
 use crate::error::Error;
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input;
-use crate::manager::{Manager, manager};
+use crate::manager::Manager;
+use crate::report;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,24 +70,17 @@ pub unsafe extern "C" fn statekeep_history_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let ((scope, key), form) = unsafe {
-            (
-                input::name(scope, scope_len, key, key_len)?,
-                input::options::<HistoryForm>(options, options_len)?,
-            )
-        };
-        let options = HistoryOptions {
-            before: form.before.map(Sequence),
-            limit: form.limit.unwrap_or_default(),
-        };
-        let page = manager.tenant().history(&scope, &key, &options)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, engine::to_text(&page)?) };
-        Ok(())
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let (scope, key) = input::name(scope, scope_len, key, key_len)?;
+            let form: HistoryForm = input::options(options, options_len)?;
+            let options = HistoryOptions {
+                before: form.before.map(Sequence),
+                limit: form.limit.unwrap_or_default(),
+            };
+            Ok(manager.tenant().history(&scope, &key, &options)?)
+        })
     })
 }
 
@@ -106,15 +100,12 @@ pub unsafe extern "C" fn statekeep_diff_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let form: DiffForm = unsafe { input::options(options, options_len) }?;
-        let (tenant, options) = (manager.tenant(), DiffOptions::try_from(form)?);
-        let page = tenant.diff(Sequence(before), Sequence(after), &options)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, engine::to_text(&page)?) };
-        Ok(())
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let form: DiffForm = input::options(options, options_len)?;
+            let (tenant, options) = (manager.tenant(), DiffOptions::try_from(form)?);
+            Ok(tenant.diff(Sequence(before), Sequence(after), &options)?)
+        })
     })
 }

@@ -33,6 +33,7 @@ pub mod plugin;
 pub mod policy;
 pub mod query;
 mod registry;
+mod report;
 pub mod repository;
 mod retention;
 pub mod scan;

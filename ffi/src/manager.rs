@@ -8,14 +8,15 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
+use crate::buf::Buf;
 use crate::config::{Config, Settings};
-use crate::engine::{self, BlockingTenant};
+use crate::engine::{BlockingTenant, StateInfo, UpkeepStatus};
 use crate::error::{Error, Failure};
 use crate::guard::{self, guard, need, put};
 use crate::handle::{self, Kind, Pin};
 use crate::input::{TEXT_BYTES_MAX, text};
 use crate::registry::{self, Lease};
+use crate::report;
 
 /// An opaque reference to an open state.
 #[repr(C)]
@@ -75,6 +76,13 @@ impl Reference {
     pub(crate) fn backups_writer(&self, what: &str) -> Result<&Lease, Failure> {
         crate::policy::refuse_inside()?;
         self.whole(what)
+    }
+
+    /// As [`whole`](Self::whole), for what changes the state; POISONED after a panic.
+    pub(crate) fn state_writer(&self, what: &str) -> Result<&Lease, Failure> {
+        let lease = self.whole(what)?;
+        lease.health().check_writable()?;
+        Ok(lease)
     }
 
     /// The lease, for what concerns the whole state; a handle of a tenant has no such right.
@@ -200,6 +208,16 @@ pub unsafe extern "C" fn statekeep_manager_flush(
         .flush()?))
 }
 
+/// The facts of `statekeep_manager_info_json`.
+#[derive(serde::Serialize)]
+struct ManagerInfo {
+    #[serde(flatten)]
+    state: StateInfo,
+    upkeep: UpkeepStatus,
+    references: usize,
+    tenant: String,
+}
+
 /// Facts about the open state as one JSON object: `path`, `backend`, `format`, `state_id`,
 /// `timeline`, `created_unix_ms`, `head` (the newest sequence), `head_unix_ms`, `floor` (the oldest one
 /// that can be read), `oldest_snapshot`, `tenants`, `cache`, `ephemeral_bytes`, `poisoned` (why it
@@ -211,17 +229,17 @@ pub unsafe extern "C" fn statekeep_manager_info_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let reference = self::manager(manager)?;
-        let manager = &reference.lease.host().manager;
-        let mut info = engine::to_json(manager.info()?)?;
-        info["upkeep"] = engine::to_json(manager.upkeep())?;
-        info["references"] = reference.lease.count().into();
-        info["tenant"] = reference.bound_to().unwrap_or_default().into();
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, info.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let state = &manager.lease.host().manager;
+            Ok(ManagerInfo {
+                state: state.info()?,
+                upkeep: state.upkeep(),
+                references: manager.lease.count(),
+                tenant: manager.bound_to().unwrap_or_default().to_owned(),
+            })
+        })
     })
 }
 

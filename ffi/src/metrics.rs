@@ -2,10 +2,11 @@
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
+use crate::buf::Buf;
 use crate::error::Error;
-use crate::guard::{guard, need};
-use crate::manager::{Manager, manager};
+use crate::guard::guard;
+use crate::manager::Manager;
+use crate::report;
 
 /// The metrics of the state, its backups and its plugins now, as OpenMetrics text that Prometheus
 /// reads; the names are those of docs/metrics.md. Counters start again at 0 when the state is opened. It
@@ -17,16 +18,15 @@ pub unsafe extern "C" fn statekeep_metrics_text(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("reading the metrics")?;
-        let mut metrics = lease.host().metrics()?;
-        if lease.health().is_poisoned() {
-            metrics.set_poisoned();
-        }
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, metrics.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::text(manager, out, |manager| {
+            let lease = manager.whole("reading the metrics")?;
+            let mut metrics = lease.host().metrics()?;
+            if lease.health().is_poisoned() {
+                metrics.set_poisoned();
+            }
+            Ok(metrics.to_string())
+        })
     })
 }

@@ -3,13 +3,15 @@
 //! A handle that is bound to a tenant is refused with PERMISSION_DENIED, since all of it concerns every
 //! tenant.
 
+use serde_json::json;
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
-use crate::engine::{Progress, to_json};
+use crate::buf::Buf;
+use crate::engine::Progress;
 use crate::error::Error;
-use crate::guard::{guard, need};
-use crate::manager::{Manager, manager};
+use crate::guard::guard;
+use crate::manager::Manager;
+use crate::report;
 
 /// What the backup repository takes, and for whom, as a JSON object: `bytes`, `objects`, `folders`,
 /// `storage_bytes_max`, `trash` (what goes with deleted backups), `unknown` (what no backup needs),
@@ -24,14 +26,12 @@ pub unsafe extern "C" fn statekeep_backup_storage_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("the storage of backups")?;
-        let report = to_json(lease.host().backups.storage(&Progress::new())?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, report.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.whole("the storage of backups")?;
+            Ok(lease.host().backups.storage(&Progress::new())?)
+        })
     })
 }
 
@@ -45,14 +45,12 @@ pub unsafe extern "C" fn statekeep_alerts_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let alerts = manager.whole("alerts")?.host().monitor.check();
-        let alerts = to_json(serde_json::json!({ "alerts": alerts }))?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, alerts.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let alerts = manager.whole("alerts")?.host().monitor.check();
+            Ok(json!({ "alerts": alerts }))
+        })
     })
 }
 
@@ -66,16 +64,15 @@ pub unsafe extern "C" fn statekeep_doctor_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("the doctor")?;
-        let mut diagnosis = lease.host().doctor(&Progress::new())?;
-        if let Err(poisoned) = lease.health().check_writable() {
-            diagnosis.set_poisoned(poisoned.message());
-        }
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, to_json(&diagnosis)?.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.whole("the doctor")?;
+            let mut diagnosis = lease.host().doctor(&Progress::new())?;
+            if let Err(poisoned) = lease.health().check_writable() {
+                diagnosis.set_poisoned(poisoned.message());
+            }
+            Ok(diagnosis)
+        })
     })
 }

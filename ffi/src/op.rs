@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
 use statekeep_plugin_api::Status;
 
 use crate::buf::{Buf, give};
-use crate::engine::{self, Host, Progress};
+use crate::engine::{self, Host, Progress, to_text};
 use crate::error::{Error, Failure};
 use crate::guard::{self, guard, need, put};
 use crate::handle::{self, Kind};
 use crate::input;
-use crate::registry::Lease;
+use crate::manager::{Manager, Reference, manager};
 use crate::ticker::{self, Ticker, Told};
 
 /// An opaque operation.
@@ -191,15 +192,24 @@ fn call((function, user): OnDone, status: Status) {
     unsafe { function(user.data, status) };
 }
 
-/// Starts work on a thread of its own and gives its operation; its JSON is the operation's result.
+/// Starts the job that `prepare` makes of the inputs, on a thread of its own, and gives its operation;
+/// what the job returns is the result of the operation as JSON.
 ///
 /// # Safety
 /// `out` is NULL or valid for one write.
-pub(crate) unsafe fn start(
-    lease: Lease,
-    job: impl FnOnce(&Host, &Progress) -> Result<serde_json::Value, engine::Error> + Send + 'static,
+pub(crate) unsafe fn start<J, T>(
+    manager: *const Manager,
     out: *mut *mut Op,
-) -> Result<(), Failure> {
+    prepare: impl FnOnce(&Reference) -> Result<J, Failure>,
+) -> Result<(), Failure>
+where
+    J: FnOnce(&Host, &Progress) -> Result<T, engine::Error> + Send + 'static,
+    T: Serialize,
+{
+    need(out, "out")?;
+    let manager = self::manager(manager)?;
+    let job = prepare(&manager)?;
+    let lease = manager.lease().share();
     let work = Arc::new(Work {
         progress: Progress::new(),
         state: Mutex::new(Outcome::default()),
@@ -209,8 +219,8 @@ pub(crate) unsafe fn start(
     let op = handle::insert(Operation(Arc::clone(&work)))?;
     let thread = std::thread::Builder::new().name("statekeep-op".to_owned());
     let spawned = thread.spawn(move || {
-        let result = match guard::stop(|| job(lease.host(), &work.progress)) {
-            Ok(Ok(json)) => Ok(json.to_string()),
+        let result = match guard::stop(|| to_text(&job(lease.host(), &work.progress)?)) {
+            Ok(Ok(json)) => Ok(json),
             Ok(Err(error)) => Err(Failure::from(error)),
             Err(panic) => {
                 lease.health().poison();

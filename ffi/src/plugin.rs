@@ -11,6 +11,7 @@ use crate::error::{Error, Failure};
 use crate::guard::{guard, need};
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
+use crate::report;
 
 /// # Safety
 /// As `input::bytes`.
@@ -39,16 +40,10 @@ pub unsafe extern "C" fn statekeep_plugin_load(
         let lease = manager.whole("loading a plugin")?;
         // SAFETY: the header's contract for inputs.
         let path = unsafe { path(library, library_len) }?;
-        let info = lease
-            .host()
-            .plugins
-            .load(path)
-            .map_err(engine::Error::from)?;
-        let info = engine::to_json(info)?;
-        if !out.is_null() {
-            // SAFETY: the header's contract for outputs.
-            unsafe { give(out, info.to_string()) };
-        }
+        let plugins = &lease.host().plugins;
+        let info = plugins.load(path).map_err(engine::Error::from)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, engine::to_text(&info)?) };
         Ok(())
     })
 }
@@ -60,14 +55,11 @@ pub unsafe extern "C" fn statekeep_plugin_list_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let plugins = manager.whole("a list of plugins")?.host().plugins.list();
-        let list = engine::to_json(plugins)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, list.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            Ok(manager.whole("a list of plugins")?.host().plugins.list())
+        })
     })
 }
 
@@ -86,7 +78,7 @@ pub unsafe extern "C" fn statekeep_plugin_inspect_json(
         let path = unsafe { path(library, library_len) }?;
         let manifest = engine::inspect(path).map_err(engine::Error::from)?;
         // SAFETY: the header's contract for outputs.
-        unsafe { give(out, engine::to_json(manifest)?.to_string()) };
+        unsafe { give(out, engine::to_text(&manifest)?) };
         Ok(())
     })
 }

@@ -8,36 +8,26 @@ use std::time::Duration;
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
-use crate::engine::{self, BlockingTenant, Host, IndexDefinition, Phase, Progress, Query};
+use crate::buf::Buf;
+use crate::engine::{self, Host, IndexDefinition, IndexInfo, Phase, Progress, Query};
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, Reference, manager};
 use crate::op::{self, Op};
+use crate::report;
 
 /// How often a build looks whether it was cancelled.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
 
-/// Answers a query with a document.
+/// The query that a caller gave.
 ///
 /// # Safety
-/// As `input::bytes`; `out` is NULL or valid for one write.
-unsafe fn answer(
-    manager: *const Manager,
-    query: *const c_char,
-    query_len: usize,
-    out: *mut Buf,
-    ask: impl FnOnce(&BlockingTenant, &Query) -> Result<String, engine::Error>,
-) -> Result<(), Failure> {
-    need(out, "out")?;
-    let manager = self::manager(manager)?;
+/// As `input::bytes`.
+unsafe fn query_of(ptr: *const c_char, len: usize) -> Result<Query, Failure> {
     // SAFETY: the caller's promise.
-    let text = unsafe { input::text(query, query_len, TEXT_BYTES_MAX, "query") }?;
-    let answer = ask(manager.tenant(), &Query::from_json(text)?)?;
-    // SAFETY: the caller's promise.
-    unsafe { give(out, answer) };
-    Ok(())
+    let text = unsafe { input::text(ptr, len, TEXT_BYTES_MAX, "query") }?;
+    Ok(Query::from_json(text)?)
 }
 
 /// A page of the records that match a query, as of one commit: a JSON object of `rows` (`scope`, `key`,
@@ -53,8 +43,9 @@ pub unsafe extern "C" fn statekeep_query_json(
 ) -> Status {
     // SAFETY: the header's contract for inputs and outputs.
     guard!(err, zero(out), || unsafe {
-        answer(manager, query, query_len, out, |tenant, query| {
-            tenant.query(query)?.to_json()
+        report::text(manager, out, |manager| {
+            let query = query_of(query, query_len)?;
+            Ok(manager.tenant().query(&query)?.to_json()?)
         })
     })
 }
@@ -71,8 +62,9 @@ pub unsafe extern "C" fn statekeep_explain_json(
 ) -> Status {
     // SAFETY: the header's contract for inputs and outputs.
     guard!(err, zero(out), || unsafe {
-        answer(manager, query, query_len, out, |tenant, query| {
-            engine::to_text(&tenant.explain(query)?)
+        report::json(manager, out, |manager| {
+            let query = query_of(query, query_len)?;
+            Ok(manager.tenant().explain(&query)?)
         })
     })
 }
@@ -91,24 +83,21 @@ pub unsafe extern "C" fn statekeep_index_create_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        manager.writer()?;
-        // SAFETY: the header's contract for inputs.
-        let mut definition: IndexDefinition =
-            unsafe { input::options(definition, definition_len) }?;
-        if let Some(tenant) = manager.bound_to() {
-            if definition.tenant.is_empty() {
-                tenant.clone_into(&mut definition.tenant);
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.writer()?;
+            let mut definition: IndexDefinition = input::options(definition, definition_len)?;
+            if let Some(tenant) = manager.bound_to() {
+                if definition.tenant.is_empty() {
+                    tenant.clone_into(&mut definition.tenant);
+                }
+                if definition.tenant != tenant {
+                    manager.whole("an index of another tenant")?;
+                }
             }
-            if definition.tenant != tenant {
-                manager.whole("an index of another tenant")?;
-            }
-        }
-        let job = move |host: &Host, progress: &Progress| build(host, definition, progress);
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(manager.lease().share(), job, out) }
+            Ok(move |host: &Host, progress: &Progress| build(host, definition, progress))
+        })
     })
 }
 
@@ -116,7 +105,7 @@ fn build(
     host: &Host,
     definition: IndexDefinition,
     progress: &Progress,
-) -> Result<serde_json::Value, engine::Error> {
+) -> Result<IndexInfo, engine::Error> {
     progress.enter(Phase::Preparing);
     let build = host.manager.create_index(definition)?;
     progress.enter(Phase::Copying);
@@ -132,7 +121,7 @@ fn build(
     }
     let info = build.progress();
     progress.add(info.scanned.saturating_sub(counted), 0, 0);
-    engine::to_json(info)
+    Ok(info)
 }
 
 /// All indexes that the handle may see, by name, as a JSON array of objects: `name`, `tenant`, `scope`,
@@ -144,14 +133,13 @@ pub unsafe extern "C" fn statekeep_index_list_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let mut all = manager.tenant().manager().list_indexes()?;
-        all.retain(|index| sees(&manager, &index.definition));
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, engine::to_text(&all)?) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let mut all = manager.tenant().manager().list_indexes()?;
+            all.retain(|index| sees(manager, &index.definition));
+            Ok(all)
+        })
     })
 }
 

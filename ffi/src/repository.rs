@@ -5,16 +5,18 @@
 
 use std::ffi::c_char;
 
+use serde_json::json;
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
-use crate::engine::{Host, KeyId, KeySource, Passphrase, Progress, to_json};
+use crate::buf::Buf;
+use crate::engine::{Host, KeyId, KeySource, Passphrase, Progress};
 use crate::error::{Error, Failure};
 use crate::exchange::absolute;
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
+use crate::report;
 
 const WHAT: &str = "the upkeep of the backup repository";
 const KEYS: &str = "the keys of the backup repository";
@@ -36,15 +38,12 @@ pub unsafe extern "C" fn statekeep_repository_check_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole(WHAT)?;
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.check_repository(progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.whole(WHAT)?;
+            Ok(|host: &Host, progress: &Progress| host.backups.check_repository(progress))
+        })
     })
 }
 
@@ -60,18 +59,17 @@ pub unsafe extern "C" fn statekeep_repository_prune_strays_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer(WHAT)?;
-        // SAFETY: the header's contract for inputs.
-        let form: PruneForm = unsafe { input::options(options, options_len) }?;
-        let dry_run = form.dry_run.unwrap_or(true);
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.prune_strays(dry_run, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.backups_writer(WHAT)?;
+            let form: PruneForm = input::options(options, options_len)?;
+            let dry_run = form.dry_run.unwrap_or(true);
+            let job = move |host: &Host, progress: &Progress| {
+                host.backups.prune_strays(dry_run, progress)
+            };
+            Ok(job)
+        })
     })
 }
 
@@ -84,15 +82,12 @@ pub unsafe extern "C" fn statekeep_repository_repair_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer(WHAT)?;
-        let job = move |host: &Host, progress: &Progress| {
-            to_json(host.backups.repair_repository(progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.backups_writer(WHAT)?;
+            Ok(|host: &Host, progress: &Progress| host.backups.repair_repository(progress))
+        })
     })
 }
 
@@ -138,14 +133,12 @@ pub unsafe extern "C" fn statekeep_repository_key_list_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let keys = manager.whole(KEYS)?.host().backups.keys()?;
-        let list = to_json(serde_json::json!({ "keys": keys }))?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, list.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let keys = manager.whole(KEYS)?.host().backups.keys()?;
+            Ok(json!({ "keys": keys }))
+        })
     })
 }
 
@@ -161,25 +154,22 @@ pub unsafe extern "C" fn statekeep_repository_key_add_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let mut form: KeyForm = unsafe { input::options(options, options_len) }?;
-        let source = form.source()?;
-        let lease = manager.backups_writer(KEYS)?;
-        let backups = &lease.host().backups;
-        let key = match (form.change, &form.label) {
-            (Some(true), Some(_)) => {
-                let reason = "with `change` the label stays; give no `label`";
-                return Err(Failure::invalid("options", reason));
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let mut form: KeyForm = input::options(options, options_len)?;
+            let source = form.source()?;
+            let lease = manager.backups_writer(KEYS)?;
+            let backups = &lease.host().backups;
+            match (form.change, &form.label) {
+                (Some(true), Some(_)) => {
+                    let reason = "with `change` the label stays; give no `label`";
+                    Err(Failure::invalid("options", reason))
+                }
+                (Some(true), None) => Ok(backups.change_key(&source)?),
+                (_, label) => Ok(backups.add_key(&source, label.as_deref())?),
             }
-            (Some(true), None) => backups.change_key(&source)?,
-            (_, label) => backups.add_key(&source, label.as_deref())?,
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, to_json(key)?.to_string()) };
-        Ok(())
+        })
     })
 }
 

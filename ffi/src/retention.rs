@@ -11,13 +11,14 @@ use statekeep_plugin_api::Status;
 use crate::buf::{Buf, give};
 use crate::engine::{
     DescribedBackup, Host, PictureFormat, Progress, RetentionRule, RetentionView, SimulateRequest,
-    UnixMs, named_rule, now, rule_in_force, to_json,
+    Simulation, UnixMs, named_rule, now, rule_in_force, to_text,
 };
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input;
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
+use crate::report;
 
 /// What retention is in force as a JSON object: `rule` (as the setting `retention.policies` has members;
 /// null keeps every backup), `rule_in_words`, `settings` (array of `key`, `value` and `source`, who gave it),
@@ -29,14 +30,12 @@ pub unsafe extern "C" fn statekeep_retention_show_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("the retention in force")?;
-        let view = to_json(RetentionView::of(&lease.host().retained())?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, view.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.whole("the retention in force")?;
+            Ok(RetentionView::of(&lease.host().retained())?)
+        })
     })
 }
 
@@ -60,11 +59,9 @@ pub unsafe extern "C" fn statekeep_retention_set_json(
         // SAFETY: the header's contract for inputs.
         let settings: Map<String, Value> = unsafe { input::options(settings, settings_len) }?;
         let lease = manager.backups_writer("a change of the retention")?;
-        let view = to_json(lease.host().set_retention(&settings)?)?;
-        if !out.is_null() {
-            // SAFETY: the header's contract for outputs.
-            unsafe { give(out, view.to_string()) };
-        }
+        let view = to_text(&lease.host().set_retention(&settings)?)?;
+        // SAFETY: the header's contract for outputs.
+        unsafe { give(out, view) };
         Ok(())
     })
 }
@@ -94,21 +91,18 @@ pub unsafe extern "C" fn statekeep_retention_test_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        // SAFETY: the header's contract for inputs.
-        let form: TestForm = unsafe { input::options(options, options_len) }?;
-        let lease = manager.backups_writer("a trial of retention")?;
-        let host = lease.host();
-        let named = named_rule(form.policies, form.mode.as_deref())?;
-        let rule = rule_in_force(named, &host.retained())?;
-        let at = form.at_unix_ms.map(UnixMs);
-        let backups = form.backups.as_deref();
-        let trial = to_json(host.backups.try_rule(&rule, backups, at)?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, trial.to_string()) };
-        Ok(())
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let form: TestForm = input::options(options, options_len)?;
+            let lease = manager.backups_writer("a trial of retention")?;
+            let host = lease.host();
+            let named = named_rule(form.policies, form.mode.as_deref())?;
+            let rule = rule_in_force(named, &host.retained())?;
+            let at = form.at_unix_ms.map(UnixMs);
+            let backups = form.backups.as_deref();
+            Ok(host.backups.try_rule(&rule, backups, at)?)
+        })
     })
 }
 
@@ -117,7 +111,16 @@ struct SimulateForm {
     /// Not part of what is played.
     format: Option<String>,
     #[serde(flatten)]
-    request: serde_json::Map<String, serde_json::Value>,
+    request: Map<String, Value>,
+}
+
+/// The result of a simulation.
+#[derive(serde::Serialize)]
+struct Played {
+    #[serde(flatten)]
+    simulation: Simulation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<String>,
 }
 
 /// Starts a simulation: a rule is played over the time to come, with a cleanup after each backup; neither
@@ -139,33 +142,31 @@ pub unsafe extern "C" fn statekeep_retention_simulate_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.backups_writer("a simulation of retention")?;
-        // SAFETY: the header's contract for inputs.
-        let form: SimulateForm = unsafe { input::options(options, options_len) }?;
-        let format = match form.format.as_deref() {
-            None => None,
-            Some("svg") => Some(PictureFormat::Svg),
-            Some("html") => Some(PictureFormat::Html),
-            Some(_) => return Err(Failure::invalid("options", "`format` is `svg` or `html`")),
-        };
-        let request: SimulateRequest = serde_json::from_value(form.request.into())
-            .map_err(|error| Failure::invalid("options", &error.to_string()))?;
-        let job = move |host: &Host, progress: &Progress| {
-            let plan = request.plan(&host.retained(), host.backups.sizes()?, now())?;
-            let (rule, retention) = (&plan.rule, &plan.retention);
-            let simulation = host
-                .backups
-                .simulate(rule, retention, &plan.options, progress)?;
-            let mut result = to_json(&simulation)?;
-            if let (Some(format), Some(fields)) = (format, result.as_object_mut()) {
-                fields.insert("picture".to_owned(), simulation.picture(format).into());
-            }
-            Ok(result)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.backups_writer("a simulation of retention")?;
+            let form: SimulateForm = input::options(options, options_len)?;
+            let format = match form.format.as_deref() {
+                None => None,
+                Some("svg") => Some(PictureFormat::Svg),
+                Some("html") => Some(PictureFormat::Html),
+                Some(_) => return Err(Failure::invalid("options", "`format` is `svg` or `html`")),
+            };
+            let request: SimulateRequest = serde_json::from_value(form.request.into())
+                .map_err(|error| Failure::invalid("options", &error.to_string()))?;
+            Ok(move |host: &Host, progress: &Progress| {
+                let plan = request.plan(&host.retained(), host.backups.sizes()?, now())?;
+                let (rule, retention) = (&plan.rule, &plan.retention);
+                let simulation = host
+                    .backups
+                    .simulate(rule, retention, &plan.options, progress)?;
+                let picture = format.map(|format| simulation.picture(format));
+                Ok(Played {
+                    simulation,
+                    picture,
+                })
+            })
+        })
     })
 }

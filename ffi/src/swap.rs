@@ -8,13 +8,14 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
-use crate::engine::{self, Host, NamespaceId, Progress};
+use crate::buf::Buf;
+use crate::engine::{Host, NamespaceId, Progress};
 use crate::error::{Error, Failure};
-use crate::guard::{guard, need, put};
+use crate::guard::{guard, put};
 use crate::input::{self, TEXT_BYTES_MAX};
 use crate::manager::{Manager, manager};
 use crate::op::{self, Op};
+use crate::report;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,24 +51,17 @@ pub unsafe extern "C" fn statekeep_swap_start(
     out: *mut *mut Op,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("a swap of the backend")?;
-        lease.health().check_writable()?;
-        // SAFETY: the header's contract for inputs.
-        let (backend, options) = unsafe {
-            (
-                input::text(backend, backend_len, TEXT_BYTES_MAX, "backend")?.to_owned(),
-                input::options::<serde_json::Map<_, _>>(options, options_len)?,
-            )
-        };
-        let options = serde_json::Value::Object(options);
-        let job = move |host: &Host, progress: &Progress| {
-            engine::to_json(host.manager.swap_backend(&backend, &options, progress)?)
-        };
-        // SAFETY: the header's contract for outputs.
-        unsafe { op::start(lease.share(), job, out) }
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        op::start(manager, out, |manager| {
+            manager.state_writer("a swap of the backend")?;
+            let backend = input::text(backend, backend_len, TEXT_BYTES_MAX, "backend")?.to_owned();
+            let options: serde_json::Map<_, _> = input::options(options, options_len)?;
+            let options = serde_json::Value::Object(options);
+            Ok(move |host: &Host, progress: &Progress| {
+                host.manager.swap_backend(&backend, &options, progress)
+            })
+        })
     })
 }
 
@@ -80,14 +74,12 @@ pub unsafe extern "C" fn statekeep_namespace_list_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole("a list of namespaces")?;
-        let all = lease.host().manager.namespaces()?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, engine::to_text(&all)?) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.whole("a list of namespaces")?;
+            Ok(lease.host().manager.namespaces()?)
+        })
     })
 }
 
@@ -107,8 +99,7 @@ pub unsafe extern "C" fn statekeep_namespace_undo(
 ) -> Status {
     guard!(err, zero(out_sequence), || {
         let manager = self::manager(manager)?;
-        let lease = manager.whole("an undo")?;
-        lease.health().check_writable()?;
+        let lease = manager.state_writer("an undo")?;
         // SAFETY: the header's contract for inputs.
         let (id, form) = unsafe {
             (
@@ -135,8 +126,7 @@ pub unsafe extern "C" fn statekeep_namespace_release(
 ) -> Status {
     guard!(err, zero(), || {
         let manager = self::manager(manager)?;
-        let lease = manager.whole("releasing a namespace")?;
-        lease.health().check_writable()?;
+        let lease = manager.state_writer("releasing a namespace")?;
         // SAFETY: the header's contract for inputs.
         let id = unsafe { id(namespace_id, namespace_id_len) }?;
         Ok(lease.host().manager.release_namespace(id)?)

@@ -7,12 +7,13 @@ use std::ffi::c_char;
 
 use statekeep_plugin_api::Status;
 
-use crate::buf::{Buf, give};
-use crate::engine::{self, TrimOptions};
+use crate::buf::Buf;
+use crate::engine::TrimOptions;
 use crate::error::Error;
-use crate::guard::{guard, need};
+use crate::guard::guard;
 use crate::input;
 use crate::manager::{Manager, manager};
+use crate::report;
 
 const WHAT: &str = "the upkeep";
 
@@ -30,15 +31,11 @@ pub unsafe extern "C" fn statekeep_upkeep_sweep_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole(WHAT)?;
-        lease.health().check_writable()?;
-        let report = engine::to_text(&lease.host().manager.sweep()?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, report) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            Ok(manager.state_writer(WHAT)?.host().manager.sweep()?)
+        })
     })
 }
 
@@ -55,20 +52,16 @@ pub unsafe extern "C" fn statekeep_upkeep_trim_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let lease = manager.whole(WHAT)?;
-        lease.health().check_writable()?;
-        // SAFETY: the header's contract for inputs.
-        let form: TrimForm = unsafe { input::options(options, options_len) }?;
-        let options = TrimOptions {
-            dry_run: form.dry_run.unwrap_or_default(),
-        };
-        let report = engine::to_text(&lease.host().manager.trim(&options)?)?;
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, report) };
-        Ok(())
+    // SAFETY: the header's contract for inputs and outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            let lease = manager.state_writer(WHAT)?;
+            let form: TrimForm = input::options(options, options_len)?;
+            let options = TrimOptions {
+                dry_run: form.dry_run.unwrap_or_default(),
+            };
+            Ok(lease.host().manager.trim(&options)?)
+        })
     })
 }
 
@@ -81,13 +74,11 @@ pub unsafe extern "C" fn statekeep_upkeep_status_json(
     out: *mut Buf,
     err: *mut *mut Error,
 ) -> Status {
-    guard!(err, zero(out), || {
-        need(out, "out")?;
-        let manager = self::manager(manager)?;
-        let status = manager.whole(WHAT)?.host().manager.upkeep();
-        // SAFETY: the header's contract for outputs.
-        unsafe { give(out, engine::to_text(&status)?) };
-        Ok(())
+    // SAFETY: the header's contract for outputs.
+    guard!(err, zero(out), || unsafe {
+        report::json(manager, out, |manager| {
+            Ok(manager.whole(WHAT)?.host().manager.upkeep())
+        })
     })
 }
 
