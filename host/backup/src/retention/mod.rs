@@ -15,6 +15,7 @@ mod trial;
 mod words;
 
 pub(crate) use panel::Panel;
+pub(crate) use plan::Decided;
 pub use plan::{Ballot, Floor, Judgement, NamedVote, judge};
 pub(crate) use registry::Policies;
 pub use registry::{CALLBACKS_MAX, PolicyFn, is_inside_policy};

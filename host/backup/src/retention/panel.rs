@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use statekeep_core::{BackupFacts, Circumstances, Plugins, Result, RetentionPolicy};
 
-use super::plan::{Ballot, Judgement, judge};
+use super::plan::{Ballot, Decided, Judgement, fates, judge};
 use super::registry::Policies;
 use super::rule::RetentionRule;
 
@@ -46,13 +46,37 @@ impl<'r> Panel<'r> {
         circumstances: &Arc<Circumstances>,
         safety_grace_ms: u64,
     ) -> Result<Vec<Judgement>> {
+        let ballots = self.ask(backups, circumstances)?;
+        let now = circumstances.now;
+        Ok(judge(backups, self.rule, &ballots, now, safety_grace_ms))
+    }
+
+    /// As [`judge`](Self::judge), for who asks often and needs few of the words.
+    ///
+    /// # Errors
+    /// As those of [`judge`](Self::judge).
+    pub(crate) fn decide(
+        &self,
+        backups: &Arc<[BackupFacts]>,
+        circumstances: &Arc<Circumstances>,
+        safety_grace_ms: u64,
+    ) -> Result<Decided> {
+        let ballots = self.ask(backups, circumstances)?;
+        let now = circumstances.now;
+        let fates = fates(backups, self.rule, &ballots, now, safety_grace_ms);
+        Ok(Decided { ballots, fates })
+    }
+
+    fn ask(
+        &self,
+        backups: &Arc<[BackupFacts]>,
+        circumstances: &Arc<Circumstances>,
+    ) -> Result<Vec<Ballot>> {
         let ballots = self.policies.iter().map(|policy| {
             let votes = policy.evaluate(backups, circumstances)?;
             let policy = policy.name().to_owned();
             Ok(Ballot { policy, votes })
         });
-        let ballots = ballots.collect::<Result<Vec<_>>>()?;
-        let now = circumstances.now;
-        Ok(judge(backups, self.rule, &ballots, now, safety_grace_ms))
+        ballots.collect()
     }
 }

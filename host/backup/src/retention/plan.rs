@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use statekeep_core::{BackupFacts, BackupSort, UnixMs, Verdict, Vote};
 
-use super::rule::RetentionRule;
+use super::rule::{RetentionRule, Tally};
 
 /// Why a backup stays although the policies would forget it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
@@ -100,6 +100,37 @@ pub struct Ballot {
     pub votes: Vec<Vote>,
 }
 
+/// What becomes of a backup, before it is put into words.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Fate {
+    /// What the rule makes of the votes.
+    tally: Tally,
+    /// It stays.
+    pub(crate) keep: bool,
+    /// What holds it although the policies would forget it.
+    pub(crate) floor: Option<Floor>,
+}
+
+/// The votes on the backups of one series, and what they come to.
+pub(crate) struct Decided {
+    pub(crate) ballots: Vec<Ballot>,
+    /// One a backup.
+    pub(crate) fates: Vec<Fate>,
+}
+
+impl Decided {
+    /// The votes on the backup `i`, each with its policy.
+    pub(crate) fn votes(&self, i: usize) -> impl Iterator<Item = (&str, &Vote)> {
+        votes(&self.ballots, i)
+    }
+
+    /// Why the backup `i` stays or goes, in words.
+    pub(crate) fn reason(&self, i: usize) -> String {
+        let fate = self.fates.get(i);
+        fate.map_or_else(String::new, |fate| reason(fate, &self.ballots, i))
+    }
+}
+
 /// Judges the backups of one series, oldest first. `ballots` are those of the rule's policies in their
 /// order; a missing vote is an abstention.
 pub fn judge(
@@ -109,80 +140,97 @@ pub fn judge(
     now: UnixMs,
     safety_grace_ms: u64,
 ) -> Vec<Judgement> {
-    let mut judged: Vec<Judgement> = backups
-        .iter()
-        .enumerate()
-        .map(|(i, backup)| judge_one(i, backup, rule, ballots))
-        .collect();
-    for (i, floor) in floors(backups, now, safety_grace_ms) {
-        hold(&mut judged, i, floor);
-    }
-    // From the newest on, so that the parent of a parent is held too.
-    for i in (0..backups.len()).rev() {
-        let stays = judged.get(i).is_some_and(|judged| judged.keep);
-        let parent = backups.get(i).and_then(|backup| backup.parent);
-        if let (true, Some(parent)) = (stays, parent.filter(|parent| *parent < i)) {
-            hold(&mut judged, parent, Floor::Parent);
-        }
-    }
-    judged
-}
-
-fn judge_one(
-    i: usize,
-    backup: &BackupFacts,
-    rule: &RetentionRule,
-    ballots: &[Ballot],
-) -> Judgement {
-    let votes: Vec<NamedVote> = ballots
-        .iter()
-        .filter_map(|ballot| {
-            Some(NamedVote {
-                policy: ballot.policy.clone(),
-                vote: ballot.votes.get(i)?.clone(),
-            })
-        })
-        .collect();
-    let tally = rule.decide(&mut votes.iter().map(|named| &named.vote));
-    let keep = tally.verdict != Verdict::Forget;
-    let reason = match tally.verdict {
-        Verdict::Abstain => "no policy has an opinion on it".to_owned(),
-        verdict => {
-            let of = votes.iter().filter(|named| named.vote.verdict == verdict);
-            let words: Vec<String> = of
-                .map(|named| format!("{}: {}", named.policy, named.vote.reason))
-                .collect();
-            words.join("; ")
-        }
-    };
-    Judgement {
+    let fates = fates(backups, rule, ballots, now, safety_grace_ms);
+    let told = backups.iter().zip(fates).enumerate();
+    told.map(|(i, (backup, fate))| Judgement {
         backup: backup.id.clone(),
         series: backup.series.clone(),
         created_unix_ms: backup.created.0,
-        keep,
-        reason,
-        floor: None,
-        votes,
-        priority: tally.priority,
+        keep: fate.keep,
+        reason: reason(&fate, ballots, i),
+        floor: fate.floor,
+        votes: votes(ballots, i)
+            .map(|(policy, vote)| NamedVote {
+                policy: policy.to_owned(),
+                vote: vote.clone(),
+            })
+            .collect(),
+        priority: fate.tally.priority,
         stored_bytes: backup.stored_bytes,
+    })
+    .collect()
+}
+
+/// As [`judge`], without the words: one fate a backup.
+pub(crate) fn fates(
+    backups: &[BackupFacts],
+    rule: &RetentionRule,
+    ballots: &[Ballot],
+    now: UnixMs,
+    safety_grace_ms: u64,
+) -> Vec<Fate> {
+    let voted = |i| {
+        let tally = rule.decide(&mut votes(ballots, i).map(|(_, vote)| vote));
+        Fate {
+            tally,
+            keep: tally.verdict != Verdict::Forget,
+            floor: None,
+        }
+    };
+    let mut fates: Vec<Fate> = (0..backups.len()).map(voted).collect();
+    for (i, floor) in floors(backups, now, safety_grace_ms) {
+        hold(&mut fates, i, floor);
     }
+    // From the newest on, so that the parent of a parent is held too.
+    for (i, backup) in backups.iter().enumerate().rev() {
+        let stays = fates.get(i).is_some_and(|fate| fate.keep);
+        if let (true, Some(parent)) = (stays, backup.parent.filter(|parent| *parent < i)) {
+            hold(&mut fates, parent, Floor::Parent);
+        }
+    }
+    fates
 }
 
 /// Keeps a backup that was to go.
-fn hold(judged: &mut [Judgement], i: usize, floor: Floor) {
-    if let Some(judged) = judged.get_mut(i).filter(|judged| !judged.keep) {
-        judged.keep = true;
-        judged.floor = Some(floor);
-        judged.reason = floor.reason().to_owned();
+fn hold(fates: &mut [Fate], i: usize, floor: Floor) {
+    if let Some(fate) = fates.get_mut(i).filter(|fate| !fate.keep) {
+        fate.keep = true;
+        fate.floor = Some(floor);
+    }
+}
+
+fn votes(ballots: &[Ballot], i: usize) -> impl Iterator<Item = (&str, &Vote)> {
+    ballots
+        .iter()
+        .filter_map(move |ballot| Some((ballot.policy.as_str(), ballot.votes.get(i)?)))
+}
+
+fn reason(fate: &Fate, ballots: &[Ballot], i: usize) -> String {
+    match (fate.floor, fate.tally.verdict) {
+        (Some(floor), _) => floor.reason().to_owned(),
+        (None, Verdict::Abstain) => "no policy has an opinion on it".to_owned(),
+        (None, verdict) => {
+            let of = votes(ballots, i).filter(|(_, vote)| vote.verdict == verdict);
+            let words: Vec<String> = of
+                .map(|(policy, vote)| format!("{policy}: {}", vote.reason))
+                .collect();
+            words.join("; ")
+        }
     }
 }
 
 /// What stays whatever the policies say, without what it stands on.
 fn floors(backups: &[BackupFacts], now: UnixMs, safety_grace_ms: u64) -> Vec<(usize, Floor)> {
+    const NEWEST: [Floor; 4] = [
+        Floor::Newest,
+        Floor::NewestFull,
+        Floor::NewestVerified,
+        Floor::NewestVerifiedFull,
+    ];
     let mut floors = Vec::new();
     // Of each series and floor the last one found, which is the newest: of all, and of those that no
     // restore made, so that a backup before a restore takes no floor from what is restored.
-    let mut newest: BTreeMap<(&str, u8, bool), (usize, Floor)> = BTreeMap::new();
+    let mut newest: BTreeMap<&str, [[Option<usize>; 2]; NEWEST.len()]> = BTreeMap::new();
     for (i, backup) in backups.iter().enumerate() {
         if backup.is_pinned {
             floors.push((i, Floor::Pinned));
@@ -197,24 +245,20 @@ fn floors(backups: &[BackupFacts], now: UnixMs, safety_grace_ms: u64) -> Vec<(us
             }
         }
         let is_full = backup.sort != BackupSort::Incremental;
-        let kinds = [
-            (true, Floor::Newest),
-            (is_full, Floor::NewestFull),
-            (backup.is_verified, Floor::NewestVerified),
-            (backup.is_verified && is_full, Floor::NewestVerifiedFull),
-        ];
-        for (order, (applies, floor)) in (0..).zip(kinds) {
-            if applies {
-                newest.insert((&backup.series, order, true), (i, floor));
-            }
-            if applies && !backup.is_safety {
-                newest.insert((&backup.series, order, false), (i, floor));
+        let is_verified = backup.is_verified;
+        let applies = [true, is_full, is_verified, is_verified && is_full];
+        let found = newest.entry(&backup.series).or_default();
+        for ([of_all, of_others], _) in found.iter_mut().zip(applies).filter(|it| it.1) {
+            *of_all = Some(i);
+            if !backup.is_safety {
+                *of_others = Some(i);
             }
         }
     }
     // Of several floors that hold one backup the first is told: the one that says most.
-    let mut newest: Vec<_> = newest.into_iter().collect();
-    newest.sort_by_key(|((_, order, _), _)| std::cmp::Reverse(*order));
-    floors.extend(newest.into_iter().map(|(_, held)| held));
+    for (order, floor) in NEWEST.into_iter().enumerate().rev() {
+        let found = newest.values().filter_map(|found| found.get(order));
+        floors.extend(found.flatten().flatten().map(|i| (*i, floor)));
+    }
     floors
 }

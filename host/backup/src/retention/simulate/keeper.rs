@@ -3,7 +3,7 @@
 use serde::Serialize;
 use statekeep_core::Verdict;
 
-use crate::retention::Judgement;
+use crate::retention::Decided;
 
 /// Words that a policy's reason has before the name of a period: `first of day 2026-03-01`.
 const CHECKPOINT: &str = "first of ";
@@ -42,9 +42,9 @@ pub(super) struct Keepers {
 }
 
 impl Keepers {
-    /// The place of what keeps a backup.
-    pub(super) fn place(&mut self, judged: &Judgement) -> usize {
-        let known = candidates(judged).next();
+    /// The place of what keeps the backup `i`.
+    pub(super) fn place(&mut self, decided: &Decided, i: usize) -> usize {
+        let known = candidates(decided, i).next();
         let (kind, name, period) = known.unwrap_or(NOBODY);
         let is =
             |keeper: &Keeper| keeper.kind == kind && keeper.name == name && keeper.period == period;
@@ -61,10 +61,10 @@ impl Keepers {
         self.list.len() - 1
     }
 
-    /// The place of what will keep a backup longest, of all that keep it: what most often did before.
-    pub(super) fn lasting(&mut self, judged: &Judgement) -> usize {
-        let first = self.place(judged);
-        let places = candidates(judged).filter_map(|(kind, name, period)| {
+    /// The place of what will keep the backup `i` longest, of all that keep it: what most often did before.
+    pub(super) fn lasting(&mut self, decided: &Decided, i: usize) -> usize {
+        let first = self.place(decided, i);
+        let places = candidates(decided, i).filter_map(|(kind, name, period)| {
             let mut list = self.list.iter();
             list.position(|it| it.kind == kind && it.name == name && it.period == period)
         });
@@ -125,18 +125,13 @@ type Named<'a> = (KeeperKind, &'a str, &'a str);
 const NOBODY: Named<'static> = (KeeperKind::Nobody, "no policy has an opinion", "");
 
 /// What keeps a backup: a floor where it does, else each policy that votes for it.
-fn candidates(judged: &Judgement) -> impl Iterator<Item = Named<'_>> {
-    let floor = judged
-        .floor
-        .map(|floor| (KeeperKind::Floor, floor.reason(), ""));
-    let votes = judged
-        .votes
-        .iter()
-        .filter(move |named| floor.is_none() && named.vote.verdict == Verdict::Keep);
-    let votes = votes.map(|named| {
-        let period = period(&named.vote.reason);
-        (KeeperKind::Policy, named.policy.as_str(), period)
-    });
+fn candidates(decided: &Decided, i: usize) -> impl Iterator<Item = Named<'_>> {
+    let floor = decided.fates.get(i).and_then(|fate| fate.floor);
+    let floor = floor.map(|floor| (KeeperKind::Floor, floor.reason(), ""));
+    let votes = decided
+        .votes(i)
+        .filter(move |(_, vote)| floor.is_none() && vote.verdict == Verdict::Keep);
+    let votes = votes.map(|(policy, vote)| (KeeperKind::Policy, policy, period(&vote.reason)));
     floor.into_iter().chain(votes)
 }
 

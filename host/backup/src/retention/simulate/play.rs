@@ -11,7 +11,7 @@ use ulid::Ulid;
 use super::keeper::{Keeper, Keepers};
 use super::{Lifeline, SIMULATED_MAX, Sample, SimulateOptions};
 use crate::cleanup::RetentionConfig;
-use crate::retention::{Judgement, Panel};
+use crate::retention::{Decided, Floor, Panel};
 use crate::schedule::ScheduleConfig;
 
 /// What came of it.
@@ -34,8 +34,8 @@ struct Live {
     place: usize,
     /// That of its parent.
     parent: Option<usize>,
-    /// The last judgement, which kept it, and by what.
-    judged: Option<(Judgement, usize)>,
+    /// What kept it last, and its place in that decision.
+    kept: Option<(usize, usize)>,
 }
 
 /// A backup that is in the trash.
@@ -52,6 +52,8 @@ struct Play<'a> {
     trash: VecDeque<Trashed>,
     lifelines: Vec<Lifeline>,
     keepers: Keepers,
+    /// The last decision.
+    decided: Option<Decided>,
     steps: Vec<Sample>,
     heard: Vec<(String, bool)>,
     /// Incrementals on the newest full one.
@@ -74,6 +76,7 @@ pub(super) fn play(
         trash: VecDeque::new(),
         lifelines: Vec::new(),
         keepers: Keepers::default(),
+        decided: None,
         steps: Vec::new(),
         heard: Vec::new(),
         chain: 0,
@@ -184,7 +187,7 @@ impl Play<'_> {
             facts,
             place,
             parent: parent.filter(|_| !is_full),
-            judged: None,
+            kept: None,
         });
         self.bytes = self.bytes.saturating_add(stored_bytes);
         self.lifelines.push(Lifeline {
@@ -224,14 +227,16 @@ impl Play<'_> {
             storage_bytes_max: self.retention.storage_bytes_max,
             time_zone: self.retention.time_zone.clone(),
         });
-        let judged = panel.judge(&facts, &circumstances, self.retention.safety_grace_ms)?;
-        self.listen(&judged);
+        let decided = panel.decide(&facts, &circumstances, self.retention.safety_grace_ms)?;
+        self.listen(&decided);
         let until = UnixMs(now.0.saturating_add_unsigned(self.retention.grace_ms));
         let mut stays = Vec::with_capacity(self.live.len());
-        for (mut live, judged) in std::mem::take(&mut self.live).into_iter().zip(judged) {
-            if judged.keep {
-                let keeper = self.keepers.place(&judged);
-                live.judged = Some((judged, keeper));
+        let judged = std::mem::take(&mut self.live)
+            .into_iter()
+            .zip(&decided.fates);
+        for (i, (mut live, fate)) in judged.enumerate() {
+            if fate.keep {
+                live.kept = Some((self.keepers.place(&decided, i), i));
                 stays.push(live);
                 continue;
             }
@@ -242,17 +247,18 @@ impl Play<'_> {
                 bytes: live.facts.stored_bytes,
                 until,
             });
-            let keeper = live.judged.map(|(_, keeper)| keeper);
+            let keeper = live.kept.map(|(keeper, _)| keeper);
             if let Some(keeper) = keeper {
                 self.keepers.count(keeper, false);
             }
             if let Some(line) = self.lifelines.get_mut(live.place) {
                 line.forgotten_unix_ms = Some(now.0);
                 line.keeper = keeper;
-                line.reason = judged.reason;
+                line.reason = decided.reason(i);
             }
         }
         self.live = stays;
+        self.decided = Some(decided);
         while let Some(due) = self.trash.pop_front_if(|trashed| trashed.until <= now) {
             self.trash_bytes = self.trash_bytes.saturating_sub(due.bytes);
             if let Some(line) = self.lifelines.get_mut(due.place) {
@@ -263,21 +269,15 @@ impl Play<'_> {
     }
 
     /// Remembers which policies have had an opinion.
-    fn listen(&mut self, judged: &[Judgement]) {
-        let Some(first) = judged.first() else { return };
+    fn listen(&mut self, decided: &Decided) {
+        let ballots = decided.ballots.iter();
         if self.heard.is_empty() {
-            let names = first
-                .votes
-                .iter()
-                .map(|named| (named.policy.clone(), false));
+            let names = ballots.clone().map(|ballot| (ballot.policy.clone(), false));
             self.heard = names.collect();
         }
-        for (place, (_, heard)) in self.heard.iter_mut().enumerate().filter(|(_, it)| !it.1) {
-            let votes = |judged: &Judgement| {
-                let named = judged.votes.get(place);
-                named.is_some_and(|named| named.vote.verdict != Verdict::Abstain)
-            };
-            *heard = judged.iter().any(votes);
+        for ((_, heard), ballot) in self.heard.iter_mut().zip(ballots).filter(|(it, _)| !it.1) {
+            let mut votes = ballot.votes.iter();
+            *heard = votes.any(|vote| vote.verdict != Verdict::Abstain);
         }
     }
 
@@ -285,8 +285,8 @@ impl Play<'_> {
         let oldest = self.live.first().map_or(at, |live| live.facts.created);
         let kept = self.live.len() as u64;
         let mut by_keeper = vec![0; self.keepers.len()];
-        for (_, keeper) in self.live.iter().filter_map(|live| live.judged.as_ref()) {
-            if let Some(count) = by_keeper.get_mut(*keeper) {
+        for (keeper, _) in self.live.iter().filter_map(|live| live.kept) {
+            if let Some(count) = by_keeper.get_mut(keeper) {
                 *count += 1;
             }
         }
@@ -305,17 +305,18 @@ impl Play<'_> {
     fn end(mut self, end: UnixMs) -> Played {
         let mut parents = (0, 0);
         for live in std::mem::take(&mut self.live) {
-            let Some((judged, _)) = live.judged else {
+            let (Some((_, i)), Some(decided)) = (live.kept, &self.decided) else {
                 continue;
             };
-            if judged.floor == Some(crate::retention::Floor::Parent) {
+            let fate = decided.fates.get(i);
+            if fate.is_some_and(|fate| fate.floor == Some(Floor::Parent)) {
                 parents = (parents.0 + 1, parents.1 + live.facts.stored_bytes);
             }
-            let keeper = self.keepers.lasting(&judged);
+            let keeper = self.keepers.lasting(decided, i);
             self.keepers.count(keeper, true);
             if let Some(line) = self.lifelines.get_mut(live.place) {
                 line.keeper = Some(keeper);
-                line.reason = judged.reason;
+                line.reason = decided.reason(i);
             }
         }
         let (keepers, places) = self.keepers.sorted();
