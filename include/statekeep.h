@@ -1640,10 +1640,11 @@ statekeep_status statekeep_backup_unpin(const statekeep_manager *manager,
 /**
  * The scheduled backups as a JSON object: `enabled`, `every_ms`, `daily_at`, `time_zone`,
  * `full_every_ms`, `jitter_ms`, `running` (a progress, or null), `next_run_unix_ms`,
- * `newest_backup_unix_ms`, `last_run` (`started_unix_ms`, `finished_unix_ms`, `backup`, `error`),
+ * `newest_unix_ms`, `last_run` (`started_unix_ms`, `finished_unix_ms`, `done`: the backup's id, `error`),
  * `last_error`, `runs`, `failures`, `failures_in_row`, `warning` (what will not be as it was meant, or
- * null), `waits_for_other`. They are made while the state is
- * open, as `backup.every` or `backup.daily_at` say. `[any-thread]` Since: 0.1
+ * null), `waits_for_other`; and `cleanups`, an object of the same members for the scheduled cleanups, whose
+ * `done` has `deleted`, `purged` and `space_freed`. They are made while the state is open, as `backup.every`
+ * or `backup.daily_at`, `retention.every` or `retention.daily_at` say. `[any-thread]` Since: 0.1
  */
 statekeep_status statekeep_backup_schedule_json(const statekeep_manager *manager,
                                                 struct statekeep_buf *out,

@@ -531,10 +531,7 @@ fn a_schedule_is_shown_and_only_run_makes_the_backup_that_is_due() {
         (&listed[0]["id"], &json!(null))
     );
     assert_eq!(listed[0]["tags"], json!(["scheduled"]));
-    let (begun, next) = (
-        &second["newest_backup_unix_ms"],
-        &second["next_run_unix_ms"],
-    );
+    let (begun, next) = (&second["newest_unix_ms"], &second["next_run_unix_ms"]);
     assert_eq!(begun, &listed[0]["started_unix_ms"]);
     let wait = next.as_i64().unwrap() - begun.as_i64().unwrap();
     // An hour, and up to the minute that spreads them.
@@ -568,6 +565,49 @@ fn a_schedule_is_shown_and_only_run_makes_the_backup_that_is_due() {
     assert!(run.code == 0 && run.stderr.contains(next), "{}", run.stderr);
     let both = [&hourly[..], &daily[..], &["backup", "schedule"]].concat();
     assert!(place.fails(2, &both).contains("remove one"));
+}
+
+#[test]
+fn run_also_makes_the_cleanup_that_is_due_whose_time_is_kept_in_the_repository() {
+    let place = Place::new();
+    place.ok(&["set", "agent:a", "n", "1"]);
+    for _ in 0..3 {
+        place.ok(&["backup", "create"]);
+    }
+    let daily = [
+        "backup.max_backups=1",
+        "retention.daily_at=04:00",
+        "retention.time_zone=UTC",
+    ];
+    let daily = daily.map(|setting| ["--set", setting]).concat();
+    let shown = place.ok(&[&daily[..], &["backup", "schedule"]].concat());
+    assert!(
+        shown.contains("daily at 04:00:00, UTC") && shown.contains("newest  never"),
+        "{shown}"
+    );
+    let run = [&daily[..], &["backup", "schedule", "--run"]].concat();
+    let first = place.json_lines(&run).remove(0);
+    assert_eq!(first["made"], json!(null), "no backups are scheduled");
+    assert_eq!(
+        first["cleaned"],
+        json!({"deleted": 2, "purged": 0, "space_freed": 0})
+    );
+    assert_eq!(place.json_lines(&["backup", "list"]).len(), 1);
+    // Another process finds when that was.
+    let second = place.json_lines(&run).remove(0);
+    assert_eq!(second["cleaned"], json!(null));
+    let cleanups = &second["cleanups"];
+    let (begun, next) = (&cleanups["newest_unix_ms"], &cleanups["next_run_unix_ms"]);
+    let wait = next.as_i64().unwrap() - begun.as_i64().unwrap();
+    assert!((1..=86_460_000).contains(&wait), "{wait}");
+    let shown = place.ok(&run);
+    assert!(!shown.contains("never"), "{shown}");
+    let both = [
+        &daily[..],
+        &["--set", "retention.every=1h", "backup", "schedule"],
+    ]
+    .concat();
+    assert!(place.fails(2, &both).contains("`retention.every` and"));
 }
 
 #[test]

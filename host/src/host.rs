@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
 use serde_json::Value;
-use statekeep_backup::{BackupConfig, BackupManager, Monitor, Scheduler};
+use statekeep_backup::{
+    BackupConfig, BackupId, BackupManager, Backups, Cleaned, Cleanups, Monitor, ScheduleStatus,
+    Scheduler,
+};
 use statekeep_core::vfs::{RealVfs, Vfs};
 use statekeep_core::{Clock, Error, OpenOptions, Plugins, Result, StateManager, SystemClock};
 use statekeep_loader::{Policy, Registry};
@@ -21,7 +25,9 @@ pub struct Host {
     /// Its backups. The repository is created by the first backup.
     pub backups: Arc<BackupManager>,
     /// The backups that are made of themselves, as configured.
-    pub schedule: Arc<Scheduler>,
+    pub schedule: Arc<Scheduler<Backups>>,
+    /// The cleanups that are, beside those that follow backups.
+    pub cleanups: Scheduler<Cleanups>,
     /// What holds and happens, for operators.
     pub monitor: Monitor,
     /// The plugins that both use.
@@ -38,12 +44,32 @@ impl Host {
     /// Stops the state: what was acknowledged is synced, the directory is free for others. Calls
     /// that come later answer `closed`.
     ///
-    /// A scheduled backup in progress is cancelled and leaves nothing behind.
+    /// A scheduled backup in progress is cancelled and leaves nothing behind, a scheduled cleanup nothing
+    /// that the next one does not end.
     pub fn close(&self) -> Result<()> {
         self.monitor.close();
         self.schedule.close();
+        self.cleanups.close();
         self.manager.close()
     }
+
+    /// What is scheduled, and what became of it.
+    pub fn schedules(&self) -> Schedules {
+        Schedules {
+            backups: self.schedule.status(),
+            cleanups: self.cleanups.status(),
+        }
+    }
+}
+
+/// The schedules of an open state. In JSON, `cleanups` stands beside the members of `backups`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Schedules {
+    /// Of its backups.
+    #[serde(flatten)]
+    pub backups: ScheduleStatus<BackupId>,
+    /// Of the cleanups of its repository.
+    pub cleanups: ScheduleStatus<Cleaned>,
 }
 
 /// The plugins that a configuration allows: the built-in ones, and those in its folders.
@@ -70,11 +96,12 @@ pub fn registry(config: &Config) -> Result<Registry> {
 pub fn open(config: &Config) -> Result<Arc<Host>> {
     let host = open_unscheduled(config)?;
     host.schedule.start()?;
+    host.cleanups.start()?;
     host.monitor.start()?;
     Ok(host)
 }
 
-/// As [`open`], for a program that ends soon: scheduled backups are not made of themselves, but by
+/// As [`open`], for a program that ends soon: scheduled backups and cleanups are not made of themselves, but by
 /// [`Scheduler::run_due`], and alerts are looked for only when asked.
 pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
     config.check()?;
@@ -102,12 +129,14 @@ pub fn open_unscheduled(config: &Config) -> Result<Arc<Host>> {
     let backups = Arc::new(backups(config, &manager)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let schedule = config.backup_schedule()?;
-    let schedule = Arc::new(Scheduler::new(&backups, schedule, Arc::clone(&clock)));
+    let schedule = Arc::new(Scheduler::backups(&backups, schedule, Arc::clone(&clock)));
+    let cleanups = Scheduler::cleanups(&backups, config.cleanup_schedule()?, Arc::clone(&clock));
     let monitor = Monitor::new(&backups, &schedule, config.alerts(), clock);
     Ok(Arc::new(Host {
         manager,
         backups,
         schedule,
+        cleanups,
         monitor,
         plugins,
         config: config.clone(),

@@ -68,7 +68,7 @@ mod retention;
 
 pub use config::{Config, Key as ConfigKey, Kind as ConfigKind, Source};
 pub use doctor::{Diagnosis, FINDINGS_MAX, Finding, Gravity, LAG_COMMITS_MAX, examine};
-pub use host::{Host, open, open_unscheduled, registry};
+pub use host::{Host, Schedules, open, open_unscheduled, registry};
 pub use metrics::{Kind as MetricKind, MetricFamily, Metrics, Sample, SampleValue};
 pub use retention::{
     RetentionView, SettingRow, SimulatePlan, SimulateRequest, named_rule, retention_key,
@@ -82,11 +82,11 @@ pub use statekeep_backup::{
 };
 pub use statekeep_backup::{
     BackupConfig, BackupDetails, BackupDiff, BackupId, BackupKind, BackupList, BackupManager,
-    BackupSummary, CreateOptions, Creation, KeyId, KeyInfo, KeyKind, KeySource, Manifest,
-    Passphrase, Phase, PointRange, Problem, ProblemKind, Progress, ProgressSnapshot, PruneReport,
-    Ranges, RepairReport, RepositoryReport, RestoreAt, RestoreMode, RestoreOptions, RestoreReport,
-    RestoreTo, ScheduleConfig, ScheduleStatus, ScheduledRun, Scheduler, Stray, StrayKind, Strays,
-    VerifyLevel, VerifyReport,
+    BackupSummary, Backups, Cleaned, Cleanups, CreateOptions, Creation, KeyId, KeyInfo, KeyKind,
+    KeySource, Manifest, Passphrase, Phase, PointRange, Problem, ProblemKind, Progress,
+    ProgressSnapshot, PruneReport, Ranges, RepairReport, RepositoryReport, RestoreAt, RestoreMode,
+    RestoreOptions, RestoreReport, RestoreTo, ScheduleConfig, ScheduleStatus, ScheduledRun,
+    Scheduler, Stray, StrayKind, Strays, VerifyLevel, VerifyReport,
 };
 pub use statekeep_backup::{
     CleanupOptions, CleanupReport, Collected, Deletion, DeletionId, Floor, Judgement,

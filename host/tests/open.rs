@@ -163,7 +163,7 @@ fn a_schedule_makes_the_backup_that_is_due_and_close_ends_it() {
     let list = host.backups.list().unwrap();
     assert_eq!(list.backups.len(), 1);
     let status = host.schedule.status();
-    assert_eq!(status.last_run.unwrap().backup, Some(list.backups[0].id));
+    assert_eq!(status.last_run.unwrap().done, Some(list.backups[0].id));
     host.close().unwrap();
     drop(host);
 

@@ -193,6 +193,7 @@ static void watched(char **argv) {
   statekeep_buf json;
   CHECK_OK(statekeep_backup_schedule_json(m, &json, &err));
   CHECK(buf_has(&json, "\"enabled\":false") && buf_has(&json, "\"warning\":null"));
+  CHECK(buf_has(&json, "\"cleanups\":{\"enabled\":false,"));
   CHECK_OK(statekeep_buf_free(&json));
   CHECK_OK(statekeep_manager_close(m, &err));
 }

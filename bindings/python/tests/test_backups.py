@@ -70,6 +70,23 @@ def test_a_schedule_says_what_it_does_and_what_will_not_work(tmp_path: Path) -> 
         assert found["enabled"] is True and found["every_ms"] == 86_400_000
         assert found["daily_at"] is None and found["failures"] == 0
         assert "`backup.hold_ms` to 1" in found["warning"]
+        assert found["cleanups"]["enabled"] is False
+
+
+def test_a_scheduled_cleanup_follows_no_backup(tmp_path: Path) -> None:
+    settings = {"backup.max_backups": 1, "retention.automatic": False}
+    with statekeep.open(tmp_path / "state", settings=settings) as state:
+        for _ in range(3):
+            state.backups.create()
+        assert len(state.backups.list()) == 3
+    settings["retention.every"] = "1h"
+    with statekeep.open(tmp_path / "state", settings=settings) as state:
+        while not (found := state.backups.schedule()["cleanups"])["runs"]:
+            assert found["enabled"] is True and found["last_error"] is None, found
+            time.sleep(0.01)
+        assert found["last_run"]["done"] == {"deleted": 2, "purged": 0, "space_freed": 0}
+        assert found["next_run_unix_ms"] >= found["newest_unix_ms"] + 3_600_000
+        assert len(state.backups.list()) == 1
 
 
 class Held(Exception):

@@ -1,14 +1,15 @@
-//! Attestations: objects `att/ULID` that say how a verification ended, or that a backup was restored.
+//! Attestations: objects `att/ULID` that say how a verification ended, that a backup was restored, or that
+//! a state's schedule cleaned up.
 //!
-//! They are for people and policies: nothing that is restored depends on them. One that cannot be
-//! read counts as not there. The record of a restore has no `level`, so that who knows only
-//! verifications takes it for none.
+//! They are for people, policies and schedules: nothing that is restored depends on them. One that cannot
+//! be read counts as not there. The record of a restore has no `level`, that of a cleanup no `backup`, so
+//! that who knows only verifications takes them for none.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use statekeep_core::{Error, ErrorKind, Result};
+use statekeep_core::{Error, ErrorKind, Result, UnixMs};
 use ulid::{Generator, Ulid};
 
 use crate::create::is_put;
@@ -56,12 +57,16 @@ enum Restored {
     Other,
 }
 
-/// What an attestation says, of a verification or of a restore.
+/// What an attestation says, of a verification, a restore or a cleanup.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     format: u32,
     id: String,
-    backup: BackupId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backup: Option<BackupId>,
+    /// Of a cleanup, the state whose schedule made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cleanup: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     level: Option<VerifyLevel>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +119,8 @@ impl Standing {
 #[derive(Debug, Default)]
 pub(crate) struct Attested {
     backups: HashMap<BackupId, Standing>,
+    /// When the newest scheduled cleanup of a state began.
+    cleanups: HashMap<String, UnixMs>,
     /// When a restore test last ended well.
     pub(crate) last_restore_test_unix_ms: Option<i64>,
 }
@@ -122,6 +129,11 @@ impl Attested {
     /// What is known of a backup.
     pub(crate) fn of(&self, id: BackupId) -> Standing {
         self.backups.get(&id).cloned().unwrap_or_default()
+    }
+
+    /// When the newest scheduled cleanup of a state began.
+    pub(crate) fn cleanup_of(&self, state: &str) -> Option<UnixMs> {
+        self.cleanups.get(state).copied()
     }
 }
 
@@ -170,7 +182,8 @@ impl Repository {
         let record = Record {
             format: FORMAT_VERSION,
             id: id.clone(),
-            backup: report.id,
+            backup: Some(report.id),
+            cleanup: None,
             level: None,
             is_valid: None,
             restored: Some(match to {
@@ -187,6 +200,33 @@ impl Repository {
             let what = format!("this restore is not counted, which could not be written: {error}");
             report.warnings.push(what);
         }
+    }
+
+    /// Writes down that a state's schedule cleaned up, and takes its earlier records of that away.
+    pub(crate) fn attest_cleanup(&self, state: &str, started: UnixMs) -> Result<()> {
+        let id = rising().to_string();
+        let record = Record {
+            format: FORMAT_VERSION,
+            id: id.clone(),
+            backup: None,
+            cleanup: Some(state.to_owned()),
+            level: None,
+            is_valid: None,
+            restored: None,
+            sequence: None,
+            started_unix_ms: started.0,
+            finished_unix_ms: self.now_ms(),
+            tool: tool(),
+        };
+        self.put_record(&id, &record)?;
+        let of_state = |record: &Record| record.cleanup.as_deref() == Some(state);
+        let records = self.records.lock();
+        let earlier = records
+            .iter()
+            .filter(|(_, record)| of_state(record) && record.id != id);
+        let earlier: Vec<_> = earlier.map(|(name, _)| name.clone()).collect();
+        drop(records);
+        earlier.iter().try_for_each(|name| self.store.delete(name))
     }
 
     fn put_record(&self, id: &str, record: &impl Serialize) -> Result<()> {
@@ -221,7 +261,15 @@ impl Repository {
         ordered.sort_unstable_by_key(|record| (record.finished_unix_ms, &record.id));
         let mut attested = Attested::default();
         for record in ordered {
-            let standing = attested.backups.entry(record.backup).or_default();
+            if let Some(state) = &record.cleanup {
+                let began = UnixMs(record.started_unix_ms);
+                let newest = attested.cleanups.entry(state.clone()).or_insert(began);
+                *newest = began.max(*newest);
+            }
+            let Some(backup) = record.backup else {
+                continue;
+            };
+            let standing = attested.backups.entry(backup).or_default();
             let time = record.finished_unix_ms;
             if record.restored.is_some() {
                 standing.restores += 1;
@@ -254,7 +302,8 @@ mod tests {
         Record {
             format: FORMAT_VERSION,
             id,
-            backup: BackupId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
+            backup: Some(BackupId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
+            cleanup: None,
             level: (!is_restore).then_some(VerifyLevel::Full),
             is_valid: (!is_restore).then_some(true),
             restored,

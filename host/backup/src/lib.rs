@@ -103,8 +103,8 @@ pub use retention::{
 };
 pub use run::{Run, RunContent, SegmentRow, parse_run};
 pub use schedule::{
-    Daily, EVERY_MS_MIN, JITTER_MS_MAX, SPAN_MS_MAX, ScheduleConfig, ScheduleStatus, ScheduledRun,
-    Scheduler, When,
+    Backups, Cleaned, Cleanups, Daily, EVERY_MS_MIN, JITTER_MS_MAX, SPAN_MS_MAX, ScheduleConfig,
+    ScheduleStatus, ScheduledRun, Scheduler, When,
 };
 pub use sealed::{DOCUMENT_BYTES_MAX, FORMAT_VERSION};
 pub use segment::*;

@@ -80,6 +80,8 @@ pub struct BackupManager {
     pub(crate) retention: RwLock<Arc<RetentionConfig>>,
     pub(crate) policies: Policies,
     pub(crate) cleanups: Mutex<CleanupStatus>,
+    /// Held by the cleanup that runs.
+    pub(crate) cleaning: Mutex<()>,
 }
 
 impl Rows for SnapshotScan<'_> {
@@ -145,6 +147,7 @@ impl BackupManager {
             retention: RwLock::default(),
             policies: Policies::default(),
             cleanups: Mutex::default(),
+            cleaning: Mutex::default(),
         })
     }
 
@@ -164,6 +167,7 @@ impl BackupManager {
             retention: RwLock::default(),
             policies: Policies::default(),
             cleanups: Mutex::default(),
+            cleaning: Mutex::default(),
         }
     }
 

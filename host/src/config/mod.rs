@@ -145,6 +145,7 @@ impl Config {
             return Err(Error::invalid("configuration", reason));
         }
         self.backup_key()?;
+        self.cleanup_schedule()?;
         self.backup_schedule().map(drop)
     }
 
@@ -318,25 +319,47 @@ impl Config {
     /// # Errors
     /// `InvalidArgument` for both an interval and a time of the day.
     pub fn backup_schedule(&self) -> Result<Option<ScheduleConfig>> {
-        let daily_at = self.named("backup.daily_at");
-        let when = match (self.span("backup.every"), daily_at.as_str()) {
-            (None, None) => return Ok(None),
-            (Some(ms), None) => When::EveryMs(ms),
-            (None, Some(at)) => {
-                let zone = self.named("backup.time_zone");
-                When::Daily(Daily::parse(at, zone.as_str())?)
-            }
-            (Some(_), Some(_)) => {
-                let reason = "`backup.every` and `backup.daily_at` are both set; remove one";
-                return Err(Error::invalid("configuration", reason));
-            }
-        };
-        Ok(Some(ScheduleConfig {
+        let zone = self.named("backup.time_zone");
+        let when = self.when("backup", zone.as_str())?;
+        Ok(when.map(|when| ScheduleConfig {
             when,
             full_every_ms: self.span("backup.full_backup_interval"),
-            jitter_ms: self.span("backup.jitter").unwrap_or_default(),
+            jitter_ms: self.jitter_ms(),
             past_ms: self.past_ms().filter(|_| self.backup_incremental()),
         }))
+    }
+
+    /// When cleanups are made, beside those that follow backups; `None` for not.
+    ///
+    /// # Errors
+    /// As [`Config::backup_schedule`].
+    pub fn cleanup_schedule(&self) -> Result<Option<ScheduleConfig>> {
+        let zone = self.named("retention.time_zone");
+        let when = self.when("retention", Some(zone.as_str().unwrap_or("UTC")))?;
+        Ok(when.map(|when| ScheduleConfig {
+            when,
+            full_every_ms: None,
+            jitter_ms: self.jitter_ms(),
+            past_ms: None,
+        }))
+    }
+
+    fn jitter_ms(&self) -> u64 {
+        self.span("backup.jitter").unwrap_or_default()
+    }
+
+    /// The settings `every` and `daily_at` of a section.
+    fn when(&self, section: &str, zone: Option<&str>) -> Result<Option<When>> {
+        let (every, daily_at) = (format!("{section}.every"), format!("{section}.daily_at"));
+        match (self.span(&every), self.named(&daily_at).as_str()) {
+            (None, None) => Ok(None),
+            (Some(ms), None) => Ok(Some(When::EveryMs(ms))),
+            (None, Some(at)) => Ok(Some(When::Daily(Daily::parse(at, zone)?))),
+            (Some(_), Some(_)) => {
+                let reason = format!("`{every}` and `{daily_at}` are both set; remove one");
+                Err(Error::invalid("configuration", reason))
+            }
+        }
     }
 
     /// How long the past is kept for certain for who comes back to it; `None` for ever.

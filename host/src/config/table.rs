@@ -448,8 +448,8 @@ pub const KEYS: &[Key] = &[
         },
         Some("60s"),
         "",
-        "Scheduled backups begin up to that much later, each state by another amount, so that many \
-         do not begin at once; at most a tenth of `backup.every`.",
+        "Scheduled backups and cleanups begin up to that much later, each state by another amount, so \
+         that many do not begin at once; at most a tenth of `backup.every` or `retention.every`.",
     ),
     key(
         "backup.bytes_per_second_max",
@@ -505,6 +505,24 @@ pub const KEYS: &[Key] = &[
         "",
         "A cleanup follows each backup that is made while policies are configured.",
     ),
+    unset(
+        "retention.every",
+        Kind::Span {
+            min_ms: statekeep_backup::EVERY_MS_MIN,
+            max_ms: statekeep_backup::SPAN_MS_MAX,
+        },
+        "no cleanup is made at an interval",
+        "While the state is open, a cleanup is made when the last one that was scheduled is that old; \
+         after a time without, one at once. Without policies it only removes what was deleted longer ago \
+         than its grace.",
+    ),
+    unset(
+        "retention.daily_at",
+        Kind::TimeOfDay,
+        "no cleanup is made at a time of the day",
+        "While the state is open, a cleanup is made at that time of each day, in \
+         `retention.time_zone`; one that was missed, at once. Not beside `retention.every`.",
+    ),
     key(
         "retention.state",
         Kind::Bool,
@@ -548,7 +566,7 @@ pub const KEYS: &[Key] = &[
         "retention.time_zone",
         Kind::TimeZone,
         "UTC",
-        "The zone of the policies' calendars.",
+        "The zone of the policies' calendars and of `retention.daily_at`.",
     ),
     unset(
         "retention.storage_bytes_max",

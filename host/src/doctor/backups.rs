@@ -21,6 +21,7 @@ pub(super) fn examine(host: &Host, findings: &mut Findings, progress: &Progress)
         no_repository(findings);
     }
     schedule(host, findings);
+    cleanups(host, findings);
     retention(host, findings, progress);
     growth(&forecast, findings);
     findings.alerts(&alerts, told);
@@ -124,6 +125,13 @@ fn schedule(host: &Host, findings: &mut Findings) {
                 status.runs
             ),
         );
+    }
+}
+
+fn cleanups(host: &Host, findings: &mut Findings) {
+    let status = host.cleanups.status();
+    if status.enabled && status.failures_in_row == 0 {
+        findings.fine("schedule", "cleanups are scheduled");
     }
 }
 

@@ -201,6 +201,9 @@ pub(super) fn monitor(host: &Host, metrics: &mut Metrics) {
     if let Some(last) = cleanups.last_unix_ms {
         metrics.put(CleanupLastRun, &[], seconds(UnixMs(last)));
     }
+    if let Some(next) = host.cleanups.status().next_run {
+        metrics.put(CleanupNext, &[], seconds(next));
+    }
 }
 
 /// The plugins that were called.

@@ -22,6 +22,7 @@ fn open(dir: &Path) -> std::sync::Arc<Host> {
     let mut config = Config::new(dir.join("state"));
     config.set("upkeep_interval_ms", "0").unwrap();
     config.set("backup.every", "1h").unwrap();
+    config.set("retention.every", "1h").unwrap();
     config.set("backup.max_backups", "5").unwrap();
     config
         .set("retention.storage_bytes_max", "1000000")

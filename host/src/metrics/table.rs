@@ -145,6 +145,8 @@ families! {
         "1 from a cleanup that failed until one is done.";
     CleanupLastRun: Gauge "statekeep_backup_cleanup_last_run_timestamp_seconds" []
         "When the last cleanup ended; without a sample before the first one.";
+    CleanupNext: Gauge "statekeep_backup_cleanup_next_timestamp_seconds" []
+        "When the next scheduled cleanup is due or tried again; without a sample when there is no schedule.";
     CleanupDeleted: Counter "statekeep_backup_cleanup_deleted_total" []
         "Backups that cleanups deleted.";
     CleanupFreed: Counter "statekeep_backup_cleanup_freed_bytes_total" []

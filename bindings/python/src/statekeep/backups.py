@@ -329,7 +329,8 @@ class Backups:
     def schedule(self) -> dict[str, Any]:
         """When backups are made of themselves, and how that goes: `enabled`, `next_run_unix_ms`,
         `last_run`, `last_error`, `runs`, `failures` and more; settings `backup.every` or
-        `backup.daily_at`."""
+        `backup.daily_at`. The same of cleanups is in `cleanups`; settings `retention.every` or
+        `retention.daily_at`."""
         found: dict[str, Any] = document(lib.statekeep_backup_schedule_json, self._state.handle)
         return found
 

@@ -1,8 +1,10 @@
-//! `backup schedule`: when backups are made of themselves, and what is due now.
+//! `backup schedule`: when backups and cleanups are made of themselves, and what is due now.
 
 use clap::Args;
 use serde::Serialize;
-use statekeep::{BackupId, Result, ScheduleStatus, UnixMs};
+use statekeep::{
+    BackupId, Cleaned, Error, ErrorKind, Host, Result, ScheduleStatus, Schedules, UnixMs,
+};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -13,67 +15,104 @@ use crate::{text, time, work};
 /// Arguments of `backup schedule`.
 #[derive(Args)]
 pub struct Schedule {
-    /// Make the backup that is due, if one is
+    /// Make the backup that is due, if one is, and then the cleanup
     #[arg(long)]
     run: bool,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    status: &'a ScheduleStatus,
-    /// The backup that `--run` made.
+/// What `--run` did.
+#[derive(Default, Serialize)]
+struct Done {
+    /// The backup that it made.
     made: Option<BackupId>,
+    /// What the cleanup did that it made.
+    cleaned: Option<Cleaned>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    schedules: Schedules,
+    #[serde(flatten)]
+    done: Done,
 }
 
 impl Schedule {
-    /// Prints the schedule; with `--run` also what was made.
+    /// Prints the schedules; with `--run` also what was done.
     pub fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit> {
         let host = session::open(globals, Access::Existing)?;
-        let made = match self.run {
-            true => work::run(out, "backup", |progress| host.schedule.run_due(progress))?,
-            false => None,
+        let done = match self.run {
+            true => run_due(&host, out)?,
+            false => Done::default(),
         };
-        let status = &host.schedule.status();
+        let schedules = host.schedules();
         if out.json() {
-            out.document(&Answer { status, made })?;
+            out.document(&Answer { schedules, done })?;
             return Ok(Exit::Ok);
         }
-        for line in lines(status) {
+        let settings = "`backup.every` or `backup.daily_at`";
+        let mut shown = lines("backups", settings, &schedules.backups);
+        let settings = "`retention.every` or `retention.daily_at`";
+        shown.extend(lines("cleanups", settings, &schedules.cleanups));
+        for line in shown {
             out.line(line)?;
         }
-        if let Some(id) = made {
-            out.line(format_args!("made    {id}"))?;
+        if let Some(id) = done.made {
+            out.line(format_args!("made {id}"))?;
+        }
+        if let Some(cleaned) = done.cleaned {
+            out.line(format_args!(
+                "cleaned up: {} deleted, {} removed for good, {} freed",
+                cleaned.deleted,
+                cleaned.purged,
+                text::size(cleaned.space_freed)
+            ))?;
         }
         Ok(Exit::Ok)
     }
 }
 
-fn lines(status: &ScheduleStatus) -> Vec<String> {
+fn run_due(host: &Host, out: &mut Output) -> Result<Done> {
+    let Schedules { backups, cleanups } = host.schedules();
+    if !backups.enabled && !cleanups.enabled {
+        let message = "nothing is scheduled; set `backup.every` or `backup.daily_at`, or \
+                       `retention.every` or `retention.daily_at`";
+        return Err(Error::other(ErrorKind::Unsupported, message));
+    }
+    let mut done = Done::default();
+    if backups.enabled {
+        done.made = work::run(out, "backup", |progress| host.schedule.run_due(progress))?;
+    }
+    if cleanups.enabled {
+        done.cleaned = work::run(out, "cleanup", |progress| host.cleanups.run_due(progress))?;
+    }
+    Ok(done)
+}
+
+fn lines<D>(what: &str, settings: &str, status: &ScheduleStatus<D>) -> Vec<String> {
     if !status.enabled {
-        let none = "runs    only when asked; set `backup.every` or `backup.daily_at`";
-        return vec![none.to_owned()];
+        return vec![format!("{what:<9} only when asked; set {settings}")];
     }
     let runs = match (status.every_ms, &status.daily_at, &status.time_zone) {
         (Some(ms), ..) => format!("every {}", time::span(ms)),
         (None, Some(at), Some(zone)) => format!("daily at {at}, {}", text::shown(zone)),
         _ => String::new(),
     };
-    let mut lines = vec![format!("runs    {runs}, while the state is open")];
+    let mut lines = vec![format!("{what:<9} {runs}, while the state is open")];
     if let Some(ms) = status.full_every_ms {
-        lines.push(format!("full    every {}", time::span(ms)));
+        lines.push(format!("  full    every {}", time::span(ms)));
     }
     let moment = |at: Option<UnixMs>| at.map_or("never".to_owned(), time::seconds);
-    lines.push(format!("newest  {}", moment(status.newest_backup)));
-    lines.push(format!("next    {}", moment(status.next_run)));
+    lines.push(format!("  newest  {}", moment(status.newest)));
+    lines.push(format!("  next    {}", moment(status.next_run)));
     if status.waits_for_other {
-        lines.push("waits   another backup is being made in the repository".to_owned());
+        lines.push("  waits   a backup is being made in the repository".to_owned());
     }
     if let Some(warning) = &status.warning {
-        lines.push(format!("warning {warning}"));
+        lines.push(format!("  warning {warning}"));
     }
     if let Some(error) = &status.last_error {
-        lines.push(format!("failed  {}", text::shown_text(error)));
+        lines.push(format!("  failed  {}", text::shown_text(error)));
     }
     lines
 }

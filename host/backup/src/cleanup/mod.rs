@@ -29,6 +29,8 @@ use crate::retention::{DescribedBackup, Judgement, Panel, RetentionRule, Trial, 
 use deletion::End;
 
 const DAY_MS: u64 = 86_400_000;
+/// How often a cleanup that waits for another one looks whether it was cancelled.
+const TURN_CHECK: Duration = Duration::from_millis(50);
 
 /// Which backups stay, and how long what goes can come back.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,13 +177,41 @@ impl BackupManager {
     /// # Errors
     /// `Unsupported` without any policy, unless the state is cleaned up, and what keeps the repository from being read or written.
     pub fn cleanup(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
+        self.clean_up_alone(options, true, progress)
+    }
+
+    /// A cleanup as configured, which without any policy only carries out earlier deletions.
+    ///
+    /// # Errors
+    /// As [`BackupManager::cleanup`].
+    pub(crate) fn scheduled_cleanup(&self, progress: &Progress) -> Result<CleanupReport> {
+        self.clean_up_alone(&CleanupOptions::default(), false, progress)
+    }
+
+    /// One cleanup after the other: two at once would be safe, but judge and list everything twice.
+    fn clean_up_alone(
+        &self,
+        options: &CleanupOptions,
+        needs_rule: bool,
+        progress: &Progress,
+    ) -> Result<CleanupReport> {
         let _ends = Ends(progress);
-        let outcome = self.clean_up(options, progress);
+        let mut turn = None;
+        while turn.is_none() && !options.dry_run {
+            progress.check()?;
+            turn = self.cleaning.try_lock_for(TURN_CHECK);
+        }
+        let outcome = self.clean_up(options, needs_rule, progress);
         self.tell_cleanup(options, &outcome);
         outcome
     }
 
-    fn clean_up(&self, options: &CleanupOptions, progress: &Progress) -> Result<CleanupReport> {
+    fn clean_up(
+        &self,
+        options: &CleanupOptions,
+        needs_rule: bool,
+        progress: &Progress,
+    ) -> Result<CleanupReport> {
         let started = Instant::now();
         progress.enter(Phase::Preparing);
         let retention = self.retention();
@@ -192,7 +222,7 @@ impl BackupManager {
         };
         let cleans_state = options.state.unwrap_or(retention.state);
         let rule = options.rule.as_ref().or(retention.rule.as_ref());
-        if rule.is_none() && !cleans_state {
+        if needs_rule && rule.is_none() && !cleans_state {
             let message = "no retention policy is configured, so every backup stays; set \
                            `backup.max_backups` or `retention.policies`, or name a policy";
             return Err(Error::other(ErrorKind::Unsupported, message));

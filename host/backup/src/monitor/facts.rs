@@ -19,6 +19,7 @@ use super::forecast::{
 use crate::cleanup::storage_bytes;
 use crate::manager::BackupManager;
 use crate::manifest::BackupKind;
+use crate::name::BackupId;
 use crate::name::Folder;
 use crate::repository::Repository;
 use crate::schedule::ScheduleStatus;
@@ -68,7 +69,7 @@ fn fingerprint(repository: &Repository) -> Result<u64> {
 /// Reads everything; what cannot be read is said in the facts.
 pub(super) fn facts(
     backups: &BackupManager,
-    schedule: &ScheduleStatus,
+    schedule: &ScheduleStatus<BackupId>,
     remembered: &Remembered,
     now: UnixMs,
 ) -> (AlertFacts, Forecast) {

@@ -17,7 +17,7 @@ use super::alerts::{Alert, AlertConfig, AlertFacts, alerts};
 use super::facts::{Remembered, facts};
 use super::forecast::Forecast;
 use crate::manager::BackupManager;
-use crate::schedule::Scheduler;
+use crate::schedule::{Backups, Scheduler};
 
 /// After these another look is worth it before the interval is over.
 const WAKERS: [EventKind; 8] = [
@@ -39,7 +39,7 @@ pub struct Monitor {
 
 struct Watcher {
     backups: Arc<BackupManager>,
-    schedule: Arc<Scheduler>,
+    schedule: Arc<Scheduler<Backups>>,
     config: AlertConfig,
     clock: Arc<dyn Clock>,
     opened: UnixMs,
@@ -63,7 +63,7 @@ impl Monitor {
     /// The monitor of `backups`. It does nothing of itself before [`Monitor::start`].
     pub fn new(
         backups: &Arc<BackupManager>,
-        schedule: &Arc<Scheduler>,
+        schedule: &Arc<Scheduler<Backups>>,
         config: AlertConfig,
         clock: Arc<dyn Clock>,
     ) -> Monitor {

@@ -1,8 +1,8 @@
-//! Whether a backup is due: a pure function of the time, the backups that there are, the schedule and
-//! the last failure.
+//! Whether a backup, or a cleanup, is due: a pure function of the time, those that were made, the schedule
+//! and the last failure.
 //!
 //! It holds no memory of its own, so a restart, another process on the same repository, a backup made
-//! by hand and hours of downtime are all the same case: what counts is the newest backup.
+//! by hand and hours of downtime are all the same case: what counts is the newest one.
 
 use statekeep_core::UnixMs;
 
@@ -14,13 +14,13 @@ const RETRY_MS_MAX: u64 = 3_600_000;
 /// A backup whose time lies further ahead was made under a wrong clock, and does not count.
 const AHEAD_MS_MAX: i64 = 60_000;
 
-/// A backup that there is.
+/// A backup that there is, or a cleanup that was made.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Made {
+pub struct Made {
     /// When it began.
-    pub(crate) at: UnixMs,
-    /// It holds all records.
-    pub(crate) is_full: bool,
+    pub at: UnixMs,
+    /// It is a backup that holds all records.
+    pub is_full: bool,
 }
 
 /// The last failure, and how many there were one after the other.
@@ -33,13 +33,13 @@ pub(crate) struct Failure {
 /// What to do now.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Make a backup; a full one where that is asked for.
+    /// Do it; a backup as a full one where that is asked for.
     Due { full: bool },
     /// Nothing before that time.
     Wait(UnixMs),
 }
 
-/// What is to be done at `now`. Without a backup one is due at once.
+/// What is to be done at `now`. Without any one is due at once.
 pub(crate) fn next(
     now: UnixMs,
     made: &[Made],

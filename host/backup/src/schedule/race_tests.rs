@@ -15,7 +15,8 @@ use statekeep_core::{
 
 use super::decide::Made;
 use super::plan::{ScheduleConfig, When};
-use super::run::{Turns, Work};
+use super::run::Turns;
+use super::work::{Backups, Work};
 use crate::create::now_ms;
 use crate::manager::{BackupConfig, BackupManager, CHAIN_DEFAULT};
 use crate::manifest::{BackupKind, Manifest};
@@ -26,11 +27,16 @@ const HOUR: i64 = 3_600_000;
 
 /// Goes on once both have looked for other writers.
 struct AtOnce {
-    backups: Arc<BackupManager>,
+    backups: Backups,
     looked: Arc<Barrier>,
 }
 
 impl Work for AtOnce {
+    type Done = BackupId;
+    const WHAT: &'static str = Backups::WHAT;
+    const THREAD: &'static str = Backups::THREAD;
+    const NO_SCHEDULE: &'static str = Backups::NO_SCHEDULE;
+
     fn made(&self) -> Result<Vec<Made>> {
         self.backups.made()
     }
@@ -41,8 +47,8 @@ impl Work for AtOnce {
         busy
     }
 
-    fn create(&self, is_full: bool, progress: &Progress) -> Result<BackupId> {
-        Work::create(&*self.backups, is_full, progress)
+    fn run(&self, is_full: bool, progress: &Progress) -> Result<BackupId> {
+        self.backups.run(is_full, progress)
     }
 }
 
@@ -57,7 +63,7 @@ impl Clock for TestClock {
 struct Side {
     manager: Arc<StateManager>,
     backups: Arc<BackupManager>,
-    turns: Turns,
+    turns: Turns<AtOnce>,
 }
 
 impl Side {
@@ -77,7 +83,7 @@ impl Side {
         };
         let backups = Arc::new(BackupManager::open(manager.clone(), config).unwrap());
         let work = AtOnce {
-            backups: backups.clone(),
+            backups: Backups(backups.clone()),
             looked: looked.clone(),
         };
         let config = ScheduleConfig {
@@ -87,7 +93,7 @@ impl Side {
             past_ms: None,
         };
         Side {
-            turns: Turns::new(Arc::new(work), clock.clone(), config, 7),
+            turns: Turns::new(work, clock.clone(), config, 7),
             manager,
             backups,
         }

@@ -1,9 +1,9 @@
-//! The thread that makes scheduled backups, and one turn of it.
+//! The thread that does scheduled work, and one turn of it.
 //!
-//! A turn decides by a list of backups that may be old; before it makes one it looks again, also for a
+//! A turn decides by what was done when it last looked; before it does anything it looks again, also for a
 //! writer that is at work in the repository. That is no lock: two who look at once both go on, which is
-//! safe, since a backup stands on none of another state and writes under its own id only. Closing cancels the backup in progress, which leaves no
-//! trace, and ends the thread.
+//! safe, since a backup stands on none of another state and writes under its own id only, and cleanups are
+//! made to run beside one another. Closing cancels what is in progress and ends the thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,115 +16,82 @@ use statekeep_core::{Clock, Error, ErrorKind, Progress, Result, UnixMs};
 use super::decide::{Failure, Made, Next, next};
 use super::plan::ScheduleConfig;
 use super::status::{ScheduleStatus, ScheduledRun};
-use crate::create::CreateOptions;
-use crate::index::Known;
+use super::work::{Backups, Cleanups, Work};
 use crate::manager::BackupManager;
-use crate::manifest::BackupKind;
-use crate::name::BackupId;
 
-/// The word that finds scheduled backups.
-const TAG: &str = "scheduled";
 /// Longest sleep: the clock of the wall may have been put forward meanwhile.
 const SLEEP_MS_MAX: i64 = 60_000;
-/// Wait while somebody else makes a backup.
+/// Wait while somebody makes a backup.
 const OTHER_MS: i64 = 30_000;
-/// Age at which another writer's backup no longer holds the schedule up; two at once are safe.
+/// Age at which a backup that is being made no longer holds the schedule up; two at once are safe.
 const OTHER_AGE_MS_MAX: i64 = 6 * 3_600_000;
 
-/// What the schedule needs of the backups of a state.
-pub(super) trait Work: Send + Sync {
-    /// The backups of this state.
-    fn made(&self) -> Result<Vec<Made>>;
-    /// Whether somebody is making a backup in the repository that began after `since`.
-    fn is_busy(&self, since: UnixMs) -> Result<bool>;
-    /// Makes a backup, a full one if asked for.
-    fn create(&self, full: bool, progress: &Progress) -> Result<BackupId>;
-}
-
-impl Work for BackupManager {
-    fn made(&self) -> Result<Vec<Made>> {
-        let Some(repository) = self.find()? else {
-            return Ok(Vec::new());
-        };
-        // Manifests that cannot be read are told by `list`.
-        let slots = repository.slots(Known::Used, &mut Vec::new())?;
-        let state = self.state().state_id();
-        let rows = slots.into_iter().filter_map(|slot| slot.backup);
-        let made = rows.filter(|row| row.state == state).map(|row| Made {
-            at: UnixMs(row.started_unix_ms),
-            is_full: row.kind != BackupKind::Incremental,
-        });
-        Ok(made.collect())
-    }
-
-    fn is_busy(&self, since: UnixMs) -> Result<bool> {
-        let Some(repository) = self.find()? else {
-            return Ok(false);
-        };
-        // Leases that cannot be read hold nobody up.
-        let leases = repository.leases(&mut Vec::new())?;
-        let mut leases = leases.writers.values().filter(|held| held.is_alive);
-        Ok(leases.any(|held| {
-            let lease = held.lease.as_ref();
-            lease.is_some_and(|lease| lease.started_unix_ms > since.0)
-        }))
-    }
-
-    fn create(&self, full: bool, progress: &Progress) -> Result<BackupId> {
-        let options = CreateOptions {
-            tags: vec![TAG.to_owned()],
-            incremental: full.then_some(false),
-            ..CreateOptions::default()
-        };
-        Ok(self.create(&options, progress)?.id)
-    }
-}
-
-/// The scheduled backups of a state. Dropped, it is closed.
-pub struct Scheduler {
-    turns: Option<Arc<Turns>>,
+/// The scheduled backups, or cleanups, of a state. Dropped, it is closed.
+pub struct Scheduler<W: Work> {
+    turns: Option<Arc<Turns<W>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the thread and its owner share.
-pub(super) struct Turns {
-    work: Arc<dyn Work>,
+pub(super) struct Turns<W: Work> {
+    work: W,
     clock: Arc<dyn Clock>,
     config: ScheduleConfig,
     salt: u64,
     /// Held by whoever takes a turn.
     turn: Mutex<Memory>,
-    state: Mutex<State>,
+    state: Mutex<State<W::Done>>,
     wake: Condvar,
 }
 
 /// What one turn leaves to the next.
 #[derive(Default)]
 struct Memory {
-    /// The backups as they were last seen; none before that, so that a backup seems due.
+    /// What was done, as it was last seen; nothing before that, so that it seems due.
     made: Vec<Made>,
     failure: Option<Failure>,
 }
 
-struct State {
-    status: ScheduleStatus,
+struct State<D> {
+    status: ScheduleStatus<D>,
     running: Option<Progress>,
     closed: bool,
 }
 
-impl Scheduler {
-    /// The scheduled backups of `backups`; without a schedule there are none. It does nothing of
-    /// itself before [`Scheduler::start`].
-    pub fn new(
+impl Scheduler<Backups> {
+    /// The scheduled backups of a state; without a schedule there are none. It does nothing of itself
+    /// before [`Scheduler::start`].
+    pub fn backups(
         backups: &Arc<BackupManager>,
         config: Option<ScheduleConfig>,
         clock: Arc<dyn Clock>,
-    ) -> Scheduler {
+    ) -> Scheduler<Backups> {
+        Scheduler::of(backups, Backups(Arc::clone(backups)), config, clock)
+    }
+}
+
+impl Scheduler<Cleanups> {
+    /// The scheduled cleanups of a state, see [`Scheduler::backups`].
+    pub fn cleanups(
+        backups: &Arc<BackupManager>,
+        config: Option<ScheduleConfig>,
+        clock: Arc<dyn Clock>,
+    ) -> Scheduler<Cleanups> {
+        Scheduler::of(backups, Cleanups::new(Arc::clone(backups)), config, clock)
+    }
+}
+
+impl<W: Work> Scheduler<W> {
+    fn of(
+        backups: &BackupManager,
+        work: W,
+        config: Option<ScheduleConfig>,
+        clock: Arc<dyn Clock>,
+    ) -> Scheduler<W> {
         let id = backups.state().state_id();
         let salt = id.bytes().fold(0, |salt: u64, byte| {
             salt.wrapping_mul(31).wrapping_add(u64::from(byte))
         });
-        let work = Arc::clone(backups) as Arc<dyn Work>;
         let turns = config.map(|config| Arc::new(Turns::new(work, clock, config, salt)));
         Scheduler {
             turns,
@@ -141,7 +108,7 @@ impl Scheduler {
             return Ok(());
         };
         if thread.is_none() {
-            let name = "statekeep-schedule";
+            let name = W::THREAD;
             let turns = Arc::clone(turns);
             let builder = std::thread::Builder::new().name(name.to_owned());
             let started = builder.spawn(move || turns.run());
@@ -154,27 +121,28 @@ impl Scheduler {
     }
 
     /// What it does and did. Without a thread it looks into the repository for what is next.
-    pub fn status(&self) -> ScheduleStatus {
+    pub fn status(&self) -> ScheduleStatus<W::Done> {
         match &self.turns {
             Some(turns) => turns.status(),
             None => ScheduleStatus::default(),
         }
     }
 
-    /// Makes a backup now if one is due, as the thread would; for programs that run now and then.
-    /// `None` when none is due, or somebody else is making one.
+    /// Does it now if it is due, as the thread would; for programs that run now and then. `None` when it
+    /// is not due, or somebody is making a backup.
     ///
     /// # Errors
-    /// As [`BackupManager::create`]; `Unsupported` when there is no schedule.
-    pub fn run_due(&self, progress: &Progress) -> Result<Option<BackupId>> {
-        let turns = self.turns.as_ref().ok_or_else(|| {
-            let message = "no backups are scheduled; set `backup.every` or `backup.daily_at`";
-            Error::other(ErrorKind::Unsupported, message)
-        })?;
+    /// As [`BackupManager::create`] or [`BackupManager::cleanup`]; `Unsupported` when there is no schedule.
+    pub fn run_due(&self, progress: &Progress) -> Result<Option<W::Done>> {
+        let turns = self
+            .turns
+            .as_ref()
+            .ok_or_else(|| Error::other(ErrorKind::Unsupported, W::NO_SCHEDULE))?;
         turns.turn(progress).1
     }
 
-    /// Ends it: a backup in progress is cancelled and leaves nothing behind.
+    /// Ends it: what is in progress is cancelled. A backup leaves nothing behind, a cleanup nothing that
+    /// the next one does not end.
     pub fn close(&self) {
         if let Some(turns) = &self.turns {
             turns.close();
@@ -186,19 +154,19 @@ impl Scheduler {
     }
 }
 
-impl Drop for Scheduler {
+impl<W: Work> Drop for Scheduler<W> {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl Turns {
+impl<W: Work> Turns<W> {
     pub(super) fn new(
-        work: Arc<dyn Work>,
+        work: W,
         clock: Arc<dyn Clock>,
         config: ScheduleConfig,
         salt: u64,
-    ) -> Turns {
+    ) -> Turns<W> {
         let state = State {
             status: ScheduleStatus::of(&config),
             running: None,
@@ -238,7 +206,7 @@ impl Turns {
         self.wake.notify_all();
     }
 
-    pub(super) fn status(&self) -> ScheduleStatus {
+    pub(super) fn status(&self) -> ScheduleStatus<W::Done> {
         let is_known = self.state.lock().status.next_run.is_some();
         if let (false, Some(mut memory)) = (is_known, self.turn.try_lock()) {
             if let Err(error) = self.look(&mut memory) {
@@ -253,19 +221,19 @@ impl Turns {
         }
     }
 
-    /// Makes a backup if one is due. Answers when to look again, and what was made.
-    pub(super) fn turn(&self, progress: &Progress) -> (UnixMs, Result<Option<BackupId>>) {
+    /// Does it if it is due. Answers when to look again, and what was done.
+    pub(super) fn turn(&self, progress: &Progress) -> (UnixMs, Result<Option<W::Done>>) {
         let mut memory = self.turn.lock();
         let outcome = self.attempt(&mut memory, progress);
         if outcome.as_ref().is_ok_and(Option::is_some)
             && let Err(error) = self.look(&mut memory)
         {
-            tracing::warn!(%error, "the backups could not be listed");
+            tracing::warn!(%error, what = W::WHAT, "what was done could not be read");
         }
         (self.upcoming(&memory), outcome)
     }
 
-    /// When to look again, as far as the backups that are known tell.
+    /// When to look again, as far as is known what was done.
     fn upcoming(&self, memory: &Memory) -> UnixMs {
         let now = self.clock.now();
         let next = self.decide(memory);
@@ -279,8 +247,8 @@ impl Turns {
         again
     }
 
-    /// Makes a backup; `None` when none is due, or somebody else makes one.
-    fn attempt(&self, memory: &mut Memory, progress: &Progress) -> Result<Option<BackupId>> {
+    /// Does it; `None` when it is not due, or somebody makes a backup.
+    fn attempt(&self, memory: &mut Memory, progress: &Progress) -> Result<Option<W::Done>> {
         if let Next::Wait(_) = self.decide(memory) {
             return Ok(None);
         }
@@ -290,9 +258,9 @@ impl Turns {
         let mut state = self.state.lock();
         state.running = None;
         let (closed, status) = (state.closed, &mut state.status);
-        let (backup, error) = match &outcome {
+        let (done, error) = match &outcome {
             Ok(None) => return outcome,
-            Ok(made) => (*made, None),
+            Ok(done) => (done.clone(), None),
             // No failure: the state is being closed, or a caller gave up.
             Err(error) if closed || error.kind() == ErrorKind::Cancelled => return outcome,
             Err(error) => (None, Some(error.to_string())),
@@ -304,7 +272,11 @@ impl Turns {
                 *memory = Memory::default();
             }
             Some(error) => {
-                tracing::warn!(error, "a scheduled backup failed and will be tried again");
+                tracing::warn!(
+                    error,
+                    "a scheduled {} failed and will be tried again",
+                    W::WHAT
+                );
                 status.failures += 1;
                 status.failures_in_row = status.failures_in_row.saturating_add(1);
                 memory.failure = Some(Failure {
@@ -317,13 +289,13 @@ impl Turns {
         status.last_run = Some(ScheduledRun {
             started,
             finished,
-            backup,
+            done,
             error,
         });
         outcome
     }
 
-    fn attempt_fresh(&self, memory: &mut Memory, progress: &Progress) -> Result<Option<BackupId>> {
+    fn attempt_fresh(&self, memory: &mut Memory, progress: &Progress) -> Result<Option<W::Done>> {
         self.look(memory)?;
         let Next::Due { full } = self.decide(memory) else {
             return Ok(None);
@@ -341,20 +313,20 @@ impl Turns {
             }
             state.running = Some(progress.clone());
         }
-        let create = || self.work.create(full, progress);
-        let made = catch_unwind(AssertUnwindSafe(create)).unwrap_or_else(|_| {
-            let message = "a panic stopped the backup; nothing was made";
+        let run = || self.work.run(full, progress);
+        let done = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            let message = format!("a panic stopped the {}", W::WHAT);
             Err(Error::other(ErrorKind::Panic, message))
         });
-        made.map(Some)
+        done.map(Some)
     }
 
-    /// Reads which backups there are.
+    /// Reads what was done.
     fn look(&self, memory: &mut Memory) -> Result<()> {
         memory.made = Vec::new();
         memory.made = self.work.made()?;
         let newest = memory.made.iter().map(|made| made.at).max();
-        self.state.lock().status.newest_backup = newest;
+        self.state.lock().status.newest = newest;
         Ok(())
     }
 

@@ -4,36 +4,36 @@ use serde::Serialize;
 use statekeep_core::{ProgressSnapshot, UnixMs};
 
 use super::plan::{ScheduleConfig, When};
-use crate::name::BackupId;
 
 /// What the schedule does and did since the state was opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ScheduleStatus {
-    /// Backups are scheduled; otherwise all that follows is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScheduleStatus<D> {
+    /// There is a schedule; otherwise all that follows is empty.
     pub enabled: bool,
-    /// Milliseconds from one backup to the next.
+    /// Milliseconds from one to the next.
     pub every_ms: Option<u64>,
     /// The time of the day.
     pub daily_at: Option<String>,
     /// The zone of that time.
     pub time_zone: Option<String>,
-    /// The age of the newest full backup at which the next one is a full one.
+    /// Of backups, the age of the newest full one at which the next one is a full one.
     pub full_every_ms: Option<u64>,
-    /// Longest delay that spreads backups.
+    /// Longest delay that spreads them.
     pub jitter_ms: u64,
-    /// How far the backup is that is being made.
+    /// How far it is, while it is being done.
     pub running: Option<ProgressSnapshot>,
     /// When the next one is due, or is tried again; in the past when it is due now.
     #[serde(rename = "next_run_unix_ms")]
     pub next_run: Option<UnixMs>,
-    /// When the newest backup of this state was begun, whoever made it.
-    #[serde(rename = "newest_backup_unix_ms")]
-    pub newest_backup: Option<UnixMs>,
+    /// When the newest one was begun that counts: a backup of this state, whoever made it; a cleanup that
+    /// a schedule of this state made, in whichever process.
+    #[serde(rename = "newest_unix_ms")]
+    pub newest: Option<UnixMs>,
     /// The last one that the schedule made or tried.
-    pub last_run: Option<ScheduledRun>,
+    pub last_run: Option<ScheduledRun<D>>,
     /// Why the last one failed, until one succeeds.
     pub last_error: Option<String>,
-    /// Backups that the schedule made.
+    /// How many the schedule made.
     pub runs: u64,
     /// Times that it failed.
     pub failures: u64,
@@ -41,28 +41,51 @@ pub struct ScheduleStatus {
     pub failures_in_row: u32,
     /// What will not be as it was meant, and what to do about it.
     pub warning: Option<String>,
-    /// It waits, since somebody else makes a backup in the repository.
+    /// It waits, since somebody makes a backup in the repository.
     pub waits_for_other: bool,
 }
 
-/// A backup that the schedule made or tried.
+/// What the schedule made or tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ScheduledRun {
+pub struct ScheduledRun<D> {
     /// When it began.
     #[serde(rename = "started_unix_ms")]
     pub started: UnixMs,
     /// When it ended.
     #[serde(rename = "finished_unix_ms")]
     pub finished: UnixMs,
-    /// The backup; `None` when it failed.
-    pub backup: Option<BackupId>,
+    /// What was done: the id of the backup, or what the cleanup did; `None` when it failed.
+    pub done: Option<D>,
     /// Why it failed.
     pub error: Option<String>,
 }
 
-impl ScheduleStatus {
+impl<D> Default for ScheduleStatus<D> {
+    fn default() -> ScheduleStatus<D> {
+        ScheduleStatus {
+            enabled: false,
+            every_ms: None,
+            daily_at: None,
+            time_zone: None,
+            full_every_ms: None,
+            jitter_ms: 0,
+            running: None,
+            next_run: None,
+            newest: None,
+            last_run: None,
+            last_error: None,
+            runs: 0,
+            failures: 0,
+            failures_in_row: 0,
+            warning: None,
+            waits_for_other: false,
+        }
+    }
+}
+
+impl<D> ScheduleStatus<D> {
     /// The status before anything was done.
-    pub(super) fn of(config: &ScheduleConfig) -> ScheduleStatus {
+    pub(super) fn of(config: &ScheduleConfig) -> ScheduleStatus<D> {
         let mut status = ScheduleStatus {
             enabled: true,
             full_every_ms: config.full_every_ms,

@@ -8,7 +8,8 @@ use statekeep_core::{Clock, Error, ErrorKind, Progress, Result, UnixMs};
 
 use super::decide::Made;
 use super::plan::{ScheduleConfig, When};
-use super::run::{Turns, Work};
+use super::run::Turns;
+use super::work::Work;
 use crate::name::BackupId;
 
 const HOUR: i64 = 3_600_000;
@@ -28,7 +29,7 @@ enum Trouble {
     Error,
     Panic,
     /// Closed while the backup is made.
-    Close(Arc<Mutex<Option<Arc<Turns>>>>),
+    Close(Arc<Mutex<Option<Arc<Turns<Shared>>>>>),
 }
 
 impl Clock for World {
@@ -37,21 +38,29 @@ impl Clock for World {
     }
 }
 
-impl Work for World {
+/// The world, as what works in it.
+struct Shared(Arc<World>);
+
+impl Work for Shared {
+    type Done = BackupId;
+    const WHAT: &'static str = "backup";
+    const THREAD: &'static str = "test";
+    const NO_SCHEDULE: &'static str = "";
+
     fn made(&self) -> Result<Vec<Made>> {
-        match self.unreadable.load(SeqCst) {
+        match self.0.unreadable.load(SeqCst) {
             true => Err(Error::other(ErrorKind::Io, "the repository is away")),
-            false => Ok(self.made.lock().clone()),
+            false => Ok(self.0.made.lock().clone()),
         }
     }
 
     fn is_busy(&self, since: UnixMs) -> Result<bool> {
-        assert!(since < self.now());
-        Ok(self.busy.load(SeqCst))
+        assert!(since < self.0.now());
+        Ok(self.0.busy.load(SeqCst))
     }
 
-    fn create(&self, is_full: bool, progress: &Progress) -> Result<BackupId> {
-        match self.trouble.lock().take() {
+    fn run(&self, is_full: bool, progress: &Progress) -> Result<BackupId> {
+        match self.0.trouble.lock().take() {
             None => {}
             Some(Trouble::Error) => {
                 return Err(Error::other(ErrorKind::NoSpace, "the disk is full"));
@@ -60,13 +69,13 @@ impl Work for World {
             Some(Trouble::Close(turns)) => turns.lock().take().unwrap().close(),
         }
         progress.check()?;
-        let at = self.now();
-        self.made.lock().push(Made { at, is_full });
+        let at = self.0.now();
+        self.0.made.lock().push(Made { at, is_full });
         Ok(BackupId::after(None))
     }
 }
 
-fn hourly(full_every_ms: Option<i64>) -> (Arc<World>, Arc<Turns>) {
+fn hourly(full_every_ms: Option<i64>) -> (Arc<World>, Arc<Turns<Shared>>) {
     let world = Arc::new(World::default());
     world.now.store(START, SeqCst);
     let config = ScheduleConfig {
@@ -75,11 +84,11 @@ fn hourly(full_every_ms: Option<i64>) -> (Arc<World>, Arc<Turns>) {
         jitter_ms: 0,
         past_ms: None,
     };
-    let turns = Turns::new(world.clone(), world.clone(), config, 7);
+    let turns = Turns::new(Shared(world.clone()), world.clone(), config, 7);
     (world, Arc::new(turns))
 }
 
-fn turn(turns: &Turns) -> (i64, Result<Option<BackupId>>) {
+fn turn(turns: &Turns<Shared>) -> (i64, Result<Option<BackupId>>) {
     let (again, outcome) = turns.turn(&Progress::new());
     (again.0, outcome)
 }
@@ -101,7 +110,7 @@ fn a_day_of_turns_makes_a_backup_an_hour_and_a_full_one_when_it_is_time() {
     assert_eq!((world.made.lock().len(), fulls), (24, vec![0, 6, 12, 18]));
     let status = turns.status();
     assert_eq!((status.runs, status.failures), (24, 0));
-    assert_eq!(status.newest_backup, Some(UnixMs(START + 23 * HOUR)));
+    assert_eq!(status.newest, Some(UnixMs(START + 23 * HOUR)));
     assert_eq!(status.next_run, Some(UnixMs(START + 24 * HOUR)));
 }
 
@@ -131,7 +140,7 @@ fn a_failure_is_told_and_tried_again_ever_later_until_one_succeeds() {
     );
     assert_eq!(status.last_error, None);
     let run = status.last_run.unwrap();
-    assert!(run.backup.is_some() && run.error.is_none() && run.started == world.now());
+    assert!(run.done.is_some() && run.error.is_none() && run.started == world.now());
 }
 
 #[test]
@@ -182,5 +191,5 @@ fn the_status_of_a_schedule_that_has_no_thread_says_what_is_next() {
     let status = turns.status();
     assert!(status.enabled && status.every_ms == Some(HOUR.cast_unsigned()));
     assert_eq!(status.next_run, Some(UnixMs(START + HOUR / 2)));
-    assert_eq!(status.newest_backup, Some(at));
+    assert_eq!(status.newest, Some(at));
 }

@@ -20,6 +20,8 @@ mod parts;
 mod policies;
 #[path = "../manager/readers.rs"]
 mod readers;
+#[path = "../manager/schedule.rs"]
+mod schedule;
 #[path = "../manager/support.rs"]
 mod support;
 #[path = "../manager/verifying.rs"]

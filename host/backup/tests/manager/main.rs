@@ -11,6 +11,7 @@ mod monitor;
 mod parts;
 mod policies;
 mod readers;
+mod schedule;
 mod support;
 mod verifying;
 

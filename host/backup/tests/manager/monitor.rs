@@ -125,7 +125,7 @@ fn monitored(
     let (manager, backups) = open(&disk).unwrap();
     let clock = Arc::new(TestClock(AtomicI64::new(SystemClock.now().0)));
     let backups = Arc::new(backups);
-    let schedule = Arc::new(Scheduler::new(&backups, None, clock.clone()));
+    let schedule = Arc::new(Scheduler::backups(&backups, None, clock.clone()));
     let monitor = Monitor::new(&backups, &schedule, config, clock.clone());
     (manager, backups, monitor, clock)
 }
@@ -287,7 +287,7 @@ fn a_repository_that_cannot_be_read_is_an_alert_and_no_error() {
     };
     let other = Arc::new(backups_of(&manager, other).unwrap());
     let clock = Arc::new(SystemClock);
-    let schedule = Arc::new(Scheduler::new(&other, None, clock.clone()));
+    let schedule = Arc::new(Scheduler::backups(&other, None, clock.clone()));
     let wrong = Monitor::new(&other, &schedule, AlertConfig::default(), clock);
     let alerts = wrong.check();
     assert_eq!(alerts[0].id, AlertRule::RepositoryUnreadable, "{alerts:?}");
