@@ -15,6 +15,7 @@ use statekeep::{
 use statekeep_tests::backups::EachKind;
 use statekeep_tests::commits::{THREADS, Work, declare_indexes};
 
+use crate::cleaner::clean_again_and_again;
 use crate::swaps::swap_again_and_again;
 
 /// Name of the variable that holds the orders of a child, as JSON.
@@ -45,6 +46,7 @@ pub fn run() {
             scope.spawn(move || swap_again_and_again(host, &pair, writing));
             write(host, seed, writing);
         }),
+        "clean" => clean_again_and_again(&host, seed),
         "restore" => restore(&host, [text("a"), text("b")], Path::new(&text("file"))),
         mode => panic!("unknown mode {mode}"),
     }

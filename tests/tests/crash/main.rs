@@ -1,12 +1,14 @@
 //! kill -9 of a process that uses the whole host, on real backends, again and again on one state:
 //! what was acknowledged is there, what was not is there wholly or not at all, backups that were
-//! acknowledged verify, a restore or import leaves the old state or the new one, and a swap leaves the
-//! state on one of the two backends.
+//! acknowledged verify, a restore or import leaves the old state or the new one, a swap leaves the
+//! state on one of the two backends, and a cleanup loses no backup that was not to go.
 //!
 //! `STATEKEEP_SOAK_ROUNDS` sets the number of rounds. This proves nothing about power loss: the
 //! power-cut tests and the crash tests of the engine on a simulated disk do.
 
 mod child;
+mod cleaner;
+mod cleanups;
 mod swaps;
 
 use std::collections::BTreeSet;
@@ -49,17 +51,42 @@ struct Said {
     switched: Vec<String>,
 }
 
-/// Starts a child and kills it when it has said so many things; 0 is before it opens the state.
-fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
+impl Said {
+    /// Notes a line; `false` for one that is the test harness's.
+    fn hear(&mut self, line: &str) -> bool {
+        let number = |word: Option<&str>| -> u64 { word.unwrap().parse().unwrap() };
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("start" | "tick") => {}
+            Some("ack") => {
+                let acks = self.acks.entry(number(words.next())).or_default();
+                assert_eq!(number(words.next()), acks.len() as u64);
+                acks.push(number(words.next()));
+            }
+            Some("backup") => {
+                let id = BackupId::parse(words.next().unwrap()).unwrap();
+                self.backups.push((id, number(words.next())));
+            }
+            Some("switch") => self.switching = words.next().map(str::to_owned),
+            Some("on") => self.switched.extend(words.next().map(str::to_owned)),
+            Some("begin") => self.begun = Some(number(words.next()) as usize),
+            Some("restored") => self.restored = Some(number(words.next()) as usize),
+            Some("error") => panic!("the child failed: {line}"),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Starts a child, kills it at the line for which `is_time`, and hands over every whole line that it said.
+fn kill_at(orders: &serde_json::Value, is_time: &mut dyn FnMut(&str) -> bool) {
     let mut child = fixtures::one_test("child_process")
         .env(child::ORDERS, orders.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let mut said = Said::default();
-    let (mut count, mut line) = (0, String::new());
-    let number = |word: Option<&str>| -> u64 { word.unwrap().parse().unwrap() };
+    let mut line = String::new();
     loop {
         line.clear();
         if lines.read_line(&mut line).unwrap() == 0 {
@@ -69,32 +96,22 @@ fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
         let Some(whole) = line.strip_suffix('\n') else {
             break;
         };
-        let mut words = whole.split(' ');
-        match words.next() {
-            Some("start" | "tick") => {}
-            Some("ack") => {
-                let acks = said.acks.entry(number(words.next())).or_default();
-                assert_eq!(number(words.next()), acks.len() as u64);
-                acks.push(number(words.next()));
-            }
-            Some("backup") => {
-                let id = BackupId::parse(words.next().unwrap()).unwrap();
-                said.backups.push((id, number(words.next())));
-            }
-            Some("switch") => said.switching = words.next().map(str::to_owned),
-            Some("on") => said.switched.extend(words.next().map(str::to_owned)),
-            Some("begin") => said.begun = Some(number(words.next()) as usize),
-            Some("restored") => said.restored = Some(number(words.next()) as usize),
-            Some("error") => panic!("the child failed: {whole}"),
-            _ => continue,
-        }
-        count += 1;
-        if count == lines_max + 1 {
+        if is_time(whole) {
             child.kill().unwrap();
         }
     }
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(9), "it was not killed: {status}");
+}
+
+/// Starts a child and kills it when it has said so many things; 0 is before it opens the state.
+fn kill_after(orders: &serde_json::Value, lines_max: u64) -> Said {
+    let (mut said, mut count) = (Said::default(), 0);
+    kill_at(orders, &mut |line| {
+        let counts = said.hear(line);
+        count += u64::from(counts);
+        counts && count == lines_max + 1
+    });
     said
 }
 
