@@ -28,12 +28,6 @@ pub(crate) use statekeep_host::{
 };
 pub(crate) use statekeep_host::{EventFilter, EventKind, Events};
 
-/// The time now.
-pub(crate) fn now() -> UnixMs {
-    use statekeep_host::engine::{Clock, SystemClock};
-    SystemClock.now()
-}
-
 /// The status code of an error.
 pub(crate) fn status_of(error: &Error) -> Status {
     match error.kind() {

@@ -11,7 +11,7 @@ use statekeep_plugin_api::Status;
 use crate::buf::{Buf, give};
 use crate::engine::{
     DescribedBackup, Host, PictureFormat, Progress, RetentionRule, RetentionView, SimulateRequest,
-    Simulation, UnixMs, named_rule, now, rule_in_force, to_text,
+    Simulation, UnixMs, named_rule, rule_in_force, to_text,
 };
 use crate::error::{Error, Failure};
 use crate::guard::guard;
@@ -156,7 +156,8 @@ pub unsafe extern "C" fn statekeep_retention_simulate_start(
             let request: SimulateRequest = serde_json::from_value(form.request.into())
                 .map_err(|error| Failure::invalid("options", &error.to_string()))?;
             Ok(move |host: &Host, progress: &Progress| {
-                let plan = request.plan(&host.retained(), host.backups.sizes()?, now())?;
+                let now = host.manager.clock().now();
+                let plan = request.plan(&host.retained(), host.backups.sizes()?, now)?;
                 let (rule, retention) = (&plan.rule, &plan.retention);
                 let simulation = host
                     .backups

@@ -89,12 +89,12 @@ impl BackupManager {
         if let Some(repository) = self.find()? {
             return Ok(repository);
         }
-        let key = self.key.as_ref();
+        let (key, clock, vfs) = (self.key.as_ref(), self.manager.clock(), self.manager.vfs());
         let repository = match &self.opener {
-            Some(open) => Repository::in_store_or_new(open()?, key)?,
-            None => Repository::open_or_create(self.manager.vfs(), &self.config.dir, key)?,
+            Some(open) => Repository::in_store_or_new(open()?, key, clock)?,
+            None => Repository::open_or_create(vfs, &self.config.dir, key, clock)?,
         };
-        let repository = Arc::new(repository.with_clock(self.manager.clock()));
+        let repository = Arc::new(repository);
         *self.repository.lock() = Some(Arc::clone(&repository));
         Ok(repository)
     }

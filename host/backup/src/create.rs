@@ -105,13 +105,6 @@ pub(crate) fn is_put(store: &dyn Store, name: &ObjectName, bytes: &[u8]) -> Resu
     }
 }
 
-pub(crate) fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
-}
-
 /// What all backups are made with.
 pub(crate) struct CreateTask<'a> {
     pub(crate) repository: &'a Repository,

@@ -49,7 +49,7 @@ struct Beginning {
 }
 
 impl Beginning {
-    fn new(key: Option<&KeySource>) -> Result<Beginning> {
+    fn new(key: Option<&KeySource>, clock: &Arc<dyn Clock>) -> Result<Beginning> {
         let mut document = FormatObject {
             format: FORMAT_VERSION,
             repository: Ulid::new().to_string(),
@@ -57,7 +57,8 @@ impl Beginning {
         };
         let mut first = None;
         if let Some(source) = key {
-            let (mark, name, bytes) = Keyring::generate(&document.repository, source)?;
+            let (mark, name, bytes) =
+                Keyring::generate(&document.repository, source, clock.now().0)?;
             document.format = FORMAT_ENCRYPTED;
             document.encryption = Some(mark);
             first = Some((name, bytes));
@@ -193,11 +194,12 @@ impl Repository {
     pub(crate) fn in_store_or_new(
         store: Arc<dyn Store>,
         key: Option<&KeySource>,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Repository> {
         if let Some(repository) = Repository::in_store(Arc::clone(&store), key)? {
-            return Ok(repository);
+            return Ok(repository.with_clock(clock));
         }
-        let beginning = Beginning::new(key)?;
+        let beginning = Beginning::new(key, clock)?;
         if let Some((name, bytes)) = &beginning.key {
             // Before FORMAT: what is found has its key.
             let _ = store.put_new(name, bytes)?;
@@ -208,6 +210,7 @@ impl Repository {
             store.delete(name)?;
         }
         Repository::in_store(store, key)?
+            .map(|repository| repository.with_clock(clock))
             .ok_or_else(|| Error::corrupt("FORMAT", "the repository vanished while it was created"))
     }
 
@@ -216,15 +219,16 @@ impl Repository {
         vfs: &Arc<dyn Vfs>,
         root: &Path,
         key: Option<&KeySource>,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Repository> {
         if let Some(repository) = Repository::open(vfs, root, key)? {
-            return Ok(repository);
+            return Ok(repository.with_clock(clock));
         }
         if let Some(parent) = root.parent() {
             create_dir_all(vfs.as_ref(), parent)?;
             sweep_creations(vfs.as_ref(), root)?;
         }
-        let beginning = Beginning::new(key)?;
+        let beginning = Beginning::new(key, clock)?;
         let mut left = BEGINNINGS_MAX;
         while let Err(error) = create(vfs.as_ref(), root, &beginning) {
             left -= 1;
@@ -233,12 +237,13 @@ impl Repository {
                 return Err(error);
             }
         }
-        Repository::open(vfs, root, key)?.ok_or_else(|| {
+        let made = Repository::open(vfs, root, key)?.ok_or_else(|| {
             Error::corrupt(
                 root.display().to_string(),
                 "the repository vanished while it was created",
             )
-        })
+        })?;
+        Ok(made.with_clock(clock))
     }
 }
 

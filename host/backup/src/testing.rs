@@ -9,8 +9,8 @@ use std::sync::Arc;
 use statekeep_core::vfs::Vfs;
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{
-    Backend, BackendConfig, Codec, Error, ErrorKind, Key, Plugins, Progress, RecordHeader,
-    RecordKind, Result, Scope, Sequence, TenantNumber, data_key, encode_record,
+    Backend, BackendConfig, Clock, Codec, Error, ErrorKind, Key, Plugins, Progress, RecordHeader,
+    RecordKind, Result, Scope, Sequence, SystemClock, TenantNumber, data_key, encode_record,
 };
 
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Source, create_full};
@@ -147,7 +147,12 @@ pub(crate) fn disk() -> SimDisk {
 }
 
 pub(crate) fn repository(disk: &SimDisk) -> Result<Repository> {
-    Repository::open_or_create(&disk.vfs(), Path::new(ROOT), None)
+    Repository::open_or_create(&disk.vfs(), Path::new(ROOT), None, &system_clock())
+}
+
+/// For tests in which no time counts.
+pub(crate) fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }
 
 pub(crate) fn path(object: &str) -> PathBuf {

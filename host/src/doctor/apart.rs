@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use statekeep_backup::{disks_of, look_apart};
 use statekeep_core::vfs::{RealVfs, Vfs};
-use statekeep_core::{Error, ErrorKind, Progress, Result};
+use statekeep_core::{Clock, Error, ErrorKind, Progress, Result, SystemClock};
 
 use super::backups::{no_repository, repository};
 use super::{Diagnosis, Findings, Gravity, alerts_apart, is_cancelled};
@@ -27,7 +27,7 @@ pub fn examine(config: &Config, progress: &Progress) -> Result<Diagnosis> {
         Ok(host) => {
             let diagnosis = host.doctor(progress)?;
             if let Err(error) = host.close() {
-                let mut findings = Findings::new();
+                let mut findings = Findings::new(host.manager.clock().now());
                 findings.found = diagnosis.findings;
                 findings.failed("state", "closing the state failed", &error);
                 return Ok(findings.finish(diagnosis.path, true));
@@ -35,7 +35,7 @@ pub fn examine(config: &Config, progress: &Progress) -> Result<Diagnosis> {
             Ok(diagnosis)
         }
         Err(error) => {
-            let mut findings = Findings::new();
+            let mut findings = Findings::new(SystemClock.now());
             findings.configuration(config);
             not_open(config, &error, &mut findings);
             outside(config, &mut findings, progress);

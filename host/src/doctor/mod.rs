@@ -10,7 +10,7 @@ mod state;
 
 use serde::Serialize;
 use statekeep_backup::{Alert, AlertFacts, AlertRule, DiskFacts, Severity, alerts};
-use statekeep_core::{Clock, Error, ErrorKind, Progress, SystemClock, UnixMs};
+use statekeep_core::{Error, ErrorKind, Progress, UnixMs};
 
 pub use apart::examine;
 
@@ -90,9 +90,9 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    fn new() -> Findings {
+    fn new(now: UnixMs) -> Findings {
         Findings {
-            now: SystemClock.now(),
+            now,
             found: Vec::new(),
             last: None,
         }
@@ -212,7 +212,7 @@ impl Host {
     /// # Errors
     /// `Cancelled` by its progress; all else is a finding.
     pub fn doctor(&self, progress: &Progress) -> Result<Diagnosis, Error> {
-        let mut findings = Findings::new();
+        let mut findings = Findings::new(self.manager.clock().now());
         findings.configuration(&self.config);
         state::examine(self, &mut findings);
         backups::examine(self, &mut findings, progress);

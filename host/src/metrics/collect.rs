@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use statekeep_backup::{Alert, AlertRule, Observed, Severity};
-use statekeep_core::{Clock, NamespaceStatus, Result, SystemClock, UnixMs};
+use statekeep_core::{NamespaceStatus, Result, UnixMs};
 use statekeep_loader::Metric as PluginMetric;
 
 use super::Metrics;
@@ -185,7 +185,7 @@ pub(super) fn monitor(host: &Host, metrics: &mut Metrics) {
         metrics.put(DiskBytes, &[&disk.holds], disk.bytes);
         metrics.put(DiskFreeBytes, &[&disk.holds], disk.free_bytes);
     }
-    let now = SystemClock.now().0;
+    let now = host.manager.clock().now().0;
     for reach in &forecast.reaches {
         if let Some(moment) = reach.expected_unix_ms {
             let left = UnixMs(moment.saturating_sub(now).max(0));

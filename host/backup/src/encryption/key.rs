@@ -157,6 +157,7 @@ impl KeyObject {
         secret: &Secret,
         label: Option<&str>,
         kdf: Kdf,
+        created_unix_ms: i64,
     ) -> Result<KeyObject> {
         let mut salt = [0; 32];
         random(&mut salt)?;
@@ -164,7 +165,7 @@ impl KeyObject {
             format: FORMAT_VERSION,
             repository: repository.to_owned(),
             id: KeyId::generate(),
-            created_unix_ms: crate::create::now_ms(),
+            created_unix_ms,
             label: label.map(str::to_owned),
             kdf,
             salt: Hash256(salt),

@@ -35,7 +35,7 @@ fn file(byte: u8) -> Secret {
 
 fn wrapped(secret: &Secret, kdf: Kdf) -> KeyObject {
     let master = Zeroizing::new([9; 32]);
-    KeyObject::wrap(&master, REPOSITORY, secret, Some("mine"), kdf).unwrap()
+    KeyObject::wrap(&master, REPOSITORY, secret, Some("mine"), kdf, 1_000).unwrap()
 }
 
 /// The master key that an object gives to a secret.

@@ -103,11 +103,12 @@ impl Keyring {
     pub(crate) fn generate(
         repository: &str,
         source: &KeySource,
+        now_ms: i64,
     ) -> Result<(Mark, ObjectName, Vec<u8>)> {
         let secret = source.read()?;
         let master = MasterKey::generate(repository)?;
         let kdf = Kdf::of(secret.kind());
-        let key = KeyObject::wrap(&master.key, repository, &secret, None, kdf)?;
+        let key = KeyObject::wrap(&master.key, repository, &secret, None, kdf, now_ms)?;
         let (name, bytes) = key.encode()?;
         let mark = Mark {
             cipher: CIPHER.to_owned(),
@@ -255,7 +256,8 @@ impl Repository {
             });
         }
         let kdf = Kdf::of(secret.kind());
-        let key = KeyObject::wrap(&keyring.master, &self.id, &secret, label, kdf)?;
+        let (master, now) = (&keyring.master, self.now_ms());
+        let key = KeyObject::wrap(master, &self.id, &secret, label, kdf, now)?;
         let (name, bytes) = key.encode()?;
         if is_put(self.store.as_ref(), &name, &bytes)? {
             return Ok(key);

@@ -20,7 +20,7 @@ use crate::manifest::Manifest;
 use crate::name::ObjectName;
 use crate::repository::Repository;
 use crate::store::{Put, Store, read_all};
-use crate::testing::{ROOT, backup_with, disk, objects, path, repository, rows};
+use crate::testing::{ROOT, backup_with, disk, objects, path, repository, rows, system_clock};
 use crate::verify::VerifyLevel;
 
 fn source() -> KeySource {
@@ -28,7 +28,7 @@ fn source() -> KeySource {
 }
 
 pub(super) fn open(disk: &SimDisk, source: &KeySource) -> statekeep_core::Result<Repository> {
-    Repository::open_or_create(&disk.vfs(), Path::new(ROOT), Some(source))
+    Repository::open_or_create(&disk.vfs(), Path::new(ROOT), Some(source), &system_clock())
 }
 
 fn options() -> CreateOptions {

@@ -15,7 +15,6 @@ use super::format::{EXPORT_FORMAT, Footer, Header, SelectionText, line, push_rec
 use super::output::{Output, choose};
 use super::{ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo};
 use crate::background::aside;
-use crate::create::now_ms;
 use crate::hex::Hash256;
 use crate::lease::Purpose;
 use crate::manager::{BackupManager, Ends, check_level};
@@ -61,6 +60,7 @@ impl BackupManager {
     ) -> Result<ExportReport> {
         progress.enter(Phase::Preparing);
         let started = Instant::now();
+        let exported = self.state().clock().now().0;
         let path = match &to {
             ExportTo::File(path) => Some(*path),
             ExportTo::Stream(_) => None,
@@ -99,7 +99,7 @@ impl BackupManager {
                 let reading = repository.begin_reading(id, Purpose::Export)?;
                 warnings.extend(reading.warning.clone());
                 let chosen = within(&repository, &task, id, at)?;
-                let header = header_of_backup(&chosen, selection)?;
+                let header = header_of_backup(&chosen, selection, exported)?;
                 let tenants = chosen.manifest.tenants.iter();
                 let tenants = tenants
                     .map(|row| (TenantNumber(row.number), row.name.clone()))
@@ -119,7 +119,7 @@ impl BackupManager {
                     sequence: snapshot.sequence().0,
                     time_unix_ms: snapshot.time().0,
                     as_of_unix_ms: snapshot.as_of().0,
-                    exported_unix_ms: now_ms(),
+                    exported_unix_ms: exported,
                     tool: tool(),
                     backup: None,
                     selection: SelectionText::of(selection),
@@ -182,7 +182,7 @@ fn tool() -> String {
     format!("statekeep {}", env!("CARGO_PKG_VERSION"))
 }
 
-fn header_of_backup(chosen: &Chosen, selection: &Selection) -> Result<Header> {
+fn header_of_backup(chosen: &Chosen, selection: &Selection, exported: i64) -> Result<Header> {
     let manifest = &chosen.manifest;
     let (sequence, time) = (chosen.sequence().0, chosen.time());
     let time = time.ok_or_else(|| {
@@ -203,7 +203,7 @@ fn header_of_backup(chosen: &Chosen, selection: &Selection) -> Result<Header> {
             Point::End => manifest.as_of_unix_ms,
             Point::Sequence(..) => time.0,
         },
-        exported_unix_ms: now_ms(),
+        exported_unix_ms: exported,
         tool: tool(),
         backup: Some(manifest.id),
         selection: SelectionText::of(selection),

@@ -10,14 +10,13 @@ use std::sync::{Arc, Barrier};
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
 use statekeep_core::{
-    Clock, Key, OpenOptions, Progress, Result, SetOptions, StateManager, UnixMs, Value,
+    Clock, Key, OpenOptions, Progress, Result, SetOptions, StateManager, SystemClock, UnixMs, Value,
 };
 
 use super::decide::Made;
 use super::plan::{ScheduleConfig, When};
 use super::run::Turns;
 use super::work::{Backups, Work};
-use crate::create::now_ms;
 use crate::manager::{BackupConfig, BackupManager, CHAIN_DEFAULT};
 use crate::manifest::{BackupKind, Manifest};
 use crate::name::BackupId;
@@ -119,7 +118,7 @@ fn schedules_of_two_states_that_begin_at_once_do_not_harm_each_other() {
     let disk = SimDisk::new();
     let (looked, clock) = (
         Arc::new(Barrier::new(2)),
-        Arc::new(TestClock(AtomicI64::new(now_ms()))),
+        Arc::new(TestClock(AtomicI64::new(SystemClock.now().0))),
     );
     let sides = ["/one", "/two"].map(|path| Side::new(&disk, path, &looked, &clock));
     let mut last: [Option<Manifest>; 2] = [None, None];

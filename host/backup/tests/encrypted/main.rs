@@ -6,6 +6,8 @@
 mod bucket;
 #[path = "../manager/cleanup.rs"]
 mod cleanup;
+#[path = "../manager/clock.rs"]
+mod clock;
 #[path = "../manager/elsewhere.rs"]
 mod elsewhere;
 #[path = "../manager/faults/mod.rs"]

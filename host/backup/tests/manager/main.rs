@@ -4,6 +4,7 @@
 
 mod bucket;
 mod cleanup;
+mod clock;
 mod elsewhere;
 mod faults;
 mod incremental;
