@@ -85,7 +85,8 @@ fn a_plugin_that_was_added_packs_backups() {
         (&json!(id), &json!(["compression"]))
     );
     assert_eq!(added["sha256"], checked["plugin"]["sha256"]);
-    assert!(place.ok(&["plugin", "list"]).contains(id));
+    let list = place.ok(&["plugin", "list"]);
+    assert!(list.starts_with("PLUGIN ") && list.contains(id), "{list}");
     assert_eq!(place.json(&["plugin", "info", id])["door"], "c");
     assert_eq!(place.json(&["plugin", "info", NAME])["loaded"], false);
     let backup = place.json(&["backup", "create", "--codec", id]);

@@ -8,6 +8,7 @@ use crate::args::Globals;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session;
+use crate::table::Table;
 use crate::text;
 
 /// Arguments of `plugin list`.
@@ -20,6 +21,7 @@ impl List {
         let config = session::settings(globals)?.config;
         let registry = statekeep::registry(&config)?;
         let found = registry.discover();
+        let mut table = Table::titled(&[], &["PLUGIN", "VERSION", "KINDS", "FROM"]);
         for plugin in registry.list() {
             if out.json() {
                 out.document(&super::document(&plugin)?)?;
@@ -27,12 +29,16 @@ impl List {
                 let from = plugin.path.as_ref().map_or("built in".to_owned(), |path| {
                     text::shown(&path.display().to_string())
                 });
-                let kinds = plugin.kinds.join(",");
-                out.line(format_args!(
-                    "{:<24} {:<8} {kinds:<12} {from}",
-                    plugin.id, plugin.version
-                ))?;
+                table.row(vec![
+                    plugin.id.clone(),
+                    plugin.version.clone(),
+                    plugin.kinds.join(","),
+                    from,
+                ]);
             }
+        }
+        if !out.json() {
+            out.table(&table)?;
         }
         let mut exit = Exit::Ok;
         for (path, outcome) in found {
