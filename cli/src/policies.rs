@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
+use statekeep::engine::Plugins;
 use statekeep::{Error, Judgement, Result, RetentionRule, UnixMs};
 
 use crate::table::Table;
@@ -50,6 +51,19 @@ impl Policies {
             Mode::Any => RetentionRule::Any { any: members },
             Mode::All => RetentionRule::All { all: members },
         })
+    }
+
+    /// The rule, whose policies are all there: a name that no plugin has is a mistake in the arguments,
+    /// not a policy that failed.
+    pub fn known_rule(&self, plugins: &dyn Plugins) -> Result<Option<RetentionRule>> {
+        for rule in &self.policy {
+            if let RetentionRule::Policy(choice) = rule
+                && !plugins.has_retention(&choice.policy)?
+            {
+                plugins.retention(&choice.policy, &choice.options)?;
+            }
+        }
+        Ok(self.rule())
     }
 }
 

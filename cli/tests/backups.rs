@@ -259,7 +259,7 @@ fn lists_and_manifests_have_the_documented_shapes() {
         message.contains(&second) && message.contains("give more of it"),
         "{message}"
     );
-    let message = place.fails(6, &["backup", "create", "--codec", "nosuch"]);
+    let message = place.fails(3, &["backup", "create", "--codec", "nosuch"]);
     assert!(message.contains("nosuch"), "{message}");
     assert_eq!(place.json_lines(&["backup", "list"]).len(), 2);
 }

@@ -108,11 +108,7 @@ fn limits_hold_after_each_backup() {
 fn a_policy_that_cannot_be_asked_deletes_nothing() {
     let place = Place::new();
     let made = backed_up(&place, 2);
-    for (policy, said) in [
-        ("unheard", "unheard"),
-        ("age", "max_age"),
-        ("count:keep=x", "keep"),
-    ] {
+    for (policy, said) in [("age", "max_age"), ("count:keep=x", "keep")] {
         let run = place.run(&["backup", "cleanup", "--yes", "--policy", policy]);
         assert_eq!(run.code, 1, "{policy}: {run:?}");
         assert!(
@@ -120,6 +116,12 @@ fn a_policy_that_cannot_be_asked_deletes_nothing() {
             "{run:?}"
         );
     }
+    // Neither on the command line nor where the configuration names it.
+    place.fails(3, &["backup", "cleanup", "--yes", "--policy", "unheard"]);
+    let configured = ["--set", r#"retention.policies=[{"policy": "unheard"}]"#];
+    let run = place.run(&[&configured[..], &["backup", "cleanup", "--yes"]].concat());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("no policy unheard"), "{run:?}");
     assert_eq!(listed(&place), made);
     let message = place.fails(
         2,

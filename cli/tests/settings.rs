@@ -165,8 +165,56 @@ fn what_is_no_plugin_is_refused() {
             .fails(2, &["plugin", "add", "letter.so"])
             .contains("`plugins.lock` is not set")
     );
-    let message = place.fails(6, &["--backend", "nosuch", "set", "global", "k", "1"]);
-    assert!(message.contains("nosuch"), "{message}");
+}
+
+/// A misspelt codec listed backends and policies as well, and ended with 6 where `plugin info` ended
+/// with 3; a misspelt policy ended with 1, as one that fails.
+#[test]
+fn a_name_of_no_plugin_is_answered_by_the_names_of_its_kind() {
+    let place = Place::new();
+    let backends = "known: fjall, lmdb, memory, redb, sled, sqlite; searched: none";
+    let codecs = "known: brotli, gzip, lz4, zstd; searched: none";
+    let policies = "known: age, calendar, count, importance, size; searched: none";
+    let message = place.fails(3, &["--backend", "fjal", "set", "global", "k", "1"]);
+    assert!(
+        message.contains("there is no backend fjal, did you mean fjall?"),
+        "{message}"
+    );
+    assert!(message.contains(backends), "{message}");
+    place.ok(&["set", "global", "k", "1"]);
+    place.ok(&["backup", "create"]);
+    let create = ["backup", "create", "--codec"];
+    let message = place.fails(3, &[&create[..], &["zsdt"]].concat());
+    assert!(
+        message.contains("there is no codec zsdt, did you mean zstd?") && message.contains(codecs),
+        "{message}"
+    );
+    let message = place.fails(3, &[&create[..], &["nope"]].concat());
+    assert!(
+        message.contains("there is no codec nope; known"),
+        "{message}"
+    );
+    let message = place.fails(3, &["swap", "nope"]);
+    assert!(message.contains(backends), "{message}");
+    for verb in [
+        &["backup", "cleanup", "--yes"][..],
+        &["retention", "test"],
+        &["retention", "simulate", "--for", "30d"],
+        &["retention", "set"],
+    ] {
+        let message = place.fails(3, &[verb, &["--policy", "cuont:keep=3"]].concat());
+        assert!(
+            message.contains("there is no policy cuont, did you mean count?"),
+            "{message}"
+        );
+        assert!(message.contains(policies), "{message}");
+    }
+    // Whatever says what it is for.
+    assert!(
+        place
+            .fails(3, &["plugin", "info", "zsdt"])
+            .contains("known: age, brotli")
+    );
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn a_swap_moves_everything_and_can_be_undone() {
 #[test]
 fn a_swap_that_cannot_be_leaves_the_state_as_it_was() {
     let place = counted(1);
-    place.fails(6, &["swap", "nosuch"]);
+    place.fails(3, &["swap", "nosuch"]);
     let message = place.fails(2, &["swap", "memory"]);
     assert!(message.contains("keeps nothing"), "{message}");
     place.fails(2, &["swap", "sled", "--option", "nosuch=1"]);

@@ -99,8 +99,8 @@ impl Host {
     /// one backup. It holds for all who share the state, until that is closed, and is written nowhere.
     ///
     /// # Errors
-    /// `InvalidArgument` for a setting, a value or a rule that is none, `Plugin` for a policy that is not
-    /// there, and when one fails.
+    /// `InvalidArgument` for a setting, a value or a rule that is none, `NotFound` for a policy that is
+    /// not there, and what one fails with.
     pub fn set_retention(&self, settings: &Map<String, Value>) -> Result<RetentionView> {
         let _one_at_a_time = self.setting_retention.lock();
         let mut config = self.retained();

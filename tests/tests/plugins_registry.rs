@@ -111,10 +111,10 @@ fn names_are_found_in_the_configured_folders_only() {
         .open_backend("org.example.found", &config)
         .err()
         .unwrap();
-    assert_eq!(error.kind(), ErrorKind::Plugin);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     let searched = format!("searched: {}", empty.path().display());
     for text in [
-        "there is no plugin org.example.found",
+        "there is no backend org.example.found",
         "known: none",
         &searched,
     ] {

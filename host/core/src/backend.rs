@@ -135,9 +135,18 @@ pub struct BackendConfig {
     pub options: serde_json::Value,
 }
 
+/// The error of a plugin without which something stored cannot be read: `Plugin` where it is not there,
+/// since "not found" would be said of what is stored.
+pub(crate) fn needed(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => Error::other(ErrorKind::Plugin, error.to_string()),
+        _ => error,
+    }
+}
+
 /// Where backends and codecs come from; the loader implements it over plugins.
 pub trait Plugins: Send + Sync {
-    /// Opens the backend `name` on a folder.
+    /// Opens the backend `name` on a folder; `NotFound` when there is none of the name, as of the others.
     fn open_backend(&self, name: &str, config: &BackendConfig) -> Result<Arc<dyn Backend>>;
 
     /// The codec `name`.

@@ -315,11 +315,15 @@ pub enum LoadError {
         second: String,
     },
     /// No plugin of that name.
-    #[error("there is no plugin {name}; known: {known}; searched: {searched}")]
+    #[error("there is no {what} {name}{meant}; known: {known}; searched: {searched}")]
     Unknown {
+        /// Which kind was asked for, such as `codec`, or `plugin` for any.
+        what: &'static str,
         /// What was asked for.
         name: String,
-        /// The ids that are registered.
+        /// A question with the name that was meant, or empty.
+        meant: String,
+        /// The names of that kind that are registered.
         known: String,
         /// The folders that were searched.
         searched: String,
@@ -382,6 +386,7 @@ impl LoadError {
             | Layout { .. }
             | Fingerprint { .. } => ErrorKind::Incompatible,
             RelativeFolder { .. } | BadName { .. } => ErrorKind::InvalidArgument,
+            Unknown { .. } => ErrorKind::NotFound,
             _ => ErrorKind::Plugin,
         }
     }

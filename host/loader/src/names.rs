@@ -58,6 +58,17 @@ pub(crate) fn kind(interface: &str) -> Option<&'static str> {
         .map(|(kind, _)| *kind)
 }
 
+/// What users call a plugin with this interface.
+pub(crate) fn noun(interface: Option<&str>) -> &'static str {
+    match interface.and_then(kind) {
+        Some("compression") => "codec",
+        Some("backend") => "backend",
+        Some("retention") => "policy",
+        Some("hook") => "hook",
+        _ => "plugin",
+    }
+}
+
 /// Whether the text is a semantic version (semver.org, 2.0.0), by its shape.
 pub(crate) fn is_version(text: &str) -> bool {
     let is_number = |part: &str| {

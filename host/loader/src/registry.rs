@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value, json};
-use statekeep_core::{Backend, BackendConfig, Codec, Error, Plugins, RetentionPolicy};
-use statekeep_plugin_api::Descriptor;
+use statekeep_core::{Backend, BackendConfig, Codec, Error, Plugins, RetentionPolicy, meant};
+use statekeep_plugin_api::{BACKEND_V1_ID, COMPRESSION_V1_ID, Descriptor, RETENTION_V1_ID};
 
 use crate::backend::PluginBackend;
 use crate::codec::PluginCodec;
@@ -83,11 +83,16 @@ impl Registry {
     /// The plugin of a name, loaded from the configured folders if need be: `zstd` stands for
     /// `statekeep.zstd`, a name with a dot is a full id.
     pub fn plugin(&self, name: &str) -> Result<Plugin> {
+        self.named(name, None)
+    }
+
+    /// As [`Registry::plugin`], for who asks for an interface: the error names only plugins that have it.
+    fn named(&self, name: &str, interface: Option<&str>) -> Result<Plugin> {
         let id = names::resolve(name)?;
         if let Some(plugin) = self.plugins.read().get(&id) {
             return Ok(plugin.clone());
         }
-        self.find(&id)
+        self.find(&id, interface)
     }
 
     /// The descriptor of a plugin, for tests of its tables.
@@ -130,7 +135,7 @@ impl Registry {
     }
 
     /// Loads the first library with this id; further ones are refused in the log.
-    fn find(&self, id: &str) -> Result<Plugin> {
+    fn find(&self, id: &str, interface: Option<&str>) -> Result<Plugin> {
         let mut found: Option<Plugin> = None;
         let mut searched = Vec::new();
         for folder in &self.policy.paths {
@@ -148,25 +153,34 @@ impl Registry {
             }
             searched.push(folder.display().to_string());
         }
-        found.ok_or_else(|| {
-            let known: Vec<String> = self.plugins.read().keys().cloned().collect();
-            let or_none = |list: Vec<String>| match list.is_empty() {
-                true => "none".to_owned(),
-                false => list.join(", "),
-            };
-            let (known, searched) = (or_none(known), or_none(searched));
-            LoadError::Unknown {
-                name: names::short(id).to_owned(),
-                known,
-                searched,
-            }
-        })
+        found.ok_or_else(|| self.unknown(names::short(id), interface, &searched))
+    }
+
+    fn unknown(&self, name: &str, interface: Option<&str>, searched: &[String]) -> LoadError {
+        let infos = self.list();
+        let offers = |info: &&PluginInfo| {
+            interface.is_none_or(|wanted| info.interfaces.iter().any(|id| id == wanted))
+        };
+        let known = infos.iter().filter(offers);
+        let known: Vec<&str> = known.map(|info| names::short(&info.id)).collect();
+        let meant = meant(name, known.iter().copied());
+        let or_none = |list: String| match list.is_empty() {
+            true => "none".to_owned(),
+            false => list,
+        };
+        LoadError::Unknown {
+            what: names::noun(interface),
+            name: name.to_owned(),
+            meant: meant.map_or_else(String::new, |meant| format!(", did you mean {meant}?")),
+            known: or_none(known.join(", ")),
+            searched: or_none(searched.join(", ")),
+        }
     }
 }
 
 impl Plugins for Registry {
     fn open_backend(&self, name: &str, config: &BackendConfig) -> Result<Arc<dyn Backend>, Error> {
-        let plugin = self.plugin(name)?;
+        let plugin = self.named(name, Some(BACKEND_V1_ID))?;
         let directory = config.directory.to_str().ok_or_else(|| {
             Error::invalid(
                 "backend directory",
@@ -188,7 +202,7 @@ impl Plugins for Registry {
     }
 
     fn codec(&self, name: &str) -> Result<Arc<dyn Codec>, Error> {
-        let plugin = self.plugin(name)?;
+        let plugin = self.named(name, Some(COMPRESSION_V1_ID))?;
         let mut codecs = self.codecs.lock();
         if let Some(codec) = codecs.get(plugin.id()).filter(|codec| !codec.is_poisoned()) {
             return Ok(codec.clone());
@@ -204,7 +218,7 @@ impl Plugins for Registry {
         name: &str,
         options: &Map<String, Value>,
     ) -> Result<Arc<dyn RetentionPolicy>, Error> {
-        let plugin = self.plugin(name)?;
+        let plugin = self.named(name, Some(RETENTION_V1_ID))?;
         let config = json!({ "options": options });
         Ok(Arc::new(PluginPolicy::open(&plugin, &config)?))
     }

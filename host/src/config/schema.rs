@@ -114,35 +114,15 @@ fn nearest(name: &str) -> (&'static str, usize) {
     let mut best = ("", usize::MAX);
     let aliases = ALIASES.iter().map(|(alias, key)| (*alias, *key));
     for (known, key) in KEYS.iter().map(|key| (key.name, key.name)).chain(aliases) {
-        let mut edits = edits(name, known);
+        let mut edits = statekeep_core::edits(name, known);
         if let (false, Some((_, last))) = (name.contains('.'), known.rsplit_once('.')) {
-            edits = edits.min(self::edits(name, last));
+            edits = edits.min(statekeep_core::edits(name, last));
         }
         if edits < best.1 {
             best = (key, edits);
         }
     }
     best
-}
-
-/// Levenshtein's distance, over bytes; names are cut at 64 bytes.
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let a = a.get(..64).unwrap_or(a);
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let here = (before + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            before = std::mem::replace(cell, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(a.len())
 }
 
 #[cfg(test)]
@@ -161,8 +141,6 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_the_one_that_was_meant() {
-        assert_eq!(edits("kitten", "sitting"), 3);
-        assert_eq!(edits("", "abc"), 3);
         for (typo, meant) in [
             ("pth", "path"),
             ("backup.codek", "backup.codec"),

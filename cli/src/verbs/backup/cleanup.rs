@@ -46,7 +46,7 @@ impl Cleanup {
         };
         Ok(CleanupOptions {
             dry_run: true,
-            rule: self.policies.rule(),
+            rule: None,
             grace_ms,
             state: self.state.then_some(true),
             principal: String::new(),
@@ -60,6 +60,7 @@ impl Cleanup {
         }
         let mut options = self.options()?;
         let host = session::open(globals, Access::Existing)?;
+        options.rule = self.policies.known_rule(&*host.plugins)?;
         let clean = |out: &Output, options: &CleanupOptions| {
             work::run(out, "cleanup", |progress| {
                 host.backups.cleanup(options, progress)

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use statekeep::Result;
-use statekeep::plugins::{self, LoadError};
+use statekeep::plugins;
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -52,10 +52,7 @@ impl Info {
 
     fn loaded(&self, globals: &Globals) -> Result<Value> {
         let registry = statekeep::registry(&session::settings(globals)?.config)?;
-        let plugin = registry.plugin(&self.plugin).map_err(|error| match error {
-            LoadError::Unknown { .. } => session::not_found(error.to_string()),
-            error => error.into(),
-        })?;
+        let plugin = registry.plugin(&self.plugin)?;
         let mut facts = super::document(&plugin.info())?;
         facts["loaded"] = Value::Bool(true);
         Ok(facts)

@@ -51,7 +51,8 @@ impl Test {
             }
             None => {
                 let host = session::open(globals, Access::Existing)?;
-                let rule: RetentionRule = rule_in_force(self.policies.rule(), &host.config)?;
+                let named = self.policies.known_rule(&*host.plugins)?;
+                let rule: RetentionRule = rule_in_force(named, &host.config)?;
                 host.backups.try_rule(&rule, None, at)?
             }
         };

@@ -20,8 +20,8 @@ impl<'r> Panel<'r> {
     /// Makes each policy of a rule; each has `time_limit` for an answer.
     ///
     /// # Errors
-    /// `InvalidArgument` for a rule that is none and for options that a policy refuses, `Plugin` for a
-    /// policy that is not there.
+    /// `InvalidArgument` for a rule that is none and for options that a policy refuses, `NotFound`
+    /// for a policy that is not there.
     pub(crate) fn of(
         rule: &'r RetentionRule,
         policies: &Policies,

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::hex::Hash256;
 use crate::name::BackupId;
+use crate::read_run::Codecs;
 use crate::store::Object;
 
 /// Where a block is and what it must be.
@@ -112,7 +113,8 @@ impl SegmentReader {
     ) -> Result<()> {
         let mut bytes = Vec::new();
         SegmentReader::read_block(object, block, &mut bytes)?;
-        super::decode_block(&bytes, block, &|name| plugins.codec(name), raw)
+        let codecs = Codecs::new(plugins);
+        super::decode_block(&bytes, block, &|name| codecs.get(name), raw)
     }
 
     /// Reads the bytes of a block into `bytes`; they are not checked yet.

@@ -1,7 +1,9 @@
 //! Set, get, delete, batches, tenants, reopening, closing.
 
 use super::*;
-use crate::{Batch, Durability, ErrorKind, Sequence};
+use crate::{
+    Backend, BackendConfig, Batch, Class, Codec, Durability, Error, ErrorKind, Plugins, Sequence,
+};
 
 #[test]
 fn what_is_set_is_read_also_after_opening_again() {
@@ -240,4 +242,77 @@ async fn async_and_blocking_calls_work_within_a_runtime() {
     assert_eq!(deleted, Some(Sequence(3)));
     assert_eq!(tenant.get_record(&global, &k).await.unwrap(), None);
     tenant.flush().await.unwrap();
+}
+
+/// Plugins of which some may be missing.
+struct Installed {
+    backends: Option<Arc<TestPlugins>>,
+    has_codec: bool,
+}
+
+impl Plugins for Installed {
+    fn open_backend(&self, name: &str, config: &BackendConfig) -> Result<Arc<dyn Backend>> {
+        match &self.backends {
+            Some(plugins) => plugins.open_backend(name, config),
+            None => Err(Error::other(ErrorKind::NotFound, "there is no backend")),
+        }
+    }
+
+    fn codec(&self, _name: &str) -> Result<Arc<dyn Codec>> {
+        match self.has_codec {
+            true => Ok(Arc::new(OneByte)),
+            false => Err(Error::other(ErrorKind::NotFound, "there is no codec")),
+        }
+    }
+}
+
+/// Packs what is one byte again and again.
+struct OneByte;
+
+impl Codec for OneByte {
+    fn name(&self) -> &str {
+        "one-byte"
+    }
+
+    fn compress(&self, _level: Option<i32>, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        *out = src[..1].to_vec();
+        Ok(())
+    }
+
+    fn decompress(&self, src: &[u8], raw_len: usize, out: &mut Vec<u8>) -> Result<()> {
+        *out = vec![src[0]; raw_len];
+        Ok(())
+    }
+}
+
+/// "Not found" of a plugin would be read as "no such key" and "no such state" by a caller that goes by
+/// the kind of an error.
+#[test]
+fn what_is_stored_is_not_missing_because_its_plugin_is() {
+    let disk = SimDisk::new();
+    let open = |has_backends: bool, has_codec| {
+        let backends = has_backends.then(|| TestPlugins::shared(disk.vfs()));
+        let plugins = Arc::new(Installed {
+            backends,
+            has_codec,
+        });
+        StateManager::open(options(disk.vfs()), plugins)
+    };
+    let name = (scope("global"), key("k"));
+    let manager = open(true, true).unwrap();
+    let archived = SetOptions {
+        class: Some(Class::Archive),
+        ..SetOptions::default()
+    };
+    let tenant = manager.default_tenant().blocking();
+    let value = Value::bytes([b'a'; 500]);
+    tenant.set(&name.0, &name.1, value, archived).unwrap();
+    manager.close().unwrap();
+    drop((tenant, manager));
+
+    let refused = Err(ErrorKind::Plugin);
+    assert_eq!(open(false, true).map(drop).map_err(|e| e.kind()), refused);
+    let manager = open(true, false).unwrap();
+    let read = manager.default_tenant().blocking().get(&name.0, &name.1);
+    assert_eq!(read.map(drop).map_err(|e| e.kind()), refused);
 }

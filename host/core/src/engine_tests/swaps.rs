@@ -243,7 +243,7 @@ fn a_refused_or_cancelled_swap_leaves_nothing_and_the_next_one_works() {
     };
     assert_eq!(
         swap(&manager, "nosuch").unwrap_err().kind(),
-        ErrorKind::Plugin
+        ErrorKind::NotFound
     );
     unchanged("an unknown backend");
 

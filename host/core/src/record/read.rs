@@ -10,6 +10,7 @@ use super::{
     CLASS, CODEC, Class, EXPIRES, FIXED_BYTES, KEY_ID, KNOWN, RECORD_FORMAT, RecordCodec,
     RecordHeader, RecordKind, SCHEMA, checksum,
 };
+use crate::backend::needed;
 use crate::bytes::Reader;
 use crate::{Error, ErrorKind, Plugins, Result, Sequence, UnixMs, Value, ValueKind};
 
@@ -100,7 +101,8 @@ impl<'a> RecordView<'a> {
             .map_err(|_| Error::corrupt("record", "its raw length exceeds the address space"))?;
         let mut raw = Vec::new();
         plugins
-            .codec(&codec.name)?
+            .codec(&codec.name)
+            .map_err(needed)?
             .decompress(payload, raw_len, &mut raw)?;
         if raw.len() != raw_len {
             let reason = format!("codec {} gave {} of {raw_len} bytes", codec.name, raw.len());

@@ -16,6 +16,7 @@ use super::{
     CreateOptions, Current, Init, Inner, NamespaceId, Opened, StateDir, check_backend, current,
     lock, namespaces_in, short_name,
 };
+use crate::backend::needed;
 use crate::vfs::{DirEntry, FileLock, Vfs, create_dir_all, failed, sync_dir_if_ours, unless_gone};
 use crate::{Backend, Error, ErrorKind, Plugins, Result};
 
@@ -266,7 +267,10 @@ impl Opening<'_> {
         let filled = kept.is_some();
         let backend = match kept {
             Some(backend) => backend,
-            None => self.engine(&current.backend).open(&folder)?,
+            None => self
+                .engine(&current.backend)
+                .open(&folder)
+                .map_err(needed)?,
         };
         let volatile = !backend.capabilities().persistent;
         if volatile && !filled {

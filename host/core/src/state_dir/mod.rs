@@ -35,6 +35,7 @@ pub use pending::PendingNamespace;
 
 use self::current::now;
 use self::namespace::Engine;
+use crate::backend::needed;
 use crate::vfs::{FileLock, ReplaceError, Vfs, failed, tree_bytes};
 use crate::{Backend, Error, ErrorKind, Plugins, Result};
 
@@ -222,7 +223,7 @@ impl StateDir {
         let folder = self.folder(namespace);
         let state = self.current().state;
         let info = NamespaceInfo::expect(&*self.inner.vfs, &folder, namespace, state)?;
-        self.engine(&info.backend).open(&folder)
+        self.engine(&info.backend).open(&folder).map_err(needed)
     }
 
     /// Removes a namespace for good. Its backend must be closed.

@@ -26,7 +26,7 @@ impl TestPlugins {
 
 fn unknown(kind: &str, name: &str, known: &str) -> Error {
     let message = format!("there is no {kind} `{name}` here; known are {known}");
-    Error::other(ErrorKind::Plugin, message)
+    Error::other(ErrorKind::NotFound, message)
 }
 
 impl Plugins for TestPlugins {

@@ -232,7 +232,7 @@ fn an_init_that_fails_leaves_nothing() {
     );
     assert_eq!(opened.err().unwrap().kind(), ErrorKind::Vetoed);
     assert_eq!(disk.listing(), before);
-    assert_eq!(error(&disk, "no-such").kind(), ErrorKind::Plugin);
+    assert_eq!(error(&disk, "no-such").kind(), ErrorKind::NotFound);
     assert_eq!(disk.listing(), before);
 }
 
