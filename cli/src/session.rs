@@ -47,7 +47,8 @@ fn settings_but_backend(globals: &Globals) -> Result<Settings> {
     let ignored = config.apply_env()?;
     for setting in &globals.settings {
         let (key, value) = setting.split_once('=').ok_or_else(|| {
-            Error::invalid("option", format!("--set {setting:?} is not KEY=VALUE"))
+            let shown = text::shown_text(setting);
+            Error::invalid("option", format!("--set {shown} is not KEY=VALUE"))
         })?;
         config.set(key, value)?;
     }

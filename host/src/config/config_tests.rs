@@ -436,6 +436,20 @@ fn retention_is_of_limits_that_hold_together_and_of_policies() {
         ),
         (172_800_000, false, 250)
     );
+    // Quotes once had a backslash before each, which nobody had written.
+    for (key, value, said) in [
+        (
+            "retention.policies",
+            r#"[{"keep": 3}"#,
+            r#"`retention.policies` = [{"keep": 3} is not allowed"#,
+        ),
+        ("backup.codec", r#"a"b\"#, r#"= "a"b\" is not allowed"#),
+        ("backup.codec", "a\u{1b}[31m\n", r#"= "a\u{1b}[31m\n" is"#),
+        ("a\"b\u{202e}", "1", r#"unknown key `a"b\u{202e}`"#),
+    ] {
+        let message = message(Config::default().set(key, value));
+        assert!(message.contains(said), "{message}");
+    }
     for (text, said) in [
         ("policies = [{ keep = 3 }]", "policy"),
         ("policies = [{ any = [] }]", "no members"),

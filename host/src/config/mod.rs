@@ -573,12 +573,12 @@ fn lookup(name: &str) -> Result<&'static Key> {
         let message = format!("`{known}` is not supported: {instead}");
         return Err(Error::other(ErrorKind::Unsupported, message));
     }
-    let shown: String = name.chars().take(100).collect();
+    let shown = value::shown(name);
     let advice = match schema::meant(name) {
         Some(key) => format!("did you mean `{key}`?"),
         None => "`statekeep config show` and docs/configuration.md list the keys".to_owned(),
     };
-    let reason = format!("unknown key `{}`; {advice}", shown.escape_debug());
+    let reason = format!("unknown key `{shown}`; {advice}");
     Err(Error::invalid("configuration", reason))
 }
 

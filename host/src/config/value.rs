@@ -19,6 +19,9 @@ const RULES: &str = "a list of up to 256 tables with `tenant`, `scope`, `key`, `
 /// What is shown of a secret.
 pub const HIDDEN: &str = "***";
 
+/// Most characters of what is refused that are shown.
+const SHOWN_CHARS_MAX: usize = 100;
+
 /// Longest text of a value in bytes.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
@@ -125,7 +128,11 @@ pub fn check(key: &Key, value: Value) -> Result<Value> {
     if key.kind == Kind::Secret {
         return Err(refuse(key, HIDDEN));
     }
-    Err(refuse(key, &value.to_string()))
+    match value {
+        // In quotes, so that a text and a number are told apart, and else as it was written.
+        Value::String(text) => Err(refuse(key, &format!("\"{text}\""))),
+        value => Err(refuse(key, &value.to_string())),
+    }
 }
 
 fn is_path(text: &str) -> bool {
@@ -141,17 +148,24 @@ fn is_name(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(ordinary)
 }
 
-fn refuse(key: &Key, given: &str) -> Error {
-    let mut shown: String = given.chars().take(100).collect();
-    if shown.len() < given.len() {
+/// A text of somebody as it was written, but on one line that cannot drive a terminal, and not too long.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN_CHARS_MAX) {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         shown.push_str("...");
     }
-    let reason = format!(
-        "`{}` = {} is not allowed; allowed: {}",
-        key.name,
-        shown.escape_debug(),
-        allowed(key)
-    );
+    shown
+}
+
+fn refuse(key: &Key, given: &str) -> Error {
+    let (name, shown, allowed) = (key.name, shown(given), allowed(key));
+    let reason = format!("`{name}` = {shown} is not allowed; allowed: {allowed}");
     Error::invalid("configuration", reason)
 }
 
