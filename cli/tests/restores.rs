@@ -170,3 +170,74 @@ fn a_backup_goes_into_a_new_folder_or_onto_another_backend() {
     place.ok(&["namespace", "undo", report["replaced"].as_str().unwrap()]);
     assert_eq!(place.ok(&["get", "user:1", "k"]), "2\n");
 }
+
+/// A misspelt tenant once exported 0 records with exit code 0, and a replacement of it removed what was
+/// there.
+#[test]
+fn a_tenant_that_nobody_knows_is_not_found_and_those_that_are_there_are_named() {
+    let place = Place::new();
+    for tenant in ["acme", "beta"] {
+        place.ok(&["--tenant", tenant, "set", "global", "k", "1"]);
+    }
+    let id = place.ok(&["backup", "create"]).trim_end().to_owned();
+    place.ok(&["--tenant", "later", "set", "global", "k", "1"]);
+    place.ok(&["backup", "export", "--to", "all.jsonl"]);
+    let known = "there is no tenant \"acem\", did you mean \"acme\"?";
+    let typo = ["--tenant", "acem", "backup"];
+    for (verb, others) in [
+        (&["export"][..], "\"acme\", \"beta\", \"later\""),
+        (&["export", &id], "there are \"acme\", \"beta\"\n"),
+        (&["export", "--scope", "agent:*"], "\"later\""),
+        (&["diff", &id], "\"later\""),
+        (&["restore", &id, "--to-dir", "new"], "\"beta\"\n"),
+        (
+            &["restore", &id, "--mode", "replace", "--yes"],
+            "\"beta\"\n",
+        ),
+        (&["restore", &id, "--dry-run"], "\"beta\""),
+        (
+            &["import", "all.jsonl", "--mode", "merge", "--yes"],
+            "\"later\"",
+        ),
+        (
+            &["import", "all.jsonl", "--mode", "merge", "--dry-run"],
+            "\"later\"",
+        ),
+        (
+            &["import", "all.jsonl", "--mode", "replace", "--yes"],
+            "\"later\"",
+        ),
+    ] {
+        let message = place.fails(3, &[&typo[..], verb].concat());
+        assert!(
+            message.contains(known) && message.contains(others),
+            "{verb:?}: {message}"
+        );
+    }
+    assert!(!place.path("new").exists());
+    // One that came after the backup is none of it, and keeps what it has.
+    let later = ["--tenant", "later", "backup", "restore", &id];
+    let message = place.fails(3, &[&later[..], &["--mode", "replace", "--yes"]].concat());
+    assert!(message.contains("no tenant \"later\""), "{message}");
+    assert_eq!(
+        place.ok(&["--tenant", "later", "get", "global", "k"]),
+        "1\n"
+    );
+
+    // A tenant without records in the selection is there all the same, and so is the default one.
+    for tenant in ["acme", ""] {
+        let none = ["--tenant", tenant, "backup", "export", "--scope", "agent:*"];
+        place.ok(&[&none[..], &["--to", "none.jsonl", "--overwrite"]].concat());
+        place.ok(&[
+            "--tenant",
+            tenant,
+            "backup",
+            "import",
+            "none.jsonl",
+            "--mode",
+            "merge",
+            "--yes",
+        ]);
+        place.ok(&["--tenant", tenant, "backup", "diff", &id]);
+    }
+}

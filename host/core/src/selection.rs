@@ -3,15 +3,20 @@
 //! What an export, an import or a restore of a part is about. Patterns are globs: `*` any
 //! characters, `?` any one; without them a scope or a key is meant as it stands.
 
+use std::collections::BTreeSet;
+
 use wildmatch::WildMatch;
 
 use crate::list::literal_prefix;
 use crate::query::pattern::{ScopePattern, check_glob};
 use crate::stored_key::{prefix_end, split_parts};
 use crate::{
-    Error, KEY_BYTES_MAX, Key, KeyRange, Result, Scope, Snapshot, SnapshotScan, TenantNumber,
-    check_tenant,
+    Error, ErrorKind, KEY_BYTES_MAX, Key, KeyRange, Result, Scope, Snapshot, SnapshotScan,
+    TenantNumber, check_tenant, meant,
 };
+
+/// Most tenants that an error names.
+const TENANTS_SHOWN_MAX: usize = 5;
 
 /// Which records are meant; all of the state unless narrowed.
 #[derive(Clone, Debug)]
@@ -117,6 +122,35 @@ impl Selection {
         self.tenant.as_deref().is_none_or(|own| own == tenant)
             && self.scope.as_ref().is_none_or(|own| own.has(scope))
             && self.key.as_ref().is_none_or(|own| own.has(key.as_str()))
+    }
+
+    /// Refuses a tenant that nobody knows, so that a misspelt one does not select nothing; `known` are the
+    /// named ones. The default tenant is always there.
+    ///
+    /// # Errors
+    /// `NotFound`, with the names of some.
+    pub fn check_tenant<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let Some(name) = self.tenant().filter(|name| !name.is_empty()) else {
+            return Ok(());
+        };
+        let known: BTreeSet<&str> = known.into_iter().filter(|one| !one.is_empty()).collect();
+        if known.contains(name) {
+            return Ok(());
+        }
+        let meant = meant(name, known.iter().copied());
+        let meant = meant.map_or_else(String::new, |meant| format!(", did you mean {meant:?}?"));
+        let some = known.iter().take(TENANTS_SHOWN_MAX);
+        let mut named: Vec<String> = some.map(|name| format!("{name:?}")).collect();
+        let more = known.len() - named.len();
+        if more > 0 {
+            named.push(format!("{more} more"));
+        }
+        let named = match named.is_empty() {
+            true => "only the default one is there".to_owned(),
+            false => format!("beside the default one there are {}", named.join(", ")),
+        };
+        let message = format!("there is no tenant {name:?}{meant}; {named}");
+        Err(Error::other(ErrorKind::NotFound, message))
     }
 
     /// Its stored keys, by the numbers of the named tenants; `None` when there is no such tenant.

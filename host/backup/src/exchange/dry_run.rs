@@ -164,4 +164,8 @@ impl Sink for DryRun<'_> {
         }
         Ok(())
     }
+
+    fn end(&self) -> Result<()> {
+        self.filter.end()
+    }
 }

@@ -81,6 +81,7 @@ impl BackupManager {
         let selection = options.selection.as_ref().unwrap_or(&whole);
         let vfs = self.state().vfs().clone();
         let export = |header: &Header, tenants: &Tenants, rows: &mut Rows<'_>| {
+            selection.check_tenant(tenants.iter().map(|(_, name)| name.as_str()))?;
             let output = Output::open(&*vfs, to, codec, options.overwrite, progress)?;
             let mut writer = Writer::new(output, format, self.plugins(), progress);
             writer.begin(header)?;

@@ -1,5 +1,6 @@
 //! Taking text into the state: what all ways of it share, and which way is taken.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,7 +52,9 @@ impl BackupManager {
                 plain: options.plain,
                 value_bytes_max: self.state().limits().value_bytes_max,
             };
-            parse(input, rules, sink)
+            let records = parse(input, rules, sink)?;
+            sink.end()?;
+            Ok::<_, Error>(records)
         };
         if options.dry_run {
             let mut dry = DryRun::new(&task)?;
@@ -147,6 +150,9 @@ impl Task<'_> {
     }
 }
 
+/// Most tenants of a text that are kept, to be named.
+const TENANTS_NOTED_MAX: usize = 16;
+
 /// Which records of the file are taken, and what became of the others.
 pub(super) struct Filter {
     of_file: Selection,
@@ -156,6 +162,9 @@ pub(super) struct Filter {
     pub(super) exact: bool,
     expired: u64,
     not_selected: u64,
+    /// Named tenants that the text has records of, as many as tell whether the one that is asked for is
+    /// among them.
+    tenants: BTreeSet<String>,
 }
 
 impl Filter {
@@ -167,6 +176,26 @@ impl Filter {
             exact: false,
             expired: 0,
             not_selected: 0,
+            tenants: BTreeSet::new(),
+        }
+    }
+
+    /// Refuses a tenant that the text has no record of, unless the text is of that tenant: a misspelt one
+    /// would import nothing, and replace what is there by nothing.
+    pub(super) fn end(&self) -> Result<()> {
+        match &self.asked {
+            Some(asked) if self.of_file.tenant() != asked.tenant() => {
+                asked.check_tenant(self.tenants.iter().map(String::as_str))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the tenant that is asked for and some of the others.
+    fn note_tenant(&mut self, tenant: &str) {
+        let is_asked = self.asked.as_ref().and_then(Selection::tenant) == Some(tenant);
+        if (is_asked || self.tenants.len() < TENANTS_NOTED_MAX) && !self.tenants.contains(tenant) {
+            self.tenants.insert(tenant.to_owned());
         }
     }
 
@@ -186,6 +215,7 @@ impl Filter {
         if self.exact {
             record.header()?;
         }
+        self.note_tenant(tenant);
         if !self.of_file.has(tenant, scope, key) {
             let reason = "it is not in the part that the header tells of";
             return Err(Error::invalid("record", reason));
@@ -243,5 +273,9 @@ impl Sink for Check {
             self.0.set_options(&record)?;
         }
         Ok(())
+    }
+
+    fn end(&self) -> Result<()> {
+        self.0.end()
     }
 }

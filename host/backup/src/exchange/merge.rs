@@ -183,4 +183,8 @@ impl Sink for Merge<'_> {
         waiting.names.insert(name);
         Ok(())
     }
+
+    fn end(&self) -> Result<()> {
+        self.filter.end()
+    }
 }

@@ -28,6 +28,11 @@ pub(super) trait Sink {
 
     /// The next record.
     fn record(&mut self, record: TextRecord) -> Result<()>;
+
+    /// The end of a good text.
+    fn end(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// How text is read.

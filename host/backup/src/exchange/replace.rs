@@ -102,6 +102,10 @@ impl Sink for Replace<'_> {
             None => Err(Error::other(ErrorKind::Internal, "an import did not begin")),
         }
     }
+
+    fn end(&self) -> Result<()> {
+        self.filter.end()
+    }
 }
 
 impl Whole {

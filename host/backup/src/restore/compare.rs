@@ -57,6 +57,8 @@ pub(super) fn compare(
     progress: &Progress,
 ) -> Result<(Differences, Sums)> {
     let tenants = (before.tenants(), after.tenants());
+    let known = tenants.0.iter().chain(&tenants.1);
+    selection.check_tenant(known.map(|(_, name)| name.as_str()))?;
     let mut found = Differences::default();
     let mut sums = Sums::default();
     for pass in passes(selection, &tenants.0, &tenants.1)? {

@@ -116,7 +116,8 @@ impl BackupManager {
     /// before is the way back.
     ///
     /// # Errors
-    /// `NotFound`, for a sequence or time with the nearest ones that there are; `Corrupt` or
+    /// `NotFound`, for a sequence or time with the nearest ones that there are, and for a tenant that the
+    /// backup does not have with some of those that it has; `Corrupt` or
     /// `Incompatible` naming the object that is damaged; `Compacted` naming a key whose past was
     /// trimmed by a rule; `TooLarge` for a part that differs by more than one commit holds;
     /// `InvalidArgument` for options that do not go together. Only after `Indeterminate` the state may
@@ -147,6 +148,10 @@ impl BackupManager {
         let task = self.task(&repository, progress);
         let wanted = options.timeline.as_deref();
         let (chosen, reading) = self.read_at((&repository, &task), at, wanted, Purpose::Restore)?;
+        if let Some(part) = options.part() {
+            let tenants = chosen.manifest.tenants.iter();
+            part.check_tenant(tenants.map(|row| row.name.as_str()))?;
+        }
         let job = Job {
             repository: &repository,
             task: &task,

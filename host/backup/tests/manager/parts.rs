@@ -386,7 +386,8 @@ fn backups_are_compared_with_each_other_and_with_the_state() {
     assert_eq!(diff(first.id, None, &user), [2, 1, 1]);
     assert_eq!(diff(second.id, None, &whole), [1, 0, 0]);
     let nobody = Selection::new(Some("nobody"), None, None).unwrap();
-    assert_eq!(diff(first.id, None, &nobody), [0, 0, 0]);
+    let missing = backups.diff(first.id, None, &nobody, &Progress::new());
+    assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 /// A tenant is the same one by its name: a restore of a time before it gives its number to another.
