@@ -102,7 +102,7 @@ fn open_config(mut config: Config, access: Access) -> Result<Arc<Host>> {
 }
 
 /// Whether CURRENT is certainly absent: then "not found" is said of the state, not of a part of it.
-fn is_vacant(path: &Path) -> bool {
+pub fn is_vacant(path: &Path) -> bool {
     matches!(path.join("CURRENT").try_exists(), Ok(false))
 }
 

@@ -241,3 +241,34 @@ fn a_tenant_that_nobody_knows_is_not_found_and_those_that_are_there_are_named() 
         place.ok(&["--tenant", tenant, "backup", "diff", &id]);
     }
 }
+
+/// The advice was to `set` a key, which makes an empty state in the place of the one to be restored.
+#[test]
+fn a_restore_where_nothing_is_says_how_to_name_the_backups() {
+    let place = Place::new();
+    for args in [
+        &["--path", "absent", "backup", "restore", "01M8", "--yes"][..],
+        &["--path", "absent", "backup", "restore", "01M8", "--dry-run"],
+        &[
+            "--path", "absent", "backup", "restore", "01M8", "--to-dir", "new",
+        ],
+    ] {
+        let message = place.fails(3, args);
+        for said in [
+            "no state at absent",
+            "absent/backups",
+            "--set backup.dir=DIR",
+        ] {
+            assert!(message.contains(said), "{message}");
+        }
+        assert!(!message.contains("statekeep set"), "{message}");
+        assert!(!place.path("absent").exists());
+    }
+    // With the repository named, the state is made of a backup.
+    place.ok(&["set", "global", "k", "1"]);
+    let id = place.ok(&["backup", "create"]);
+    let restore = ["backup", "restore", id.trim_end(), "--yes"];
+    let named = ["--path", "absent", "--set", "backup.dir=state/backups"];
+    place.ok(&[&named[..], &restore].concat());
+    assert_eq!(place.ok(&["--path", "absent", "get", "global", "k"]), "1\n");
+}

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use statekeep::{
-    Error, Host, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, Result, UnixMs,
+    Config, Error, Host, RestoreAt, RestoreMode, RestoreOptions, RestoreReport, RestoreTo, Result,
+    UnixMs,
 };
 
 use super::export::absolute;
@@ -96,6 +97,10 @@ impl Restore {
         let has_backups = config
             .backup_dir()
             .is_some_and(|dir| config.backup_is_remote() || dir.join("FORMAT").exists());
+        let path = config.path().unwrap_or_default();
+        if !has_backups && session::is_vacant(&path) {
+            return Err(no_backups(&config));
+        }
         let access = match has_backups && asks {
             true => Access::Create,
             false => Access::Existing,
@@ -178,6 +183,19 @@ impl Restore {
             correlation_id: globals.correlation_id.clone().unwrap_or_default(),
         })
     }
+}
+
+/// There is neither a state nor a repository: of what, and into what, is to be found out first.
+fn no_backups(config: &Config) -> Error {
+    let place = |path: Option<PathBuf>| match path {
+        Some(path) => text::shown(&path.display().to_string()),
+        None => "no place".to_owned(),
+    };
+    let (state, backups) = (place(config.path()), place(config.backup_dir()));
+    session::not_found(format!(
+        "there is no state at {state} and no backup repository at {backups}; see that --path is right, or \
+         name the folder of the backups with --set backup.dir=DIR, and the state is made of one"
+    ))
 }
 
 fn question(host: &Host, at: RestoreAt, options: &RestoreOptions) -> Result<String> {
