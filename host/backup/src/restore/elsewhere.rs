@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use statekeep_core::vfs::folder_around;
 use statekeep_core::{
     Error, OpenOptions, Phase, RestoreSource, Result, Selection, StateManager, TenantNumber,
 };
@@ -13,6 +14,7 @@ use super::whole::copy;
 use super::{Job, RestoreMode, RestoreReport};
 use crate::hex::Hash256;
 use crate::merge::Visit;
+use crate::name::Folder;
 
 /// Makes a state of the selected records.
 pub(super) fn restore_elsewhere(
@@ -23,6 +25,16 @@ pub(super) fn restore_elsewhere(
 ) -> Result<RestoreReport> {
     if !dir.is_absolute() {
         let reason = format!("{} is not an absolute path", dir.display());
+        return Err(Error::invalid("directory of a restore", reason));
+    }
+    let marks = ["FORMAT", Folder::Manifests.name()];
+    if let Some(around) = folder_around(&**state.vfs(), dir, &marks)? {
+        let reason = format!(
+            "{} lies in {}, which is a repository of backups: what is not a backup there is a stray; \
+             choose a place outside of it",
+            dir.display(),
+            around.display()
+        );
         return Err(Error::invalid("directory of a restore", reason));
     }
     let backend = backend.map_or_else(|| state.backend_name(), str::to_owned);

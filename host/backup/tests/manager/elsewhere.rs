@@ -94,11 +94,25 @@ fn a_place_that_is_taken_or_keeps_nothing_is_refused() {
     let vfs = disk.vfs();
     vfs.create_dir(std::path::Path::new("/full")).unwrap();
     drop(vfs.create(std::path::Path::new("/full/file")).unwrap());
+    for folder in ["/elsewhere", "/elsewhere/man"] {
+        vfs.create_dir(std::path::Path::new(folder)).unwrap();
+    }
+    drop(
+        vfs.create(std::path::Path::new("/elsewhere/FORMAT"))
+            .unwrap(),
+    );
     for (options, kind) in [
         (to_dir("/state", None), ErrorKind::AlreadyExists),
         (to_dir("/full", None), ErrorKind::InvalidArgument),
         (to_dir("relative", None), ErrorKind::InvalidArgument),
         (to_dir("/new", Some("memory")), ErrorKind::Unsupported),
+        // In a state or in a repository: it would go with them, or be a stray there.
+        (to_dir("/state/copy", None), ErrorKind::InvalidArgument),
+        (
+            to_dir("/state/backups/in/b", None),
+            ErrorKind::InvalidArgument,
+        ),
+        (to_dir("/elsewhere/copy", None), ErrorKind::InvalidArgument),
         (
             RestoreOptions {
                 dry_run: true,
@@ -109,6 +123,13 @@ fn a_place_that_is_taken_or_keeps_nothing_is_refused() {
     ] {
         let error = backups.restore(id, &options, &Progress::new()).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
+    }
+    for place in ["/state/copy", "/state/backups/in", "/elsewhere/copy"] {
+        let made = disk
+            .listing()
+            .into_iter()
+            .find(|path| path.starts_with(place));
+        assert_eq!(made, None);
     }
     assert!(state_in(&disk, "/new").is_none());
     assert_eq!(read(&manager), before);

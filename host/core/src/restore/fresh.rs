@@ -10,7 +10,7 @@ use super::fill::{Filling, describe};
 use crate::commit::begin_state;
 use crate::manager::ulid_of;
 use crate::meta::{Fork, Meta};
-use crate::state_dir::{CreateOptions, StateDir, StateId};
+use crate::state_dir::{CURRENT, CreateOptions, StateDir, StateId};
 use crate::{Backend, Error, ErrorKind, OpenOptions, Plugins, Result, Sequence, StateManager, vfs};
 
 /// A new state that is being filled.
@@ -54,14 +54,14 @@ impl StateManager {
     ///
     /// # Errors
     /// Those of `fill`, `AlreadyExists` for a state that is there, `InvalidArgument` for a folder that
-    /// is not empty, `Unsupported` for a backend that keeps nothing on disk: nothing was made then.
+    /// is not empty or lies in another state, `Unsupported` for a backend that keeps nothing on disk: nothing was made then.
     pub fn create_restored(
         options: &OpenOptions,
         plugins: Arc<dyn Plugins>,
         source: &RestoreSource,
         fill: &mut (dyn FnMut(&mut FreshState<'_>) -> Result<()> + Send),
     ) -> Result<RestoredState> {
-        for name in ["CURRENT", "backups"] {
+        for name in [CURRENT, "backups"] {
             let place = options.path.join(name);
             if options
                 .vfs
@@ -75,6 +75,15 @@ impl StateManager {
                 );
                 return Err(Error::other(ErrorKind::AlreadyExists, reason));
             }
+        }
+        if let Some(around) = vfs::folder_around(&*options.vfs, &options.path, &[CURRENT])? {
+            let reason = format!(
+                "{} lies in {}, which is a state itself: what is in its folder goes with it; choose a \
+                 place outside of it",
+                options.path.display(),
+                around.display()
+            );
+            return Err(Error::invalid("directory of a restore", reason));
         }
         let clock = options.clock.clone();
         let work = Mutex::new((fill, Sequence(0)));

@@ -12,7 +12,7 @@ use super::{NamespaceId, StateId};
 use crate::vfs::{ReplaceError, Vfs, read_small, replace_file};
 use crate::{Error, Result, UnixMs};
 
-pub(super) const CURRENT: &str = "CURRENT";
+pub(crate) const CURRENT: &str = "CURRENT";
 pub(super) const TEMPORARY: &str = "CURRENT.tmp-";
 
 /// What CURRENT says.

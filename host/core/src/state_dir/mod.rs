@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub(crate) use current::CURRENT;
 pub use current::Current;
 pub use ids::{BadId, NamespaceId, StateId};
 pub use namespace::NamespaceInfo;

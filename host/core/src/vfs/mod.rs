@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 pub use real::RealVfs;
 pub use tree::{
-    ReplaceError, create_dir_all, read_small, remove_tree, replace_file, replace_readable_file,
-    sync_tree, write_new_synced,
+    ReplaceError, create_dir_all, folder_around, read_small, remove_tree, replace_file,
+    replace_readable_file, sync_tree, write_new_synced,
 };
 pub(crate) use tree::{sync_dir_if_ours, tree_bytes, unless_gone};
 

@@ -4,7 +4,7 @@
 //! name, or a removal to be continued.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Vfs, WriteFile, failed};
 use crate::{Error, Result};
@@ -247,4 +247,31 @@ impl From<ReplaceError> for Error {
             ReplaceError::Unchanged(error) | ReplaceError::Unsynced(error) => error,
         }
     }
+}
+
+/// The nearest folder around a path, which need not be there, that holds all of these names; symbolic
+/// links on the way to it are followed.
+pub fn folder_around(vfs: &dyn Vfs, path: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
+    let is_there = |path: &Path| match vfs.exists(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        there => there.map_err(failed("look for", path)),
+    };
+    let parents = || path.ancestors().skip(1);
+    for parent in parents().filter(|parent| *parent != Path::new("")) {
+        if !is_there(parent)? {
+            continue;
+        }
+        let found = vfs.canonical(parent).map_err(failed("resolve", parent))?;
+        for folder in found.ancestors() {
+            let mut all = true;
+            for name in names {
+                all = all && is_there(&folder.join(name))?;
+            }
+            if all {
+                return Ok(Some(folder.to_owned()));
+            }
+        }
+        return Ok(None);
+    }
+    Ok(None)
 }
