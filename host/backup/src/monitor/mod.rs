@@ -5,16 +5,19 @@ mod alerts;
 mod apart;
 mod facts;
 mod forecast;
+mod rules;
 mod storage;
+mod survey;
 mod tell;
 mod watch;
 
-pub use alerts::{Alert, AlertConfig, AlertFacts, AlertRule, DiskFacts, Severity, alerts};
+pub use alerts::{Alert, AlertConfig, AlertFacts, AlertRule, DiskFacts, Severity};
 pub use apart::{Apart, disks_of, look_apart};
 pub use forecast::{
     Ahead, FORECAST_DAYS, FORECAST_POINTS_MAX, FORECAST_POINTS_MIN, FORECAST_SPAN_MS_MIN, Forecast,
     ForecastBackup, ForecastInput, Growth, Reach, forecast, growth,
 };
+pub use rules::alerts;
 pub use storage::{
     AGES, AgeStorage, BackupStorage, ChainStorage, FolderStorage, ScopeStorage, SeriesStorage,
     StorageReport, Stored,

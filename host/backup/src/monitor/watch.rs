@@ -13,9 +13,10 @@ use statekeep_core::{
     Clock, Error, ErrorKind, EventFilter, EventKind, Events, News, Result, UnixMs,
 };
 
-use super::alerts::{Alert, AlertConfig, AlertFacts, alerts};
+use super::alerts::{Alert, AlertConfig, AlertFacts};
 use super::facts::{Remembered, facts};
 use super::forecast::Forecast;
+use super::rules::alerts;
 use crate::manager::BackupManager;
 use crate::schedule::{Backups, Scheduler};
 
