@@ -3,30 +3,26 @@
 
 mod collect;
 mod deletion;
+mod judge;
 mod state;
+mod trash;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use serde::Serialize;
-use statekeep_core::{
-    BackupFacts, BackupSort, Circumstances, Error, ErrorKind, Phase, Progress, Result, UnixMs,
-};
+use statekeep_core::{Error, ErrorKind, Phase, Progress, Result, UnixMs};
 
 pub use collect::Collected;
 pub use deletion::{DELETED_MAX, DeletedBackup, Deletion, DeletionId};
 pub use state::{StateCleanup, StateRows};
+pub use trash::TrashRow;
 
-use crate::list::{BackupSummary, not_found};
 use crate::manager::{BackupManager, Ends};
-use crate::manifest::BackupKind;
-use crate::name::{BackupId, Folder, ObjectName};
+use crate::name::{BackupId, Folder};
 use crate::repository::Repository;
-use crate::restore::SAFETY_TAG;
-use crate::retention::{DescribedBackup, Judgement, Panel, RetentionRule, Trial, try_by};
-use deletion::End;
+use crate::retention::{DescribedBackup, Judgement, RetentionRule, try_by};
 
 const DAY_MS: u64 = 86_400_000;
 /// How often a cleanup that waits for another one looks whether it was cancelled.
@@ -112,25 +108,6 @@ pub struct CleanupReport {
     pub failure: Option<String>,
     /// How long it took, milliseconds.
     pub duration_ms: u64,
-}
-
-/// A backup that is deleted and can still come back, or is about to be removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TrashRow {
-    /// Its id.
-    pub id: BackupId,
-    /// The deletion it is under.
-    pub deletion: DeletionId,
-    /// When it was deleted, milliseconds since 1970-01-01 UTC.
-    pub deleted_unix_ms: i64,
-    /// Until when it can surely be undeleted, milliseconds since 1970-01-01 UTC.
-    pub grace_until_unix_ms: i64,
-    /// Why it was deleted.
-    pub reason: String,
-    /// Who asked for it; may be empty.
-    pub principal: String,
-    /// It is decided: it cannot come back.
-    pub purged: bool,
 }
 
 impl BackupManager {
@@ -320,212 +297,6 @@ impl BackupManager {
             Err(error) => tracing::warn!(%error, "backups were not cleaned up"),
         }
     }
-
-    /// What the policies say of every backup at a moment; the inner error is one of theirs.
-    fn judge_all(
-        &self,
-        repository: &Repository,
-        (rule, retention): (&RetentionRule, &RetentionConfig),
-        now: UnixMs,
-    ) -> Result<Result<Vec<Judgement>>> {
-        let list = repository.list()?;
-        if let Some(problem) = list.problems.first() {
-            let message = format!(
-                "not every backup can be read, so none is judged: {problem}; `repository check` shows \
-                 what is wrong"
-            );
-            return Ok(Err(Error::other(ErrorKind::Corrupt, message)));
-        }
-        // Without what deleted backups take until the end of their grace: to forget more would not free it
-        // earlier, and each cleanup would forget more.
-        let bytes = list.backups.iter().map(|backup| backup.stored_bytes);
-        let circumstances = Circumstances {
-            now,
-            storage_bytes: bytes.fold(0, u64::saturating_add),
-            storage_bytes_max: retention.storage_bytes_max,
-            time_zone: retention.time_zone.clone(),
-        };
-        let mut series: BTreeMap<&str, Vec<&BackupSummary>> = BTreeMap::new();
-        for backup in &list.backups {
-            series.entry(&backup.series).or_default().push(backup);
-        }
-        Ok(self.judge_series(series.into_values(), (rule, retention), circumstances))
-    }
-
-    fn judge_series<'a>(
-        &self,
-        series: impl Iterator<Item = Vec<&'a BackupSummary>>,
-        (rule, retention): (&RetentionRule, &RetentionConfig),
-        mut circumstances: Circumstances,
-    ) -> Result<Vec<Judgement>> {
-        let limit = Duration::from_millis(retention.policy_time_limit_ms);
-        let panel = Panel::of(rule, &self.policies, self.manager.plugins(), limit)?;
-        let mut judged = Vec::new();
-        for backups in series {
-            let facts: Arc<[BackupFacts]> = facts(&backups).into();
-            let (seen, grace_ms) = (Arc::new(circumstances.clone()), retention.safety_grace_ms);
-            let of_series = panel.judge(&facts, &seen, grace_ms)?;
-            let goes = of_series.iter().filter(|judged| !judged.keep);
-            // What one series gives up no other one has to.
-            circumstances.storage_bytes = goes
-                .fold(circumstances.storage_bytes, |bytes, judged| {
-                    bytes.saturating_sub(judged.stored_bytes)
-                });
-            judged.extend(of_series);
-        }
-        Ok(judged)
-    }
-
-    /// Tries a rule: on the backups that there are, or on described ones; at a moment, or now. Nothing is
-    /// deleted.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a rule that cannot be made and for what describes no backup, and what keeps
-    /// the repository from being read.
-    pub fn try_rule(
-        &self,
-        rule: &RetentionRule,
-        backups: Option<&[DescribedBackup]>,
-        at: Option<UnixMs>,
-    ) -> Result<Trial> {
-        let at = at.unwrap_or_else(|| self.state().clock().now());
-        let (policies, plugins) = (&self.policies, self.manager.plugins());
-        let retention = self.retention();
-        if let Some(backups) = backups {
-            return try_by(rule, &retention, backups, at, policies, plugins);
-        }
-        let judged = match self.find()? {
-            Some(repository) => self.judge_all(&repository, (rule, &retention), at)?,
-            None => Ok(Vec::new()),
-        };
-        Ok(Trial::of(rule, at, judged))
-    }
-
-    /// Deletes backups by hand, all of them or none. They can be undeleted for the configured grace; the
-    /// next cleanup after it removes them.
-    ///
-    /// # Errors
-    /// `NotFound` for one that is not there or is deleted already, `Conflict` for a pinned one.
-    pub fn delete(&self, ids: &[BackupId], principal: &str) -> Result<Deletion> {
-        let Some(first) = ids.first() else {
-            return Err(Error::invalid("backups", "name at least one"));
-        };
-        let repository = self.existing(*first)?;
-        let mut backups = Vec::new();
-        for id in ids {
-            repository.manifest(*id)?;
-            if repository.is_pinned(*id)? {
-                let message = format!("backup {id} is pinned; `backup unpin {id}` lets it go");
-                return Err(Error::other(ErrorKind::Conflict, message));
-            }
-            backups.push(DeletedBackup {
-                id: *id,
-                reason: "deleted by hand".to_owned(),
-            });
-        }
-        let deletion = repository.put_deletion(backups, self.retention().grace_ms, principal)?;
-        self.tell_deletion(&deletion);
-        Ok(deletion)
-    }
-
-    /// What is deleted and not removed yet, by id.
-    pub fn trash(&self) -> Result<Vec<TrashRow>> {
-        let Some(repository) = self.find()? else {
-            return Ok(Vec::new());
-        };
-        let trash = repository.trash(&mut Vec::new())?;
-        let mut rows = Vec::new();
-        for pending in &trash.pending {
-            for backup in &pending.deletion.backups {
-                let purged = match pending.ends.get(&backup.id) {
-                    None => false,
-                    Some(End::Purged) => true,
-                    Some(End::Undeleted | End::Unknown) => continue,
-                };
-                rows.push(TrashRow {
-                    id: backup.id,
-                    deletion: pending.deletion.id,
-                    deleted_unix_ms: pending.deletion.created_unix_ms,
-                    grace_until_unix_ms: pending.deletion.grace_until_unix_ms,
-                    reason: backup.reason.clone(),
-                    principal: pending.deletion.principal.clone(),
-                    purged,
-                });
-            }
-        }
-        rows.sort_by_key(|row| (row.id, row.deletion));
-        Ok(rows)
-    }
-
-    /// Takes the deletion of a backup back.
-    ///
-    /// # Errors
-    /// `NotFound` when it is not deleted or gone, `Compacted` when it is being removed.
-    pub fn undelete(&self, id: BackupId) -> Result<()> {
-        self.existing(id)?.undelete(id)?;
-        self.tell_undeletion(id);
-        Ok(())
-    }
-}
-
-impl Repository {
-    /// Takes every deletion of a backup back.
-    pub(crate) fn undelete(&self, id: BackupId) -> Result<()> {
-        let trash = self.trash(&mut Vec::new())?;
-        let mut found = trash.purged.contains(&id);
-        let mut purged = found;
-        for pending in &trash.pending {
-            if !pending
-                .deletion
-                .backups
-                .iter()
-                .any(|backup| backup.id == id)
-            {
-                continue;
-            }
-            match pending.ends.get(&id) {
-                Some(End::Undeleted | End::Unknown) => continue,
-                Some(End::Purged) => purged = true,
-                None => {
-                    purged |= self.claim(pending.deletion.id, id, End::Undeleted)? == End::Purged;
-                }
-            }
-            found = true;
-        }
-        if purged && !self.store.exists(&ObjectName::manifest(id))? {
-            return Err(not_found(id));
-        }
-        if purged {
-            let message = format!("backup {id} is being removed: its grace is over");
-            return Err(Error::other(ErrorKind::Compacted, message));
-        }
-        if !found {
-            // Tells whether there is one of that id at all.
-            self.manifest(id)?;
-            let message = format!("backup {id} is not deleted; `backup trash` lists what is");
-            return Err(Error::other(ErrorKind::NotFound, message));
-        }
-        Ok(())
-    }
-
-    /// Refuses a backup that is deleted.
-    pub(crate) fn check_not_deleted(&self, id: BackupId) -> Result<()> {
-        // Nearly always empty.
-        if self.store.list(Folder::Deletions, "")?.objects.is_empty() {
-            return Ok(());
-        }
-        match self.trash(&mut Vec::new())?.of(id) {
-            None => Ok(()),
-            Some((_, true)) => Err(not_found(id)),
-            Some((deletion, false)) => {
-                let message = format!(
-                    "backup {id} was deleted by {}; `backup undelete {id}` takes that back",
-                    deletion.id
-                );
-                Err(Error::other(ErrorKind::NotFound, message))
-            }
-        }
-    }
 }
 
 pub(crate) fn storage_bytes(repository: &Repository) -> Result<u64> {
@@ -537,38 +308,4 @@ pub(crate) fn storage_bytes(repository: &Repository) -> Result<u64> {
             .fold(bytes, |sum, object| sum.saturating_add(object.len));
     }
     Ok(bytes)
-}
-
-/// A series as policies see it.
-fn facts(backups: &[&BackupSummary]) -> Vec<BackupFacts> {
-    let place: HashMap<BackupId, usize> = backups
-        .iter()
-        .enumerate()
-        .map(|(i, backup)| (backup.id, i))
-        .collect();
-    backups
-        .iter()
-        .map(|backup| BackupFacts {
-            id: backup.id.to_string(),
-            series: backup.series.clone(),
-            label: backup.label.clone().unwrap_or_default(),
-            tags: backup.tags.clone(),
-            sort: match backup.kind {
-                kind if kind == BackupKind::Incremental.name() => BackupSort::Incremental,
-                kind if kind == BackupKind::Synthetic.name() => BackupSort::Synthetic,
-                _ => BackupSort::Full,
-            },
-            is_pinned: backup.pin,
-            is_verified: backup.last_verified_unix_ms.is_some(),
-            is_in_use: backup.in_use,
-            is_safety: backup.tags.iter().any(|tag| tag == SAFETY_TAG),
-            parent: backup.parent.and_then(|parent| place.get(&parent).copied()),
-            created: UnixMs(backup.started_unix_ms),
-            sequence: backup.sequence,
-            records: backup.records,
-            raw_bytes: backup.raw_bytes,
-            stored_bytes: backup.stored_bytes,
-            restores: backup.restores,
-        })
-        .collect()
 }
