@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use statekeep::{BlockingTenant, Config, Error, ErrorKind, Host, Key, Result, Scope};
+use statekeep::{BlockingTenant, Config, Error, ErrorKind, Host, Key, Result, Scope, Source};
 
 use crate::args::Globals;
 use crate::text;
@@ -90,6 +90,10 @@ fn open_config(mut config: Config, access: Access) -> Result<Arc<Host>> {
     let path = config.path().ok_or_else(no_path)?;
     if access == Access::Existing {
         config.set("create", "false")?;
+    }
+    // Nobody commits beside a verb.
+    if config.source("backup.cores_free")? == Source::Default {
+        config.set("backup.cores_free", "0")?;
     }
     statekeep::open_unscheduled(&config).map_err(|error| match error {
         // What the core advises, the setting `create`, is not the user's: it was set above.

@@ -154,6 +154,7 @@ pub(crate) fn backup_config(config: &Config) -> Result<BackupConfig> {
         codec: config.backup_codec(),
         level: config.backup_level(),
         threads: config.backup_threads().unwrap_or(0),
+        cores_free: config.backup_cores_free(),
         incremental: config.backup_incremental(),
         history: config.backup_history(),
         chain_max: config.backup_chain_max(),

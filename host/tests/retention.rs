@@ -57,6 +57,7 @@ impl Site {
             codec: "zstd".to_owned(),
             level: None,
             threads: 1,
+            cores_free: 0,
             incremental: config.backup_incremental(),
             history: false,
             chain_max: config.backup_chain_max(),

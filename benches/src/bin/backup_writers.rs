@@ -1,8 +1,9 @@
 //! What a running backup costs writers: the 99th percentile of the time of a write, with a backup that
-//! runs all the while, with one that is limited to 4 MiB a second, and without one.
+//! runs all the while, with one that is limited to 4 MiB a second, and without one. Beside these, what a
+//! processor costs that is busy with something else: a thread that only compresses, with zstd.
 //!
-//! `backup_writers [RECORDS] [SECONDS] [DIRECTORY] [THREADS]`: a state on fjall with agent-like messages; one
-//! writer sets one value after the other, durable or relaxed. Each of 5 rounds takes all six
+//! `backup_writers [RECORDS] [SECONDS] [DIRECTORY] [CORES_FREE]`: a state on fjall with agent-like messages;
+//! one writer sets one value after the other, durable or relaxed. Each of 5 rounds takes all eight
 //! in turn, for SECONDS each; printed are medians over the rounds and their ratio to no backup.
 
 use std::path::PathBuf;
@@ -23,10 +24,12 @@ enum Beside {
     Nothing,
     Backup,
     Limited,
+    Zstd,
 }
 
-const BESIDES: [(Beside, &str); 3] = [
+const BESIDES: [(Beside, &str); 4] = [
     (Beside::Nothing, "no backup"),
+    (Beside::Zstd, "zstd on one core"),
     (Beside::Backup, "a backup"),
     (Beside::Limited, "a backup at 4 MiB/s"),
 ];
@@ -38,8 +41,8 @@ fn main() {
     let base = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = base.join(format!("statekeep-writers-{}", std::process::id()));
     let mut config = Config::new(directory.join("state"));
-    if let Some(threads) = args.next() {
-        config.set("backup.threads", &threads).expect("threads");
+    if let Some(free) = args.next() {
+        config.set("backup.cores_free", &free).expect("cores");
     }
     let host = statekeep::open(&config).expect("open");
     let tenant = host.manager.default_tenant().blocking();
@@ -93,6 +96,9 @@ fn measure(
         let backup = (beside != Beside::Nothing).then(|| {
             let progress = &progress;
             scope.spawn(move || {
+                if beside == Beside::Zstd {
+                    return compress(progress);
+                }
                 if beside == Beside::Limited {
                     progress.limit_rate(LIMIT);
                 }
@@ -112,6 +118,26 @@ fn measure(
         let begun = backup.map_or(0, |backup| backup.join().expect("the backup"));
         (p99, begun)
     })
+}
+
+/// Compresses on the last processor, at a low priority, until it is cancelled.
+fn compress(progress: &Progress) -> u64 {
+    use rustix::{process, thread};
+    let allowed = thread::sched_getaffinity(None).expect("processors");
+    let mut last = thread::CpuSet::new();
+    last.set(
+        (0..thread::CpuSet::MAX_CPU)
+            .rfind(|cpu| allowed.is_set(*cpu))
+            .expect("one"),
+    );
+    thread::sched_setaffinity(None, &last).expect("the last one");
+    process::setpriority_process(None, 10).expect("nice");
+    let mut random = Random::new(5);
+    let text: String = (0..2_000).map(|turn| message(&mut random, turn)).collect();
+    while progress.check().is_ok() {
+        std::hint::black_box(zstd::bulk::compress(text.as_bytes(), 3).expect("zstd"));
+    }
+    0
 }
 
 fn write(tenant: &BlockingTenant, durability: Durability, time: Duration) -> f64 {

@@ -1,7 +1,12 @@
 //! Threads that step back: who commits while a backup packs, or a verification unpacks, goes first.
 //!
 //! One thread of normal priority that scans is enough to hold up every commit for a time slice of the
-//! scheduler, some milliseconds; so the thread that scans steps back as well as those that pack.
+//! scheduler, some milliseconds; so the thread that scans steps back as well as those that pack. Even
+//! threads of low priority are not always preempted at once for one that wakes, so they also leave
+//! processors free. Linux gives both to the threads that such a thread starts; elsewhere nothing is done,
+//! since there a nice value is the whole process's.
+
+use std::cell::Cell;
 
 use statekeep_core::{Error, ErrorKind, Result};
 
@@ -9,10 +14,35 @@ use statekeep_core::{Error, ErrorKind, Result};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// Lets threads of normal priority go before this one, from now on: a thread cannot take that back, so
-/// only those that end with the work may call it. Elsewhere than on Linux it does nothing: there a nice
-/// value is the whole process's.
-pub(crate) fn step_back() {
+thread_local! {
+    static IS_BACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How the threads of a pipeline step back: those that a thread starts which did are there already.
+#[derive(Copy, Clone)]
+pub(crate) struct Background {
+    is_back: bool,
+}
+
+impl Background {
+    /// For threads that this one starts.
+    pub(crate) fn of_this_thread() -> Background {
+        Background {
+            is_back: IS_BACK.get(),
+        }
+    }
+
+    /// Lets threads of normal priority go before this one, from now on: a thread cannot take that back,
+    /// so only those that end with the work may call it.
+    pub(crate) fn enter(self) {
+        if !self.is_back {
+            be_nice();
+        }
+        IS_BACK.set(true);
+    }
+}
+
+fn be_nice() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{getpriority_process, setpriority_process};
@@ -24,18 +54,48 @@ pub(crate) fn step_back() {
     }
 }
 
-/// Does long work on a thread of its own that steps back, and waits for it: the caller's thread could
-/// not take it back. A panic goes on in the caller.
+/// Keeps this thread off the first `count` of the processors that it may use, if it may use more.
+fn leave_free(count: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+        let left = sched_getaffinity(None).and_then(|mut allowed| {
+            if count == 0 || allowed.count() as usize <= count {
+                return Ok(());
+            }
+            let all = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+            for cpu in all.take(count).collect::<Vec<_>>() {
+                allowed.unset(cpu);
+            }
+            sched_setaffinity(None, &allowed)
+        });
+        if let Err(error) = left {
+            tracing::debug!(%error, "a thread of a backup leaves no processor free");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = count;
+}
+
+/// Does long work on a thread of its own that steps back and leaves `cores_free` processors to others, and
+/// waits for it: the caller's thread could not take that back. A panic goes on in the caller.
 ///
 /// # Errors
 /// Those of `work`; `Unavailable` when there is no thread to be had.
-pub(crate) fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn aside<T: Send>(
+    cores_free: usize,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
     let (span, dispatch) = (
         tracing::Span::current(),
         tracing::dispatcher::get_default(Clone::clone),
     );
+    let background = Background::of_this_thread();
     let work = || {
-        step_back();
+        if !background.is_back {
+            leave_free(cores_free);
+        }
+        background.enter();
         tracing::dispatcher::with_default(&dispatch, || span.in_scope(work))
     };
     std::thread::scope(|scope| {
@@ -49,27 +109,43 @@ pub(crate) fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<
     })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
-    fn only_the_thread_that_calls_it_steps_back() {
-        let nice = || rustix::process::getpriority_process(None).unwrap();
-        let before = nice();
-        let inside = std::thread::spawn(move || {
-            step_back();
-            nice()
-        });
-        assert_eq!(inside.join().unwrap(), (before + NICE).min(19));
-        let inside = aside(|| Ok(nice())).unwrap();
-        assert_eq!(inside, (before + NICE).min(19));
-        assert_eq!(nice(), before);
+    fn what_is_done_aside_steps_back_once_with_all_that_it_starts() {
+        use rustix::process::getpriority_process;
+        use rustix::thread::sched_getaffinity;
+        let seen = || {
+            let nice = getpriority_process(None).unwrap();
+            (nice, sched_getaffinity(None).unwrap().count())
+        };
+        let before = seen();
+        let processors = if before.1 > 1 { before.1 - 1 } else { 1 };
+        let wanted = ((before.0 + NICE).min(19), processors);
+        let (inside, deeper, deepest) = aside(1, || {
+            let background = Background::of_this_thread();
+            let deeper = std::thread::spawn(move || {
+                background.enter();
+                seen()
+            });
+            Ok((seen(), deeper.join().unwrap(), aside(1, || Ok(seen()))?))
+        })
+        .unwrap();
+        assert_eq!([inside, deeper, deepest], [wanted; 3]);
+        assert_eq!(seen(), before);
+        // Never off the last one.
+        let many = aside(4096, || Ok(seen())).unwrap();
+        assert_eq!(many, (wanted.0, before.1));
+        let none = aside(0, || Ok(seen())).unwrap();
+        assert_eq!(none, (wanted.0, before.1));
     }
 
     #[test]
     fn a_panic_aside_is_the_caller_s() {
-        let panicked = std::panic::catch_unwind(|| aside::<()>(|| panic!("as asked")));
+        let panicked = std::panic::catch_unwind(|| aside::<()>(0, || panic!("as asked")));
         assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"as asked"));
     }
 }

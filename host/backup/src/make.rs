@@ -10,7 +10,6 @@ use statekeep_core::{
     Result, Sequence, Since, Snapshot, StateDigest, UnixMs, encode_record,
 };
 
-use crate::background::aside;
 use crate::budget::IN_FLIGHT_BYTES_MAX;
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Part, Plan, Source, Sums, create};
 use crate::facts::{Counter, Scopes};
@@ -34,7 +33,7 @@ impl BackupManager {
     /// `Indeterminate` the backup may be listed.
     pub fn create(&self, options: &CreateOptions, progress: &Progress) -> Result<Manifest> {
         let _ends = Ends(progress);
-        let made = aside(|| self.make(options, progress));
+        let made = self.aside(|| self.make(options, progress));
         self.tell_backup(&made);
         // What a restore is about to read must not go by the backup that it makes first.
         if made.is_ok() && !options.tags.iter().any(|tag| tag == SAFETY_TAG) {

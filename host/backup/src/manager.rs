@@ -47,6 +47,8 @@ pub struct BackupConfig {
     pub level: Option<i32>,
     /// Threads that encode or decode; 0 chooses, at most [`THREADS_MAX`].
     pub threads: usize,
+    /// Processors that are left to others by work on backups, where there are more than that.
+    pub cores_free: usize,
     /// Backups are incremental, unless asked for otherwise.
     pub incremental: bool,
     /// Backups hold the past that the state keeps, unless asked for otherwise.
@@ -260,7 +262,7 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<VerifyReport> {
         let _ends = Ends(progress);
-        let outcome = aside(|| self.read_again(id, level, progress));
+        let outcome = self.aside(|| self.read_again(id, level, progress));
         self.tell_verification(id, &outcome);
         outcome
     }
@@ -308,6 +310,11 @@ impl BackupManager {
             }
             None => Ok(Ranges::default()),
         }
+    }
+
+    /// Does long work on a thread of its own that steps back, see [`aside`].
+    pub(crate) fn aside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        aside(self.config.cores_free, work)
     }
 
     pub(crate) fn begin(&self, chosen: &Chosen) -> Result<NamespaceBuilder> {

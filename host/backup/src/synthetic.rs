@@ -6,7 +6,6 @@
 
 use statekeep_core::{Error, ErrorKind, Phase, Plugins, Progress, Result};
 
-use crate::background::aside;
 use crate::create::{ChosenCodec, CreateOptions, CreateTask, Part, Plan, Source, Sums, create};
 use crate::hex::Hash256;
 use crate::manager::{BackupManager, Ends};
@@ -39,7 +38,7 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<Manifest> {
         let _ends = Ends(progress);
-        aside(|| self.synthesize(from, options, progress))
+        self.aside(|| self.synthesize(from, options, progress))
     }
 
     fn synthesize(

@@ -52,6 +52,7 @@ fn repository() -> (SimDisk, Arc<StateManager>, BackupManager) {
         codec: "none".to_owned(),
         level: None,
         threads: 1,
+        cores_free: 0,
         incremental: false,
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,

@@ -444,6 +444,11 @@ impl Config {
         self.number("backup.bytes_per_second_max")
     }
 
+    /// How many processors work on backups leaves to others.
+    pub fn backup_cores_free(&self) -> usize {
+        usize::try_from(self.number("backup.cores_free")).unwrap_or(usize::MAX)
+    }
+
     /// How many threads pack a backup.
     pub fn backup_threads(&self) -> Option<usize> {
         self.named("backup.threads")

@@ -310,6 +310,15 @@ pub const KEYS: &[Key] = &[
         "two, or one on a single processor",
         "How many threads pack a backup.",
     ),
+    key(
+        "backup.cores_free",
+        Kind::Integer { min: 0, max: 1024 },
+        Some("1"),
+        "processors",
+        "So many processors are left to others by the threads that make, verify, compare and export \
+         backups, where the process may use more than that (Linux). 0 makes backups faster and commits \
+         beside them slower; the command line, which commits nothing meanwhile, takes 0 unless it is set.",
+    ),
     unset(
         "backup.s3.endpoint",
         Kind::Text,

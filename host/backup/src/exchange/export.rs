@@ -14,7 +14,6 @@ use statekeep_core::{
 use super::format::{EXPORT_FORMAT, Footer, Header, SelectionText, line, push_record};
 use super::output::{Output, choose};
 use super::{ExportFormat, ExportFrom, ExportOptions, ExportReport, ExportTo};
-use crate::background::aside;
 use crate::hex::Hash256;
 use crate::lease::Purpose;
 use crate::manager::{BackupManager, Ends, check_level};
@@ -49,7 +48,7 @@ impl BackupManager {
         progress: &Progress,
     ) -> Result<ExportReport> {
         let _ends = Ends(progress);
-        aside(|| self.write_out(to, options, progress))
+        self.aside(|| self.write_out(to, options, progress))
     }
 
     fn write_out(

@@ -8,7 +8,6 @@ use statekeep_core::{Phase, Progress, Result, Selection};
 use super::compare::{Differences, Side, compare};
 use super::rows::Source;
 use super::{Job, RestoreAt, RestoreMode, RestoreOptions, RestoreReport};
-use crate::background::aside;
 use crate::exchange::Samples;
 use crate::hex::Hash256;
 use crate::lease::Purpose;
@@ -55,7 +54,7 @@ impl BackupManager {
     ) -> Result<BackupDiff> {
         let _ends = Ends(progress);
         let from = from.into();
-        aside(|| self.compare_at(from, to, selection, progress))
+        self.aside(|| self.compare_at(from, to, selection, progress))
     }
 
     fn compare_at(

@@ -75,6 +75,7 @@ impl Side {
             codec: "store".to_owned(),
             level: None,
             threads: 1,
+            cores_free: 0,
             incremental: true,
             history: false,
             chain_max: CHAIN_DEFAULT,

@@ -88,6 +88,7 @@ pub(crate) fn open_with(disk: &SimDisk, limits: Limits) -> Result<State> {
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        cores_free: 0,
         incremental: false,
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,

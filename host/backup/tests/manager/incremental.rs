@@ -42,6 +42,7 @@ fn open(disk: &SimDisk, chain_max: u32) -> Result<Site> {
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        cores_free: 0,
         incremental: true,
         history: false,
         chain_max,

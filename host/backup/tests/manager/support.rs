@@ -39,6 +39,7 @@ pub(crate) fn config() -> BackupConfig {
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        cores_free: 0,
         incremental: false,
         history: false,
         chain_max: statekeep_backup::CHAIN_DEFAULT,

@@ -138,6 +138,7 @@ fn manager(config: &S3Config) -> (Arc<StateManager>, BackupManager) {
         codec: "store".to_owned(),
         level: None,
         threads: 2,
+        cores_free: 0,
         incremental: false,
         history: false,
         chain_max: CHAIN_DEFAULT,
