@@ -62,7 +62,7 @@ fn translate(line: &str, names: &BTreeMap<String, String>) -> String {
             out.push('`');
         }
         out.push_str(&if at % 2 == 1 {
-            name(part, names)
+            in_c(part, names)
         } else {
             part.to_owned()
         });
@@ -70,7 +70,7 @@ fn translate(line: &str, names: &BTreeMap<String, String>) -> String {
     out
 }
 
-fn name(part: &str, names: &BTreeMap<String, String>) -> String {
+fn in_c(part: &str, names: &BTreeMap<String, String>) -> String {
     if let Some(known) = names.get(part) {
         return known.clone();
     }
@@ -92,6 +92,20 @@ pub(crate) fn snake(name: &str) -> String {
         out.push(c.to_ascii_lowercase());
     }
     out
+}
+
+/// Gives the types and constants that a source declares their C names; the types.
+pub(crate) fn name(source: &str, names: &mut BTreeMap<String, String>) -> Vec<String> {
+    let kinds = ["pub struct ", "pub type "].into_iter();
+    let types = kinds.flat_map(|kind| declared(source, kind).map(str::to_owned));
+    let types: Vec<String> = types.collect();
+    for name in &types {
+        names.insert(name.clone(), format!("statekeep_{}", snake(name)));
+    }
+    for name in declared(source, "pub const ") {
+        names.insert(name.to_owned(), format!("STATEKEEP_{name}"));
+    }
+    types
 }
 
 /// The names that follow `keyword` (such as `pub struct `) at the start of a line.

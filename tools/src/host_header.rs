@@ -68,18 +68,7 @@ pub(crate) fn generate(root: &Path) -> Result<String, Failure> {
         let file = format!("ffi/src/{module}.rs");
         let source = read(root, &file)?;
         builder = builder.with_src(root.join(&file));
-        for kind in ["pub struct ", "pub type "] {
-            for name in comments::declared(&source, kind) {
-                names.insert(
-                    name.to_owned(),
-                    format!("statekeep_{}", comments::snake(name)),
-                );
-                types.push(name.to_owned());
-            }
-        }
-        for name in comments::declared(&source, "pub const ") {
-            names.insert(name.to_owned(), format!("STATEKEEP_{name}"));
-        }
+        types.extend(comments::name(&source, &mut names));
         for (name, doc) in opaque_types(&source) {
             let name_c = comments::snake(name);
             // Writing to a String cannot fail.

@@ -39,18 +39,7 @@ pub(crate) fn generate(root: &Path) -> Result<String, Failure> {
         let source = read(root, &file)?;
         builder = builder.with_src(root.join(&file));
         points.push_str(&point_constants(&source, &mut names));
-        for kind in ["pub struct ", "pub type "] {
-            for name in comments::declared(&source, kind) {
-                names.insert(
-                    name.to_owned(),
-                    format!("statekeep_{}", comments::snake(name)),
-                );
-                types.push(name.to_owned());
-            }
-        }
-        for name in comments::declared(&source, "pub const ") {
-            names.insert(name.to_owned(), format!("STATEKEEP_{name}"));
-        }
+        types.extend(comments::name(&source, &mut names));
     }
     names.extend(OTHERWISE.map(|(from, to)| (from.to_owned(), to.to_owned())));
     let header = builder
