@@ -278,19 +278,16 @@ fn end(host: &Host, mut known: Known, cleans_first: bool, what: &str) {
         "{what}: {report:?}"
     );
 
+    let repository = &backups.config().dir;
     let listed = listed(host, what);
-    let all = objects(&backups.config().dir, &["man", "del", "fin"]);
-    let manifests = listed.iter().map(|id| format!("man/{id}"));
-    // A verification asks how that ended which another one names.
-    let named = listed.iter().flat_map(|id| {
-        let manifest = backups.show(*id).unwrap().manifest;
-        let previous = manifest.previous.map(|previous| previous.id);
-        [previous, manifest.parent].into_iter().flatten()
-    });
-    let ends = named
-        .filter(|id| !listed.contains(id))
-        .map(|id| format!("fin/{id}"));
-    assert_eq!(all, manifests.chain(ends).collect(), "{what}");
+    let manifests = listed.iter().map(|id| format!("man/{id}")).collect();
+    assert_eq!(objects(repository, &["man", "del"]), manifests, "{what}");
+    // What was made after one asks how that ended; else no end is left, and none of a deletion.
+    for end in objects(repository, &["fin"]) {
+        let id = BackupId::parse(&end["fin/".len()..]);
+        let id = id.unwrap_or_else(|error| panic!("{what}: {end} is left: {error}"));
+        assert!(!listed.contains(&id), "{what}: {end}");
+    }
 }
 
 /// Backups, cleanups, deletions and undeletes are killed.

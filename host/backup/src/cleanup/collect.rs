@@ -136,7 +136,7 @@ impl Repository {
                     true => End::Undeleted,
                     false => End::Purged,
                 };
-                if self.claim(pending.deletion.id, backup.id, end)? == End::Purged {
+                if self.claim(pending.deletion.id, backup.id, end)? == Some(End::Purged) {
                     self.mark_purged(backup.id)?;
                 }
             }
@@ -259,7 +259,7 @@ impl Repository {
                 self.tidy_deletion(&pending.deletion)?;
             }
         }
-        Ok(())
+        self.tidy_ends(trash)
     }
 
     /// Takes away what says of backups that they are purged, but for those that another one names: a

@@ -93,6 +93,8 @@ pub(crate) struct Trash {
     pub(crate) pending: Vec<Pending>,
     /// Those with a `fin/ID`.
     pub(crate) purged: HashSet<BackupId>,
+    /// Ends of deletions that are not among those: tidied away in part, unreadable, or just written.
+    pub(super) unclear: Vec<(DeletionId, BackupId)>,
 }
 
 impl Trash {
@@ -221,6 +223,10 @@ impl Repository {
             let ends = known;
             trash.pending.push(Pending { deletion, ends });
         }
+        let unclear = ends.into_iter();
+        trash.unclear = unclear
+            .flat_map(|(deletion, backups)| backups.into_iter().map(move |id| (deletion, id)))
+            .collect();
         Ok(trash)
     }
 
@@ -241,8 +247,14 @@ impl Repository {
     }
 
     /// Claims the end of a deletion for one backup, and answers the end that it has: that of whoever
-    /// came first.
-    pub(crate) fn claim(&self, deletion: DeletionId, backup: BackupId, end: End) -> Result<End> {
+    /// came first. `None` when the deletion has ended for all of its backups and is tidied away, whatever
+    /// was decided of this one.
+    pub(crate) fn claim(
+        &self,
+        deletion: DeletionId,
+        backup: BackupId,
+        end: End,
+    ) -> Result<Option<End>> {
         let object = EndObject {
             format: FORMAT_VERSION,
             deletion,
@@ -252,11 +264,13 @@ impl Repository {
         };
         let name = end_object(backup, deletion)?;
         match self.store.put_new(&name, &seal("end", &object)?)? {
-            Put::Created => Ok(end),
-            Put::Exists => self.end(backup, deletion)?.ok_or_else(|| {
-                let message = format!("{name} was there and is gone; run it again");
-                Error::other(ErrorKind::Conflict, message)
-            }),
+            // The record goes before its ends: while it is there, the name was never free before.
+            Put::Created if self.store.exists(&deletion_object(deletion)?)? => Ok(Some(end)),
+            Put::Created => {
+                self.store.delete(&name)?;
+                Ok(None)
+            }
+            Put::Exists => self.end(backup, deletion),
         }
     }
 
@@ -274,12 +288,91 @@ impl Repository {
         self.store.exists(&purged_object(backup)?)
     }
 
-    /// Takes a deletion away that is over for all of its backups, with its ends.
+    /// Takes a deletion away that is over for all of its backups, with its ends. The record first: without
+    /// the end of a backup that was undeleted it would be open again.
     pub(crate) fn tidy_deletion(&self, deletion: &Deletion) -> Result<()> {
         self.store.delete(&deletion_object(deletion.id)?)?;
         for backup in &deletion.backups {
             self.store.delete(&end_object(backup.id, deletion.id)?)?;
         }
         Ok(())
+    }
+
+    /// Takes the ends away that whoever took their deletion away left.
+    pub(super) fn tidy_ends(&self, trash: &Trash) -> Result<()> {
+        for (deletion, backup) in &trash.unclear {
+            if !self.store.exists(&deletion_object(*deletion)?)? {
+                self.store.delete(&end_object(*backup, *deletion)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use statekeep_core::Progress;
+
+    use super::{DeletedBackup, Deletion, End, deletion_object};
+    use crate::name::{BackupId, Folder};
+    use crate::repository::Repository;
+    use crate::testing::{backup, disk, repository, rows};
+
+    /// A backup, and a deletion of it that was taken back.
+    fn undeleted(repository: &Repository) -> (BackupId, Deletion) {
+        let id = backup(repository, &rows(9, 9), "none", &Progress::new())
+            .unwrap()
+            .id;
+        let going = vec![DeletedBackup {
+            id,
+            reason: String::new(),
+        }];
+        let deletion = repository.put_deletion(going, 0, "").unwrap();
+        repository.undelete(id).unwrap();
+        (id, deletion)
+    }
+
+    fn ends(repository: &Repository) -> usize {
+        repository
+            .store
+            .list(Folder::Ends, "")
+            .unwrap()
+            .objects
+            .len()
+    }
+
+    /// Who listed deletions before one was undeleted and tidied away found its end free again, and purged
+    /// what had been told to be there.
+    #[test]
+    fn what_was_tidied_away_is_not_decided_anew() {
+        let repository = repository(&disk()).unwrap();
+        let (id, deletion) = undeleted(&repository);
+        let claim = |end| repository.claim(deletion.id, id, end).unwrap();
+        assert_eq!(claim(End::Purged), Some(End::Undeleted));
+        repository.tidy_deletion(&deletion).unwrap();
+        assert_eq!(claim(End::Purged), None);
+        assert_eq!(claim(End::Undeleted), None);
+        assert_eq!(ends(&repository), 0);
+        assert!(
+            repository
+                .collect(&Progress::new())
+                .unwrap()
+                .purged
+                .is_empty()
+        );
+        assert_eq!(repository.list().unwrap().backups[0].id, id);
+    }
+
+    /// A collector that was killed after it took a deletion away left its ends for ever.
+    #[test]
+    fn ends_without_their_deletion_go() {
+        let repository = repository(&disk()).unwrap();
+        let (id, deletion) = undeleted(&repository);
+        let record = deletion_object(deletion.id).unwrap();
+        repository.store.delete(&record).unwrap();
+        assert_eq!(ends(&repository), 1);
+        repository.collect(&Progress::new()).unwrap();
+        assert_eq!(ends(&repository), 0);
+        assert_eq!(repository.list().unwrap().backups[0].id, id);
     }
 }

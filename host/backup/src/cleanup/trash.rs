@@ -114,9 +114,11 @@ impl Repository {
             match pending.ends.get(&id) {
                 Some(End::Undeleted | End::Unknown) => continue,
                 Some(End::Purged) => purged = true,
-                None => {
-                    purged |= self.claim(pending.deletion.id, id, End::Undeleted)? == End::Purged;
-                }
+                None => match self.claim(pending.deletion.id, id, End::Undeleted)? {
+                    Some(end) => purged |= end == End::Purged,
+                    // It ended meanwhile, one way or the other.
+                    None => continue,
+                },
             }
             found = true;
         }
