@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use statekeep_backup::{
-    Daily, Floor, RetentionConfig, RetentionRule, SimulateOptions, Sizes, SizesFrom, TagEvery, When,
+    Daily, Floor, RetentionConfig, RetentionRule, SimulateOptions, Sizes, SizesFrom, TagEvery,
+    When, is_inside_policy,
 };
 use statekeep_core::{Error, ErrorKind, Result, UnixMs};
 
@@ -100,8 +101,13 @@ impl Host {
     ///
     /// # Errors
     /// `InvalidArgument` for a setting, a value or a rule that is none, `NotFound` for a policy that is
-    /// not there, and what one fails with.
+    /// not there, and what one fails with; `Reentrant` from inside a policy, which the setter may be
+    /// waiting for.
     pub fn set_retention(&self, settings: &Map<String, Value>) -> Result<RetentionView> {
+        if is_inside_policy() {
+            let message = "a policy cannot set the retention that it is asked for";
+            return Err(Error::other(ErrorKind::Reentrant, message));
+        }
         let _one_at_a_time = self.setting_retention.lock();
         let mut config = self.retained();
         for (name, value) in settings {

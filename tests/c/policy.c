@@ -157,6 +157,17 @@ static void calls_back(void *user_data, statekeep_policy_call *call) {
   all(call, STATEKEEP_VERDICT_KEEP);
 }
 
+/* What is in force is told also while that is set; to set it then would wait for this very call. */
+static void asks(void *user_data, statekeep_policy_call *call) {
+  (void)user_data;
+  statekeep_buf buf;
+  INSIDE(statekeep_retention_show_json(m, &buf, NULL), OK);
+  CHECK(buf_has(&buf, "\"retention.grace\""));
+  INSIDE(statekeep_buf_free(&buf), OK);
+  INSIDE(statekeep_retention_set_json(m, S("{}"), NULL, NULL), REENTRANT);
+  all(call, STATEKEEP_VERDICT_KEEP);
+}
+
 static void abstains(void *user_data, statekeep_policy_call *call) { (void)user_data, (void)call; }
 
 static void errs(void *user_data, statekeep_policy_call *call) {
@@ -294,6 +305,11 @@ int main(int argc, char **argv) {
   refused();
   CHECK_OK(put("calls_back", calls_back));
   reports("{\"policies\":[{\"policy\":\"calls_back\"}]}", "\"failure\":null", "\"retained\":3");
+  CHECK_OK(put("asks", asks));
+  CHECK_OK(statekeep_retention_set_json(m, S("{\"policies\":[{\"policy\":\"asks\"}]}"), NULL, &err));
+  CHECK_OK(statekeep_retention_set_json(m, S("{\"grace\":\"1d\"}"), NULL, &err));
+  reports("", "\"failure\":null", "\"retained\":3");
+  CHECK_OK(statekeep_retention_set_json(m, S("{\"policies\":null}"), NULL, &err));
   CHECK_OK(put("abstains", abstains));
   reports("{\"policies\":[{\"policy\":\"abstains\"}]}", "no policy has an opinion", "\"retained\":3");
 
@@ -329,7 +345,7 @@ int main(int argc, char **argv) {
   /* What is registered when the state is closed ends with it, once. */
   destroyed = 0;
   CHECK_OK(statekeep_manager_close(m, &err));
-  CHECK(destroyed == 4);
+  CHECK(destroyed == 5);
 
   CHECK_OK(statekeep_config_set(config, S("retention.policy_timeout"), S("100ms"), &err));
   CHECK_OK(statekeep_manager_open(config, &m, &err));
