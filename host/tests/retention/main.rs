@@ -5,6 +5,9 @@
     reason = "clippy takes the helpers of tests for no test"
 )]
 
+mod copies;
+mod many;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -146,7 +149,8 @@ impl Site {
 
     fn verify(&self, id: BackupId) {
         let report = self.backups.verify(id, VerifyLevel::Full, &Progress::new());
-        assert!(report.unwrap().is_valid);
+        let report = report.unwrap();
+        assert!(report.is_valid, "{report:?}");
     }
 }
 
