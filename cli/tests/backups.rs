@@ -1,4 +1,4 @@
-//! backup create, list, show, verify and restore, on good repositories and on damaged ones.
+//! backup create, list, show and verify, on good repositories and on damaged ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,10 +12,6 @@ use std::process::Stdio;
 
 use serde_json::json;
 use support::Place;
-
-fn create(place: &Place) -> String {
-    place.ok(&["backup", "create"]).trim_end().to_owned()
-}
 
 /// Overwrites one byte in the middle of the only file in a folder of the repository.
 fn damage(place: &Place, folder: &str) -> PathBuf {
@@ -71,121 +67,6 @@ fn a_chain_is_merged_into_a_synthetic_full() {
 }
 
 #[test]
-fn a_restore_brings_back_what_was_backed_up_and_nothing_else() {
-    let place = Place::new();
-    place.ok(&["set", "agent:a", "memory", "{\"mood\": \"good\"}"]);
-    place.ok(&["set", "agent:a", "raw", "--bytes", "x"]);
-    place.ok(&["--tenant", "acme", "set", "global", "k", "1"]);
-    let run = place.run(&["backup", "create", "--label", "before", "--tag", "daily"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let id = run.stdout.trim_end();
-    assert!(
-        run.stderr.contains("3 records at sequence"),
-        "{}",
-        run.stderr
-    );
-
-    place.ok(&["set", "agent:a", "memory", "\"ruined\""]);
-    place.ok(&["set", "agent:b", "new", "1"]);
-    place.ok(&["delete", "agent:a", "raw"]);
-
-    // Nobody can be asked: the state stays as it is.
-    let message = place.fails(2, &["backup", "restore", id]);
-    assert!(message.contains("--yes"), "{message}");
-    assert_eq!(place.ok(&["get", "agent:a", "memory"]), "\"ruined\"\n");
-
-    // The start of the id is enough, in either case.
-    let start = id[..10].to_lowercase();
-    assert!(
-        place
-            .ok(&["backup", "restore", &start, "--yes"])
-            .contains("3 records")
-    );
-    assert_eq!(
-        place.ok(&["get", "agent:a", "memory"]),
-        "{\"mood\": \"good\"}\n"
-    );
-    assert_eq!(place.ok(&["get", "agent:a", "raw"]), "x");
-    assert_eq!(place.ok(&["get", "global", "k", "--tenant", "acme"]), "1\n");
-    place.fails(3, &["get", "agent:b", "new"]);
-    // Sequences go on rising.
-    let set = place.json(&["set", "agent:a", "memory", "2"]);
-    let manifest = place.json(&["backup", "show", id]);
-    assert!(set["sequence"].as_u64() > manifest["sequence_to"].as_u64());
-}
-
-#[test]
-fn a_damaged_state_is_restored_into_a_new_folder() {
-    let place = Place::new();
-    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
-    let id = create(&place);
-    // The disk lost the file that says where the data is.
-    place.write("state/CURRENT", "\0\0\0\0");
-    let run = place.run(&["get", "user:1", "k"]);
-    assert_eq!((run.code, run.stdout.as_str()), (5, ""), "{}", run.stderr);
-    let elsewhere = ["--path", "new", "--set", "backup.dir=state/backups"];
-    let restored = place.json(&[&elsewhere[..], &["backup", "restore", &id, "--yes"]].concat());
-    assert_eq!(restored["records"], 1);
-    assert_eq!(
-        place.ok(&["--path", "new", "get", "user:1", "k"]),
-        "[1,2,3]\n"
-    );
-    // A wrong folder is not made into a state.
-    place.fails(3, &["--path", "typo", "backup", "restore", &id, "--yes"]);
-    assert!(!place.path("typo").exists());
-}
-
-/// The namespaces were lost and the backups beside them were not: "the folder is not empty".
-#[test]
-fn a_state_of_which_only_the_backups_are_left_is_restored_in_its_place() {
-    let place = Place::new();
-    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
-    let id = create(&place);
-    for entry in std::fs::read_dir(place.path("state")).unwrap() {
-        let path = entry.unwrap().path();
-        match path.file_name().unwrap().to_str().unwrap() {
-            "backups" | "LOCK" => {}
-            "CURRENT" => std::fs::remove_file(path).unwrap(),
-            _ => std::fs::remove_dir_all(path).unwrap(),
-        }
-    }
-    // Reading makes nothing, and says what does.
-    let message = place.fails(3, &["get", "user:1", "k"]);
-    assert!(
-        message.contains("`statekeep backup restore ID`") && message.contains("state/backups"),
-        "{message}"
-    );
-    let restored = place.json(&["backup", "restore", &id, "--yes"]);
-    assert_eq!(restored["records"], 1);
-    assert_eq!(place.ok(&["get", "user:1", "k"]), "[1,2,3]\n");
-    assert!(place.ok(&["backup", "list"]).contains(&id));
-}
-
-/// Only CURRENT was lost, and the message advised what was then refused.
-#[test]
-fn what_a_state_without_current_advises_works() {
-    let place = Place::new();
-    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
-    let id = create(&place);
-    std::fs::remove_file(place.path("state/CURRENT")).unwrap();
-    let message = place.fails(5, &["backup", "restore", &id, "--yes"]);
-    let (_, command) = message
-        .trim_end()
-        .split_once("statekeep --path NEW")
-        .unwrap();
-    let args = command.replace(" ID", &format!(" {id} --yes"));
-    let args: Vec<&str> = ["--path", "new"]
-        .into_iter()
-        .chain(args.split_whitespace())
-        .collect();
-    place.ok(&args);
-    assert_eq!(
-        place.ok(&["--path", "new", "get", "user:1", "k"]),
-        "[1,2,3]\n"
-    );
-}
-
-#[test]
 fn lists_and_manifests_have_the_documented_shapes() {
     let place = Place::new();
     place.ok(&["set", "global", "k", "1"]);
@@ -197,7 +78,7 @@ fn lists_and_manifests_have_the_documented_shapes() {
     let made = place.json(&[
         "backup", "create", "--label", "one", "--tag", "t", "--codec", "lz4",
     ]);
-    let second = create(&place);
+    let second = place.backup();
     let id = made["id"].as_str().unwrap();
     let shown = place.json(&["backup", "show", id]);
     assert_eq!(shown, made);
@@ -273,7 +154,7 @@ fn verification_finds_damage_and_restore_leaves_the_state_alone() {
         "k",
         "\"some text that fills a block a little\"",
     ]);
-    let id = create(&place);
+    let id = place.backup();
     let report = place.json(&["backup", "verify", &id]);
     assert_eq!(report["is_valid"], true);
     assert_eq!(
@@ -328,7 +209,7 @@ fn verification_finds_damage_and_restore_leaves_the_state_alone() {
 fn a_planted_manifest_hides_no_backup_and_is_not_believed() {
     let place = Place::new();
     place.ok(&["set", "global", "k", "1"]);
-    let id = create(&place);
+    let id = place.backup();
     let man = "state/backups/man";
     let real = std::fs::read(place.path(man).join(&id)).unwrap();
     let planted = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -416,7 +297,7 @@ fn ctrl_c_stops_a_backup_and_leaves_none_behind() {
 fn strays_are_shown_and_removed_and_pins_are_kept() {
     let place = Place::new();
     place.ok(&["set", "global", "k", "1"]);
-    let id = create(&place);
+    let id = place.backup();
     let stray = place.path("state/backups/seg/01ARZ3NDEKTSV4RRFFQ69G5FAV-000000.seg");
     std::fs::write(&stray, "left over").unwrap();
     let check = place.ok(&["repository", "check"]);
@@ -512,114 +393,6 @@ fn several_processes_share_a_repository() {
         check.starts_with(&format!("present  {} backups", 2 * ROUNDS + 1)),
         "{check}"
     );
-}
-
-#[test]
-fn a_schedule_is_shown_and_only_run_makes_the_backup_that_is_due() {
-    let place = Place::new();
-    place.ok(&["set", "agent:a", "n", "1"]);
-    let none = place.ok(&["backup", "schedule"]);
-    assert!(none.contains("only when asked"), "{none}");
-    let message = place.fails(1, &["backup", "schedule", "--run"]);
-    assert!(message.contains("backup.every"), "{message}");
-
-    let hourly = ["--set", "backup.every=1h"];
-    let shown = place.ok(&[&hourly[..], &["backup", "schedule"]].concat());
-    assert!(
-        shown.contains("every 1h") && shown.contains("newest  never"),
-        "{shown}"
-    );
-    // Other verbs make none, although one is due.
-    place.ok(&[&hourly[..], &["get", "agent:a", "n"]].concat());
-    assert!(place.json_lines(&["backup", "list"]).is_empty());
-
-    let run = [&hourly[..], &["backup", "schedule", "--run"]].concat();
-    let first = place.json_lines(&run).remove(0);
-    let second = place.json_lines(&run).remove(0);
-    let listed = place.json_lines(&["backup", "list"]);
-    assert_eq!(listed.len(), 1);
-    assert_eq!(
-        (&first["made"], &second["made"]),
-        (&listed[0]["id"], &json!(null))
-    );
-    assert_eq!(listed[0]["tags"], json!(["scheduled"]));
-    let (begun, next) = (&second["newest_unix_ms"], &second["next_run_unix_ms"]);
-    assert_eq!(begun, &listed[0]["started_unix_ms"]);
-    let wait = next.as_i64().unwrap() - begun.as_i64().unwrap();
-    // An hour, and up to the minute that spreads them.
-    assert!((3_600_000..=3_660_000).contains(&wait), "{wait}");
-
-    let daily = [
-        "--set",
-        "backup.daily_at=03:00",
-        "--set",
-        "backup.time_zone=UTC0",
-    ];
-    let shown = place.ok(&[&daily[..], &["backup", "schedule"]].concat());
-    assert!(
-        shown.contains("daily at 03:00:00, UTC0") && !shown.contains("never"),
-        "{shown}"
-    );
-    let short = [
-        "backup.hold_ms=60000",
-        "keep.commits=9",
-        "backup.incremental_enabled=true",
-    ];
-    let short = short.map(|setting| ["--set", setting]).concat();
-    let short = [&hourly[..], &short].concat();
-    let shown = place.ok(&[&short[..], &["backup", "schedule"]].concat());
-    let next = "`backup.hold_ms` to 7";
-    assert!(
-        shown.contains("warning ") && shown.contains(next),
-        "{shown}"
-    );
-    let run = place.run(&[&short[..], &["config", "check"]].concat());
-    assert!(run.code == 0 && run.stderr.contains(next), "{}", run.stderr);
-    let both = [&hourly[..], &daily[..], &["backup", "schedule"]].concat();
-    assert!(place.fails(2, &both).contains("remove one"));
-}
-
-#[test]
-fn run_also_makes_the_cleanup_that_is_due_whose_time_is_kept_in_the_repository() {
-    let place = Place::new();
-    place.ok(&["set", "agent:a", "n", "1"]);
-    for _ in 0..3 {
-        place.ok(&["backup", "create"]);
-    }
-    let daily = [
-        "backup.max_backups=1",
-        "retention.daily_at=04:00",
-        "retention.time_zone=UTC",
-    ];
-    let daily = daily.map(|setting| ["--set", setting]).concat();
-    let shown = place.ok(&[&daily[..], &["backup", "schedule"]].concat());
-    assert!(
-        shown.contains("daily at 04:00:00, UTC") && shown.contains("newest  never"),
-        "{shown}"
-    );
-    let run = [&daily[..], &["backup", "schedule", "--run"]].concat();
-    let first = place.json_lines(&run).remove(0);
-    assert_eq!(first["made"], json!(null), "no backups are scheduled");
-    assert_eq!(
-        first["cleaned"],
-        json!({"deleted": 2, "purged": 0, "space_freed": 0})
-    );
-    assert_eq!(place.json_lines(&["backup", "list"]).len(), 1);
-    // Another process finds when that was.
-    let second = place.json_lines(&run).remove(0);
-    assert_eq!(second["cleaned"], json!(null));
-    let cleanups = &second["cleanups"];
-    let (begun, next) = (&cleanups["newest_unix_ms"], &cleanups["next_run_unix_ms"]);
-    let wait = next.as_i64().unwrap() - begun.as_i64().unwrap();
-    assert!((1..=86_460_000).contains(&wait), "{wait}");
-    let shown = place.ok(&run);
-    assert!(!shown.contains("never"), "{shown}");
-    let both = [
-        &daily[..],
-        &["--set", "retention.every=1h", "backup", "schedule"],
-    ]
-    .concat();
-    assert!(place.fails(2, &both).contains("`retention.every` and"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! backup restore of a part, elsewhere and onto another backend, what it would change, and the way back.
+//! backup restore of all and of a part, in place, elsewhere and onto another backend, what it would
+//! change, and the way back.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +11,119 @@ mod support;
 use serde_json::json;
 use support::Place;
 
-fn create(place: &Place) -> String {
-    place.ok(&["backup", "create"]).trim_end().to_owned()
+#[test]
+fn a_restore_brings_back_what_was_backed_up_and_nothing_else() {
+    let place = Place::new();
+    place.ok(&["set", "agent:a", "memory", "{\"mood\": \"good\"}"]);
+    place.ok(&["set", "agent:a", "raw", "--bytes", "x"]);
+    place.ok(&["--tenant", "acme", "set", "global", "k", "1"]);
+    let run = place.run(&["backup", "create", "--label", "before", "--tag", "daily"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let id = run.stdout.trim_end();
+    assert!(
+        run.stderr.contains("3 records at sequence"),
+        "{}",
+        run.stderr
+    );
+
+    place.ok(&["set", "agent:a", "memory", "\"ruined\""]);
+    place.ok(&["set", "agent:b", "new", "1"]);
+    place.ok(&["delete", "agent:a", "raw"]);
+
+    // Nobody can be asked: the state stays as it is.
+    let message = place.fails(2, &["backup", "restore", id]);
+    assert!(message.contains("--yes"), "{message}");
+    assert_eq!(place.ok(&["get", "agent:a", "memory"]), "\"ruined\"\n");
+
+    // The start of the id is enough, in either case.
+    let start = id[..10].to_lowercase();
+    assert!(
+        place
+            .ok(&["backup", "restore", &start, "--yes"])
+            .contains("3 records")
+    );
+    assert_eq!(
+        place.ok(&["get", "agent:a", "memory"]),
+        "{\"mood\": \"good\"}\n"
+    );
+    assert_eq!(place.ok(&["get", "agent:a", "raw"]), "x");
+    assert_eq!(place.ok(&["get", "global", "k", "--tenant", "acme"]), "1\n");
+    place.fails(3, &["get", "agent:b", "new"]);
+    // Sequences go on rising.
+    let set = place.json(&["set", "agent:a", "memory", "2"]);
+    let manifest = place.json(&["backup", "show", id]);
+    assert!(set["sequence"].as_u64() > manifest["sequence_to"].as_u64());
+}
+
+#[test]
+fn a_damaged_state_is_restored_into_a_new_folder() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
+    let id = place.backup();
+    // The disk lost the file that says where the data is.
+    place.write("state/CURRENT", "\0\0\0\0");
+    let run = place.run(&["get", "user:1", "k"]);
+    assert_eq!((run.code, run.stdout.as_str()), (5, ""), "{}", run.stderr);
+    let elsewhere = ["--path", "new", "--set", "backup.dir=state/backups"];
+    let restored = place.json(&[&elsewhere[..], &["backup", "restore", &id, "--yes"]].concat());
+    assert_eq!(restored["records"], 1);
+    assert_eq!(
+        place.ok(&["--path", "new", "get", "user:1", "k"]),
+        "[1,2,3]\n"
+    );
+    // A wrong folder is not made into a state.
+    place.fails(3, &["--path", "typo", "backup", "restore", &id, "--yes"]);
+    assert!(!place.path("typo").exists());
+}
+
+/// The namespaces were lost and the backups beside them were not: "the folder is not empty".
+#[test]
+fn a_state_of_which_only_the_backups_are_left_is_restored_in_its_place() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
+    let id = place.backup();
+    for entry in std::fs::read_dir(place.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        match path.file_name().unwrap().to_str().unwrap() {
+            "backups" | "LOCK" => {}
+            "CURRENT" => std::fs::remove_file(path).unwrap(),
+            _ => std::fs::remove_dir_all(path).unwrap(),
+        }
+    }
+    // Reading makes nothing, and says what does.
+    let message = place.fails(3, &["get", "user:1", "k"]);
+    assert!(
+        message.contains("`statekeep backup restore ID`") && message.contains("state/backups"),
+        "{message}"
+    );
+    let restored = place.json(&["backup", "restore", &id, "--yes"]);
+    assert_eq!(restored["records"], 1);
+    assert_eq!(place.ok(&["get", "user:1", "k"]), "[1,2,3]\n");
+    assert!(place.ok(&["backup", "list"]).contains(&id));
+}
+
+/// Only CURRENT was lost, and the message advised what was then refused.
+#[test]
+fn what_a_state_without_current_advises_works() {
+    let place = Place::new();
+    place.ok(&["set", "user:1", "k", "[1,2,3]"]);
+    let id = place.backup();
+    std::fs::remove_file(place.path("state/CURRENT")).unwrap();
+    let message = place.fails(5, &["backup", "restore", &id, "--yes"]);
+    let (_, command) = message
+        .trim_end()
+        .split_once("statekeep --path NEW")
+        .unwrap();
+    let args = command.replace(" ID", &format!(" {id} --yes"));
+    let args: Vec<&str> = ["--path", "new"]
+        .into_iter()
+        .chain(args.split_whitespace())
+        .collect();
+    place.ok(&args);
+    assert_eq!(
+        place.ok(&["--path", "new", "get", "user:1", "k"]),
+        "[1,2,3]\n"
+    );
 }
 
 #[test]
@@ -20,7 +132,7 @@ fn a_part_is_shown_restored_and_brought_back() {
     place.ok(&["--tenant", "acme", "set", "agent:a", "plan", "1"]);
     place.ok(&["--tenant", "acme", "set", "agent:b", "plan", "1"]);
     place.ok(&["set", "agent:a", "plan", "1"]);
-    let id = create(&place);
+    let id = place.backup();
     place.ok(&["--tenant", "acme", "set", "agent:a", "plan", "2"]);
     place.ok(&["--tenant", "acme", "set", "agent:a", "extra", "2"]);
     place.ok(&["--tenant", "acme", "delete", "agent:b", "plan"]);
@@ -101,7 +213,7 @@ fn scopes_and_keys_are_those_of_the_default_tenant_unless_another_is_named() {
         place.ok(&["--tenant", "acme", "set", "agent:a", "plan", value]);
     };
     set("1");
-    let id = create(&place);
+    let id = place.backup();
     place.ok(&["backup", "export", "--to", "all.jsonl"]);
     set("2");
     let shown = || {
@@ -148,7 +260,7 @@ fn scopes_and_keys_are_those_of_the_default_tenant_unless_another_is_named() {
 fn a_backup_goes_into_a_new_folder_or_onto_another_backend() {
     let place = Place::new();
     place.ok(&["set", "user:1", "k", "1"]);
-    let id = create(&place);
+    let id = place.backup();
     place.ok(&["set", "user:1", "k", "2"]);
     // Nothing is replaced, so nothing is asked.
     let copy = place.path("copy");

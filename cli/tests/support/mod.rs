@@ -40,6 +40,11 @@ impl Place {
         std::fs::write(self.path(name), content).unwrap();
     }
 
+    /// Backs the state up; the id.
+    pub fn backup(&self) -> String {
+        self.ok(&["backup", "create"]).trim_end().to_owned()
+    }
+
     /// The command, in this folder, with an environment that holds no settings but the path.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_statekeep"));
