@@ -154,7 +154,20 @@ fn text_that_was_cut_or_changed_is_refused_and_a_reader_may_go_early() {
     // In the middle of a record, where what is left of the line is no JSON.
     let record = text.find("\"value\"").unwrap();
     place.write("torn.jsonl", &text[..record + 4]);
-    for file in ["cut.jsonl", "torn.jsonl", "changed.jsonl"] {
+    // In a number, where what is left is a bad one: once that was a wrong argument, exit code 2.
+    place.ok(&["backup", "export", "--to", "all.json"]);
+    let document = std::fs::read_to_string(place.path("all.json")).unwrap();
+    let number = document.find("\"sequence\":").unwrap() + "\"sequence\":".len();
+    place.write("number.json", &document[..number]);
+    place.write(
+        "digit.json",
+        &document[..document.find("1.50").unwrap() + 2],
+    );
+    place.write("start.json", &document[..8]);
+    place.write("empty.jsonl", "");
+    let cut = ["number.json", "digit.json", "start.json", "empty.jsonl"];
+    let lines = ["cut.jsonl", "torn.jsonl", "changed.jsonl"];
+    for file in lines.into_iter().chain(cut) {
         for mode in ["merge", "replace"] {
             let args = ["backup", "import", file, "--mode", mode, "--yes"];
             let run = place.run(&args);

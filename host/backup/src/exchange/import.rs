@@ -218,7 +218,7 @@ impl Filter {
         self.note_tenant(tenant);
         if !self.of_file.has(tenant, scope, key) {
             let reason = "it is not in the part that the header tells of";
-            return Err(Error::invalid("record", reason));
+            return Err(Error::corrupt("record", reason));
         }
         if self
             .asked

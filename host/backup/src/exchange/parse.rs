@@ -93,6 +93,12 @@ pub(super) fn parse(mut input: Input<'_>, rules: Rules, sink: &mut dyn Sink) -> 
         .map_err(|error| unreadable(&input.name, error))?;
     let mut first = start.clone();
     first.retain(|byte| !byte.is_ascii_whitespace());
+    // All that there is begins as an export does: the rest is missing.
+    let starts = ["{\"header\"", "{\"statekeep_export"];
+    let is_start = |start: &&str| start.len() > first.len() && start.as_bytes().starts_with(&first);
+    if starts.iter().any(is_start) && (start.len() as u64) < START_BYTES {
+        return Err(cut(&input.name));
+    }
     input.text = Box::new(Cursor::new(start).chain(text));
     if first.starts_with(b"{\"header\"") {
         document(&mut input, rules, sink)
@@ -143,6 +149,15 @@ impl Tally<'_> {
     }
 }
 
+/// What is malformed in the text of an export was damaged: Statekeep wrote it whole. A value over its
+/// limit and another format stay what they are.
+fn damaged(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidArgument => Error::other(ErrorKind::Corrupt, error.to_string()),
+        _ => error,
+    }
+}
+
 fn cut(name: &str) -> Error {
     Error::corrupt(name, "it ends without a footer; it was cut")
 }
@@ -169,7 +184,8 @@ fn lines(input: &mut Input<'_>, rules: Rules, sink: &mut dyn Sink) -> Result<u64
             return Err(cut(name));
         }
         if number == 1 {
-            let header = read_header(&line).map_err(|error| place.error(&error))?;
+            let header = read_header(&line).map_err(damaged);
+            let header = header.map_err(|error| place.error(&error))?;
             sink.begin(Some(&header))?;
             tally.add(&line);
             continue;
@@ -177,12 +193,12 @@ fn lines(input: &mut Input<'_>, rules: Rules, sink: &mut dyn Sink) -> Result<u64
         if line.starts_with(FOOTER_START) {
             let footer = read_footer(&line).map_err(|error| match ends {
                 true => cut(name),
-                false => place.error(&error),
+                false => place.error(&damaged(error)),
             })?;
             let records = tally.check(&footer)?;
             return end(text, name).map(|()| records);
         }
-        let record = TextRecord::read(&line, rules.value_bytes_max);
+        let record = TextRecord::read(&line, rules.value_bytes_max).map_err(damaged);
         let record = record.map_err(|error| place.error(&error))?;
         tally.add(&line);
         tally.records += 1;
@@ -268,7 +284,7 @@ fn document(input: &mut Input<'_>, rules: Rules, sink: &mut dyn Sink) -> Result<
             _ => {
                 let words = plain_words(&error);
                 let message = format!("{name}, line {line}: {words}");
-                Error::other(ErrorKind::InvalidArgument, message)
+                Error::other(ErrorKind::Corrupt, message)
             }
         }
     })
@@ -327,7 +343,8 @@ impl<'de> Visitor<'de> for DocumentSeed<'_> {
         };
         expect(&mut map, "header")?;
         let text: Box<RawValue> = map.next_value_seed(RawSeed)?;
-        let header = read_header(text.get().as_bytes()).map_err(|error| reading.fail(error))?;
+        let header = read_header(text.get().as_bytes()).map_err(damaged);
+        let header = header.map_err(|error| reading.fail(error))?;
         tally.add(text.get().as_bytes());
         sink.begin(Some(&header))
             .map_err(|error| reading.fail(error))?;
@@ -339,7 +356,8 @@ impl<'de> Visitor<'de> for DocumentSeed<'_> {
         })?;
         expect(&mut map, "footer")?;
         let text: Box<RawValue> = map.next_value_seed(RawSeed)?;
-        let footer = read_footer(text.get().as_bytes()).map_err(|error| reading.fail(error))?;
+        let footer = read_footer(text.get().as_bytes()).map_err(damaged);
+        let footer = footer.map_err(|error| reading.fail(error))?;
         if map.next_key::<serde::de::IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("nothing is expected after `footer`"));
         }
@@ -394,6 +412,7 @@ impl<'de> Visitor<'de> for RecordsSeed<'_, '_> {
                 number: self.tally.records,
             };
             TextRecord::read(text.get().as_bytes(), reading.rules.value_bytes_max)
+                .map_err(damaged)
                 .and_then(|record| self.sink.record(record))
                 .map_err(|error| reading.fail(place.error(&error)))?;
         }
