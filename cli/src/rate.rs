@@ -1,14 +1,14 @@
 //! Rates and sizes as people write them: `500K`, `10M`, `1.5GiB`, with units of 1024.
 
-use statekeep::{Error, Result};
+use statekeep::{Error, Result, size};
 
-const UNITS: [(&str, u64); 4] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
+/// Most bytes, and most bytes a second: 1 TiB.
+const BYTES_MAX: u64 = 1 << 40;
 
 /// Reads a number of bytes a second.
 pub fn parse(text: &str) -> Result<u64> {
-    let lower = text.to_ascii_lowercase();
-    let bytes = bytes(lower.strip_suffix("/s").unwrap_or(&lower));
-    bytes.ok_or_else(|| {
+    let number = ["/s", "/S"].iter().find_map(|per| text.strip_suffix(per));
+    bytes(number.unwrap_or(text)).ok_or_else(|| {
         let shown = crate::text::shown(text);
         let reason = format!(
             "`{shown}` is no number of bytes a second from 1 to 1T; write 500K, 10M or 1.5G \
@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<u64> {
 
 /// Reads a number of bytes.
 pub fn size(text: &str) -> Result<u64> {
-    bytes(&text.to_ascii_lowercase()).ok_or_else(|| {
+    bytes(text).ok_or_else(|| {
         let shown = crate::text::shown(text);
         let reason = format!(
             "`{shown}` is no number of bytes from 1 to 1T; write 500K, 10M or 1.5G (units of 1024)"
@@ -29,20 +29,8 @@ pub fn size(text: &str) -> Result<u64> {
     })
 }
 
-fn bytes(lower: &str) -> Option<u64> {
-    let stem = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b'));
-    let stem = stem.unwrap_or(lower);
-    let unit = UNITS
-        .iter()
-        .find_map(|(unit, shift)| Some((stem.strip_suffix(unit)?, *shift)));
-    let (number, shift) = unit.unwrap_or((stem, 0));
-    let plain = number
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let bytes = number.parse::<f64>().ok().filter(|_| plain);
-    let bytes = bytes.map(|number| number * (1_u64 << shift) as f64);
-    let fits = |bytes: &f64| (1.0..=(1_u64 << 40) as f64).contains(bytes);
-    bytes.filter(fits).map(|bytes| bytes as u64)
+fn bytes(text: &str) -> Option<u64> {
+    size::parse(text).filter(|bytes| (1..=BYTES_MAX).contains(bytes))
 }
 
 #[cfg(test)]

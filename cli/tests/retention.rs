@@ -45,6 +45,16 @@ fn a_cleanup_is_planned_explained_done_and_taken_back() {
     let message = place.fails(2, &keep);
     assert!(message.contains("--yes"), "{message}");
 
+    // Bytes with a unit, as an option of a policy: all fit, and none but the one that a floor holds.
+    for (max, going) in [("20G", 0), ("0.0001K", 4)] {
+        let policy = format!("size:max_bytes={max}");
+        let size = ["backup", "cleanup", "--dry-run", "--policy", &policy];
+        assert_eq!(place.json(&size)["would_delete"], going, "{max}");
+    }
+    let size = ["--policy", "size:max_bytes=20X"];
+    let run = place.run(&[&keep[..2], &["--dry-run"], &size].concat());
+    assert!(run.stderr.contains("`512M` or `20GiB`"), "{run:?}");
+
     let explained = place.ok(&[&keep[..], &["--dry-run", "--explain"]].concat());
     assert!(explained.contains("number 4, and 3 stay"), "{explained}");
 

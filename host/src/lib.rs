@@ -117,6 +117,8 @@ pub mod plugins {
     pub use statekeep_loader::*;
 }
 
+pub use statekeep_plugin_sdk::size;
+
 /// The state engine with its seams: backends, codecs, the file layer.
 pub mod engine {
     pub use statekeep_core::*;

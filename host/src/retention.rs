@@ -1,13 +1,15 @@
 //! Retention as the bindings and the command line ask for it: what is in force and who set it, and how a
 //! trial or a simulation follows from a configuration and what is asked beside it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use statekeep_backup::{
     Daily, Floor, RetentionConfig, RetentionRule, SimulateOptions, Sizes, SizesFrom, TagEvery,
     When, is_inside_policy,
 };
 use statekeep_core::{Error, ErrorKind, Result, UnixMs};
+use statekeep_plugin_sdk::size;
 
 use crate::{Config, Host};
 
@@ -189,9 +191,11 @@ pub struct SimulateRequest {
     pub chain_max: Option<u32>,
     /// How old the newest full one gets, milliseconds.
     pub full_every_ms: Option<u64>,
-    /// Bytes of a full backup.
+    /// Bytes of a full backup; in JSON also with a unit, such as `120M`.
+    #[serde(deserialize_with = "bytes")]
     pub full_bytes: Option<u64>,
-    /// Bytes of an incremental one.
+    /// Bytes of an incremental one; likewise.
+    #[serde(deserialize_with = "bytes")]
     pub incremental_bytes: Option<u64>,
     /// How many bytes a full one grows in a day.
     pub growth_bytes_a_day: Option<i64>,
@@ -201,6 +205,17 @@ pub struct SimulateRequest {
     pub tags: Vec<TagEvery>,
     /// Another grace than the configured one, milliseconds.
     pub grace_ms: Option<u64>,
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let Some(value) = Option::<Value>::deserialize(from)? else {
+        return Ok(None);
+    };
+    size::bytes(&value).map(Some).ok_or_else(|| {
+        D::Error::custom(format!(
+            "{value} is no number of bytes; write a whole number, or one with a unit such as `120M`"
+        ))
+    })
 }
 
 /// All that a simulation takes.

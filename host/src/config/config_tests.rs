@@ -460,3 +460,36 @@ fn retention_is_of_limits_that_hold_together_and_of_policies() {
         assert!(message.contains(said), "{text}: {message}");
     }
 }
+
+/// `20G` was refused wherever bytes are set, though rates were written so.
+#[test]
+fn bytes_may_have_a_unit_wherever_they_are_set() {
+    let mut config = Config::from_toml(
+        "cache_bytes = \"512M\"\n[retention]\nstorage_bytes_max = \"20GiB\"\n\
+         [[rules]]\nkey = \"*\"\nhistory = { bytes = \"1.5K\" }",
+    )
+    .unwrap();
+    assert_eq!(config.cache_bytes(), 512 << 20);
+    assert_eq!(config.rules()[0].history.unwrap().bytes, Some(1536));
+    assert_eq!(
+        config.get("retention.storage_bytes_max").unwrap(),
+        20_u64 << 30
+    );
+    config.set("backup.bytes_per_second_max", "10M").unwrap();
+    assert_eq!(config.backup_bytes_per_second_max(), 10 << 20);
+    config
+        .set_json("limits.value_bytes_max", &serde_json::json!("2m"))
+        .unwrap();
+    assert_eq!(config.limits().value_bytes_max, 2 << 20);
+    for (key, wrong) in [
+        ("retention.storage_bytes_max", "20X"),
+        ("retention.storage_bytes_max", "0K"),
+        ("retention.storage_bytes_max", "20 G"),
+        ("limits.page_keys_max", "1K"),
+    ] {
+        let message = message(config.set(key, wrong));
+        assert!(message.contains("a whole number from"), "{message}");
+    }
+    let message = message(config.set("retention.storage_bytes_max", "many"));
+    assert!(message.contains("`512M` or `20GiB`"), "{message}");
+}

@@ -66,6 +66,13 @@ pub struct Key {
     pub about: &'static str,
 }
 
+impl Key {
+    /// Whether it is a number of bytes, which may have a unit.
+    pub(super) fn is_bytes(&self) -> bool {
+        matches!(self.kind, Kind::Integer { .. }) && self.unit == "bytes"
+    }
+}
+
 /// The row of a key, given its name or another name of it.
 pub fn find(name: &str) -> Option<&'static Key> {
     let name = ALIASES

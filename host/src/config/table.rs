@@ -577,16 +577,19 @@ pub const KEYS: &[Key] = &[
         "UTC",
         "The zone of the policies' calendars and of `retention.daily_at`.",
     ),
-    unset(
-        "retention.storage_bytes_max",
-        Kind::Integer {
-            min: 1,
-            max: 1 << 52,
-        },
-        "any number of bytes",
-        "How many bytes the repository may have, for the policy `size`, which forgets the oldest \
+    Key {
+        unit: "bytes",
+        ..unset(
+            "retention.storage_bytes_max",
+            Kind::Integer {
+                min: 1,
+                max: 1 << 52,
+            },
+            "any number of bytes",
+            "How many bytes the repository may have, for the policy `size`, which forgets the oldest \
          backups beyond, and for alerts.",
-    ),
+        )
+    },
     key(
         "alerts.interval",
         Kind::Span {

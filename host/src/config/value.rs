@@ -9,7 +9,7 @@ use statekeep_core::{Error, Result, Rule, check_rules};
 use statekeep_backup::{Daily, RetentionRule};
 
 use super::schema::{Key, Kind};
-use statekeep_plugin_sdk::span;
+use statekeep_plugin_sdk::{size, span};
 
 const POLICIES: &str = "a list of tables: `policy` with its options, such as `{ policy = \"count\", \
                         keep = 7 }`, or a group, `any` or `all`, with a list of the same";
@@ -47,6 +47,10 @@ pub fn parse(key: &Key, text: &str) -> Result<Value> {
             .filter(|part| !part.is_empty())
             .map(Value::from)
             .collect(),
+        Kind::Integer { .. } if key.is_bytes() => match size::parse(text.trim()) {
+            Some(bytes) => Value::from(bytes),
+            None => return Err(refuse(key, text)),
+        },
         Kind::Integer { .. } => {
             Value::from(text.trim().parse::<i64>().map_err(|_| refuse(key, text))?)
         }
@@ -73,7 +77,14 @@ pub fn rules(value: &Value) -> Result<Vec<Rule>> {
         let reason = format!("`rules`: {error}; allowed: {RULES}");
         Error::invalid("configuration", reason)
     };
-    let rules: Vec<Rule> = serde_json::from_value(value.clone()).map_err(wrong)?;
+    let mut value = value.clone();
+    for rule in value.as_array_mut().into_iter().flatten() {
+        let limit = rule.pointer_mut("/history/bytes");
+        if let Some((bytes, limit)) = limit.and_then(|limit| Some((size::bytes(limit)?, limit))) {
+            *limit = Value::from(bytes);
+        }
+    }
+    let rules: Vec<Rule> = serde_json::from_value(value).map_err(wrong)?;
     check_rules(&rules)?;
     Ok(rules)
 }
@@ -103,6 +114,11 @@ pub fn check(key: &Key, value: Value) -> Result<Value> {
         policies(&value)?;
         return Ok(value);
     }
+    // Kept as a number, in whichever form it was given.
+    let value = match size::bytes(&value) {
+        Some(bytes) if key.is_bytes() => Value::from(bytes),
+        _ => value,
+    };
     let fits = match (&key.kind, &value) {
         (Kind::Path, Value::String(text)) => is_path(text),
         (Kind::Paths, Value::Array(list)) => {
@@ -186,7 +202,13 @@ pub fn allowed(key: &Key) -> String {
             .map(|word| format!("`{word}`"))
             .collect::<Vec<_>>()
             .join(" or "),
-        Kind::Integer { min, max } => format!("a whole number from {min} to {max}{unit}"),
+        Kind::Integer { min, max } => {
+            let units = match key.is_bytes() {
+                true => ", or with a unit of 1024 as `512M` or `20GiB`",
+                false => "",
+            };
+            format!("a whole number from {min} to {max}{unit}{units}")
+        }
         Kind::Bool => "`true` or `false`".to_owned(),
         Kind::Span { min_ms, max_ms } => format!(
             "a time from {} to {}, such as `90m`, `12h` or `7d`, or a whole number of seconds",

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Error, Result, span};
+use crate::{Error, Result, size, span};
 
 /// What an instance is made with.
 #[derive(Clone, Debug)]
@@ -85,14 +85,39 @@ impl Config {
     /// # Errors
     /// `INVALID_ARGUMENT`, naming the option and what is allowed.
     pub fn number(&self, name: &str, default: u64, allowed: RangeInclusive<u64>) -> Result<u64> {
-        let value = self.option(name)?.unwrap_or(default);
-        if allowed.contains(&value) {
-            return Ok(value);
+        within(name, self.option(name)?.unwrap_or(default), allowed)
+    }
+
+    /// One setting that is a number of bytes: a whole number, or a text such as `512M` or `20GiB` (units of
+    /// 1024); `None` when it is absent or null.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the option, when it is neither.
+    pub fn bytes(&self, name: &str) -> Result<Option<u64>> {
+        let Some(value) = self.option::<Value>(name)? else {
+            return Ok(None);
+        };
+        match size::bytes(&value) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(Error::invalid(format!(
+                "option `{name}` cannot be {value}: allowed is a whole number of bytes, or one with a unit of \
+                 1024, such as `512M` or `20GiB`"
+            ))),
         }
-        let (min, max) = allowed.into_inner();
-        Err(Error::invalid(format!(
-            "option `{name}` cannot be {value}: allowed is {min} to {max}"
-        )))
+    }
+
+    /// One setting that is a number of bytes within `allowed`, written as for [`Config::bytes`], or
+    /// `default` when it is absent or null.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the option and what is allowed.
+    pub fn bytes_within(
+        &self,
+        name: &str,
+        default: u64,
+        allowed: RangeInclusive<u64>,
+    ) -> Result<u64> {
+        within(name, self.bytes(name)?.unwrap_or(default), allowed)
     }
 
     /// One setting that is a length of time, in milliseconds: a text such as `90m`, `12h` or `7d`, or a
@@ -130,4 +155,14 @@ impl Config {
             ))),
         }
     }
+}
+
+fn within(name: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64> {
+    if allowed.contains(&value) {
+        return Ok(value);
+    }
+    let (min, max) = allowed.into_inner();
+    Err(Error::invalid(format!(
+        "option `{name}` cannot be {value}: allowed is {min} to {max}"
+    )))
 }

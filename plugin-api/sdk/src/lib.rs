@@ -65,6 +65,7 @@ pub mod one_keyspace;
 mod plugin;
 mod retention;
 pub mod room;
+pub mod size;
 pub mod span;
 pub mod store_lock;
 

@@ -32,14 +32,14 @@ impl Options {
     /// Reads and checks the user's settings.
     pub(crate) fn read(config: &Config) -> Result<Options> {
         config.known_options(KNOWN)?;
-        let map_bytes_max = config.number("map_bytes_max", 256 * GIB, 64 * MIB..=64 * TIB)?;
+        let map_bytes_max = config.bytes_within("map_bytes_max", 256 * GIB, 64 * MIB..=64 * TIB)?;
         let readers_max = config.number("readers_max", 1024, 16..=65_536)?;
         let too_many = |_| Error::invalid("the options are too large for this machine");
         Ok(Options {
             map_bytes_max: usize::try_from(map_bytes_max.next_multiple_of(MAP_STEP))
                 .map_err(too_many)?,
             readers_max: u32::try_from(readers_max).map_err(too_many)?,
-            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
+            free_bytes_min: config.bytes_within("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
 }

@@ -28,9 +28,9 @@ impl Options {
     pub(crate) fn read(config: &Config) -> Result<Options> {
         config.known_options(KNOWN)?;
         Ok(Options {
-            cache_bytes: config.number("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
+            cache_bytes: config.bytes_within("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
             quick_repair: config.option("quick_repair")?.unwrap_or(false),
-            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
+            free_bytes_min: config.bytes_within("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
 }

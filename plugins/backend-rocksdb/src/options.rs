@@ -39,11 +39,11 @@ impl Options {
     pub(crate) fn read(config: &Config) -> Result<Options> {
         config.known_options(KNOWN)?;
         Ok(Options {
-            cache_bytes: config.number("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
-            write_buffer_bytes: config.number("write_buffer_bytes", 32 * MIB, MIB..=GIB)?,
+            cache_bytes: config.bytes_within("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
+            write_buffer_bytes: config.bytes_within("write_buffer_bytes", 32 * MIB, MIB..=GIB)?,
             worker_threads: config.number("worker_threads", 2, 1..=64)?,
             files_open_max: config.number("files_open_max", 256, 16..=1 << 20)?,
-            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
+            free_bytes_min: config.bytes_within("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
 }

@@ -37,9 +37,9 @@ impl Options {
             }
         };
         Ok(Options {
-            cache_bytes: config.number("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
+            cache_bytes: config.bytes_within("cache_bytes", 64 * MIB, MIB..=256 * GIB)?,
             throughput,
-            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
+            free_bytes_min: config.bytes_within("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
 }

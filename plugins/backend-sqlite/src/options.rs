@@ -45,24 +45,24 @@ impl Options {
     /// Reads and checks the user's settings.
     pub(crate) fn read(config: &Config) -> Result<Options> {
         config.known_options(KNOWN)?;
-        let page_bytes = config.number("page_bytes", 8 * KIB, KIB..=64 * KIB)?;
+        let page_bytes = config.bytes_within("page_bytes", 8 * KIB, KIB..=64 * KIB)?;
         if !page_bytes.is_power_of_two() {
             return Err(Error::invalid(format!(
                 "option `page_bytes` cannot be {page_bytes}: it must be a power of two"
             )));
         }
         Ok(Options {
-            cache_bytes: config.number("cache_bytes", 32 * MIB, MIB..=256 * GIB)?,
-            reader_cache_bytes: config.number(
+            cache_bytes: config.bytes_within("cache_bytes", 32 * MIB, MIB..=256 * GIB)?,
+            reader_cache_bytes: config.bytes_within(
                 "reader_cache_bytes",
                 2 * MIB,
                 64 * KIB..=64 * GIB,
             )?,
-            mmap_bytes: config.number("mmap_bytes", 0, 0..=2 * GIB)?,
+            mmap_bytes: config.bytes_within("mmap_bytes", 0, 0..=2 * GIB)?,
             page_bytes,
-            checkpoint_bytes: config.number("checkpoint_bytes", 16 * MIB, MIB..=64 * GIB)?,
+            checkpoint_bytes: config.bytes_within("checkpoint_bytes", 16 * MIB, MIB..=64 * GIB)?,
             scans_max: config.number("scans_max", 256, 1..=10_000)?,
-            free_bytes_min: config.number("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
+            free_bytes_min: config.bytes_within("free_bytes_min", 128 * MIB, 0..=1 << 50)?,
         })
     }
 }

@@ -23,7 +23,7 @@ impl Plugin for Size {
 
     fn create(_host: Host, config: &Config) -> Result<Size> {
         config.known_options(&["max_bytes"])?;
-        let max_bytes = config.option("max_bytes")?;
+        let max_bytes = config.bytes("max_bytes")?;
         Ok(Size { max_bytes })
     }
 }
