@@ -5,7 +5,7 @@
 //! be read counts as not there. The record of a restore has no `level`, that of a cleanup no `backup`, so
 //! that who knows only verifications takes them for none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -227,6 +227,30 @@ impl Repository {
         let earlier: Vec<_> = earlier.map(|(name, _)| name.clone()).collect();
         drop(records);
         earlier.iter().try_for_each(|name| self.store.delete(name))
+    }
+
+    /// Removes what was found out of backups that are purged and cannot come back. The newest good restore
+    /// test stays, as it is told of the repository; an earlier one goes once its backup is not there.
+    pub(crate) fn forget_attestations(&self, purged: &[BackupId]) -> Result<()> {
+        let purged: HashSet<BackupId> = purged.iter().copied().collect();
+        let newest = self.attested()?.last_restore_test_unix_ms;
+        let records = self.records.lock().clone();
+        for (name, record) in records {
+            let Some(backup) = record.backup else {
+                continue;
+            };
+            let is_test =
+                record.is_valid == Some(true) && record.level == Some(VerifyLevel::RestoreTest);
+            if is_test && Some(record.finished_unix_ms) == newest {
+                continue;
+            }
+            let is_over = purged.contains(&backup)
+                || (is_test && !self.store.exists(&ObjectName::manifest(backup))?);
+            if is_over {
+                self.store.delete(&name)?;
+            }
+        }
+        Ok(())
     }
 
     fn put_record(&self, id: &str, record: &impl Serialize) -> Result<()> {

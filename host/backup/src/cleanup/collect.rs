@@ -3,8 +3,8 @@
 //! The order is that of the model in `tests/protocol`, and each step is needed: segments are listed
 //! first; ends are claimed and read; then leases are looked at: while a writer is at work nothing more is
 //! done, and what a reader reads counts as needed; slots of writers that are gone are taken; only then
-//! manifests say what is needed. What was listed and nobody needs is removed, then the manifests of what is purged, then the
-//! records. A crash anywhere leaves what the next collection continues.
+//! manifests say what is needed. What was listed and nobody needs is removed, then what was found out of what is purged, then the manifests of that,
+//! then the records. A crash anywhere leaves what the next collection continues.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -112,6 +112,8 @@ impl Repository {
                 done.space_freed = done.space_freed.saturating_add(*len);
             }
         }
+        // Before their manifests, so that what a crash leaves is found by the next collection.
+        self.forget_attestations(&needs.gone)?;
         for id in &needs.gone {
             self.store.delete(&ObjectName::pin(*id))?;
             self.store.delete(&ObjectName::manifest(*id))?;

@@ -368,3 +368,59 @@ fn the_state_is_cleaned_up_where_that_is_asked_for() {
         "by the clock of the state"
     );
 }
+
+/// Each verification and restore left an object for ever: a repository that is verified daily grew by them
+/// although its backups went.
+#[test]
+fn what_was_found_out_of_a_backup_goes_with_it_and_not_before() {
+    let disk = SimDisk::new();
+    let (manager, backups, made) = filled(&disk, 4);
+    let verify = |id, level| {
+        let report = backups.verify(id, level, &Progress::new()).unwrap();
+        assert!(report.is_valid, "{report:?}");
+    };
+    for id in &made {
+        verify(*id, VerifyLevel::Full);
+    }
+    verify(made[0], VerifyLevel::RestoreTest);
+    backups.restore(made[1], &bare(), &Progress::new()).unwrap();
+    let count = || {
+        let listing = disk.listing().into_iter();
+        listing.filter(|row| row.contains("/att/0")).count()
+    };
+    assert_eq!(count(), 6);
+
+    // Within their grace they keep it.
+    clean(&backups, 2, 1_000_000_000).unwrap();
+    assert_eq!((count(), backups.trash().unwrap().len()), (6, 2));
+    backups.undelete(made[1]).unwrap();
+    let shown = backups.show(made[1]).unwrap();
+    assert!(shown.last_verified_unix_ms.is_some() && shown.restores == 1);
+
+    // Of those that go only the newest test of a restore stays, which is told of the repository.
+    let report = clean(&backups, 2, 0).unwrap();
+    assert_eq!(report.collected.purged, [made[1]]);
+    assert_eq!(count(), 4, "made[0] is still within its grace");
+    for id in [made[2], made[3]] {
+        let shown = backups.show(id).unwrap();
+        assert!(shown.last_verified_unix_ms.is_some(), "{id}");
+    }
+    verify(made[3], VerifyLevel::RestoreTest);
+    for n in 0..2 {
+        set(&manager, "", "global", "k", &format!("later {n}")).unwrap();
+        let full = CreateOptions {
+            incremental: Some(false),
+            ..CreateOptions::default()
+        };
+        let later = backups.create(&full, &Progress::new()).unwrap();
+        verify(later.id, VerifyLevel::Full);
+    }
+    clean(&backups, 2, 0).unwrap();
+    assert_eq!(ids(&backups).len(), 2);
+    assert_eq!(
+        count(),
+        5,
+        "two of those that stay, the newest test, and two of the one within its grace"
+    );
+    verify_all(&backups);
+}
