@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use statekeep_core::testing::TestPlugins;
 use statekeep_core::vfs::sim::SimDisk;
@@ -34,6 +35,7 @@ impl Work for AtOnce {
     type Done = BackupId;
     const WHAT: &'static str = Backups::WHAT;
     const THREAD: &'static str = Backups::THREAD;
+    const SETTLES: Duration = Backups::SETTLES;
     const NO_SCHEDULE: &'static str = Backups::NO_SCHEDULE;
 
     fn made(&self) -> Result<Vec<Made>> {

@@ -184,6 +184,11 @@ impl<W: Work> Turns<W> {
     }
 
     fn run(&self) {
+        let mut state = self.state.lock();
+        if !state.closed && !W::SETTLES.is_zero() {
+            self.wake.wait_for(&mut state, W::SETTLES);
+        }
+        drop(state);
         // Each turn has a progress of its own: one that was cancelled stays so.
         loop {
             let (until, _) = self.turn(&Progress::new());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use statekeep_core::{Clock, Error, ErrorKind, Progress, Result, UnixMs};
@@ -45,6 +46,7 @@ impl Work for Shared {
     type Done = BackupId;
     const WHAT: &'static str = "backup";
     const THREAD: &'static str = "test";
+    const SETTLES: Duration = Duration::ZERO;
     const NO_SCHEDULE: &'static str = "";
 
     fn made(&self) -> Result<Vec<Made>> {

@@ -1,6 +1,7 @@
 //! What is done on a schedule: backups, and cleanups.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub trait Work: Send + Sync + 'static {
     const WHAT: &'static str;
     /// The name of its thread.
     const THREAD: &'static str;
+    /// How long its thread leaves alone a state that was just opened.
+    const SETTLES: Duration;
     /// That there is no schedule, and what sets one.
     const NO_SCHEDULE: &'static str;
 
@@ -57,6 +60,7 @@ impl Work for Backups {
     type Done = BackupId;
     const WHAT: &'static str = "backup";
     const THREAD: &'static str = "statekeep-schedule";
+    const SETTLES: Duration = Duration::ZERO;
     const NO_SCHEDULE: &'static str =
         "no backups are scheduled; set `backup.every` or `backup.daily_at`";
 
@@ -121,6 +125,8 @@ impl Work for Cleanups {
     type Done = Cleaned;
     const WHAT: &'static str = "cleanup";
     const THREAD: &'static str = "statekeep-cleanup";
+    /// A program registers its own policies after it opened the state.
+    const SETTLES: Duration = Duration::from_secs(2);
     const NO_SCHEDULE: &'static str =
         "no cleanups are scheduled; set `retention.every` or `retention.daily_at`";
 
