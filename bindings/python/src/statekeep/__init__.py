@@ -15,10 +15,9 @@ from __future__ import annotations
 from ._ffi import ffi as _ffi, lib as _lib
 from ._options import NEVER, SetOptions
 from .atomic import ABSENT
-from .backups import (
+from .backup_reports import (
     Backup,
     BackupDiff,
-    Backups,
     CleanupReport,
     DeletedBackup,
     PruneReport,
@@ -29,6 +28,7 @@ from .backups import (
     Strays,
     VerifyReport,
 )
+from .backups import Backups
 from .batch import Batch
 from .errors import (
     AlreadyExists,

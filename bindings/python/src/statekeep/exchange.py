@@ -13,7 +13,7 @@ from ._time import unix_ms
 from .operation import ProgressCallback, finish
 
 if TYPE_CHECKING:
-    from .backups import Backup
+    from .backup_reports import Backup
 
 #: The name of a record: tenant (`""` is the default one), scope, key.
 Name = tuple[str, str, str]
