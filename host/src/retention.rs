@@ -120,7 +120,9 @@ impl Host {
             }
         }
         let view = RetentionView::of(&config)?;
+        let schedule = config.cleanup_schedule()?;
         self.backups.set_retention(config.retention()?)?;
+        self.cleanups.set(schedule)?;
         // Not locked while policies were tried: theirs may ask what is in force.
         *self.retained.write() = config;
         Ok(view)

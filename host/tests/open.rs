@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use statekeep::{
     Config, CreateOptions, ErrorKind, Key, Progress, RestoreOptions, Scope, SetOptions, Value,
     VerifyLevel,
@@ -173,4 +174,46 @@ fn a_schedule_makes_the_backup_that_is_due_and_close_ends_it() {
     host.close().unwrap();
     let error = host.schedule.run_due(&Progress::new()).err();
     assert!(error.is_none_or(|error| error.kind() == ErrorKind::Closed));
+}
+
+#[test]
+fn the_schedule_of_cleanups_can_be_set_while_the_state_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::new(dir.path().join("state"));
+    config.set("backup.max_backups", "1").unwrap();
+    config.set("retention.automatic", "false").unwrap();
+    let host = statekeep::open(&config).unwrap();
+    for _ in 0..3 {
+        host.backups
+            .create(&CreateOptions::default(), &Progress::new())
+            .unwrap();
+    }
+    let set = |settings: serde_json::Value| host.set_retention(settings.as_object().unwrap());
+    assert!(!host.cleanups.status().enabled);
+    set(json!({"every": "6h"})).unwrap();
+    while host.cleanups.status().runs == 0 {
+        std::thread::yield_now();
+    }
+    let status = host.cleanups.status();
+    assert_eq!(status.every_ms, Some(21_600_000));
+    assert_eq!(status.last_run.unwrap().done.unwrap().deleted, 2);
+    assert_eq!(host.backups.list().unwrap().backups.len(), 1);
+    // All of it or nothing.
+    let error = set(json!({"daily_at": "04:00", "max_backups": 9})).unwrap_err();
+    assert!(error.to_string().contains("remove one"), "{error}");
+    assert_eq!(host.cleanups.status().every_ms, Some(21_600_000));
+    // What has nothing to do with it leaves it as it is.
+    set(json!({"max_backups": 7})).unwrap();
+    assert_eq!(host.cleanups.status().runs, 1);
+    set(json!({"every": null, "daily_at": "04:00"})).unwrap();
+    let status = host.cleanups.status();
+    assert_eq!(
+        (status.every_ms, status.daily_at.as_deref()),
+        (None, Some("04:00:00"))
+    );
+    set(json!({"daily_at": null})).unwrap();
+    assert!(!host.cleanups.status().enabled);
+    host.close().unwrap();
+    set(json!({"every": "6h"})).unwrap();
+    assert_eq!(host.cleanups.status().runs, 0, "a closed state makes none");
 }

@@ -239,7 +239,9 @@ fn resolve(key: &schema::Key, base: &Path, value: &mut Value) -> Result<()> {
         Ok(())
     };
     match (key.kind, value) {
-        (schema::Kind::Path, Value::String(url)) if url.starts_with(super::backups::REMOTE) => Ok(()),
+        (schema::Kind::Path, Value::String(url)) if url.starts_with(super::backups::REMOTE) => {
+            Ok(())
+        }
         (schema::Kind::Path, value) => join(value),
         (schema::Kind::Paths, Value::Array(paths)) => paths.iter_mut().try_for_each(join),
         _ => Ok(()),

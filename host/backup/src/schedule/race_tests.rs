@@ -95,7 +95,7 @@ impl Side {
             past_ms: None,
         };
         Side {
-            turns: Turns::new(work, clock.clone(), config, 7),
+            turns: Turns::new(Arc::new(work), clock.clone(), config, 7),
             manager,
             backups,
         }

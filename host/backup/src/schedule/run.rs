@@ -28,13 +28,23 @@ const OTHER_AGE_MS_MAX: i64 = 6 * 3_600_000;
 
 /// The scheduled backups, or cleanups, of a state. Dropped, it is closed.
 pub struct Scheduler<W: Work> {
+    work: Arc<W>,
+    clock: Arc<dyn Clock>,
+    salt: u64,
+    current: Mutex<Current<W>>,
+}
+
+/// The schedule in force, if there is one, and what runs by it.
+struct Current<W: Work> {
     turns: Option<Arc<Turns<W>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Option<JoinHandle<()>>,
+    /// It makes what is due of itself.
+    is_started: bool,
 }
 
 /// What the thread and its owner share.
 pub(super) struct Turns<W: Work> {
-    work: W,
+    work: Arc<W>,
     clock: Arc<dyn Clock>,
     config: ScheduleConfig,
     salt: u64,
@@ -92,11 +102,27 @@ impl<W: Work> Scheduler<W> {
         let salt = id.bytes().fold(0, |salt: u64, byte| {
             salt.wrapping_mul(31).wrapping_add(u64::from(byte))
         });
-        let turns = config.map(|config| Arc::new(Turns::new(work, clock, config, salt)));
-        Scheduler {
-            turns,
-            thread: Mutex::default(),
-        }
+        let scheduler = Scheduler {
+            work: Arc::new(work),
+            clock,
+            salt,
+            current: Mutex::new(Current {
+                turns: None,
+                thread: None,
+                is_started: false,
+            }),
+        };
+        scheduler.current.lock().turns = scheduler.turns_by(config);
+        scheduler
+    }
+
+    fn turns_by(&self, config: Option<ScheduleConfig>) -> Option<Arc<Turns<W>>> {
+        let (work, clock) = (Arc::clone(&self.work), Arc::clone(&self.clock));
+        config.map(|config| Arc::new(Turns::new(work, clock, config, self.salt)))
+    }
+
+    fn turns(&self) -> Option<Arc<Turns<W>>> {
+        self.current.lock().turns.clone()
     }
 
     /// Starts its thread, if there is a schedule and it has none yet.
@@ -104,28 +130,39 @@ impl<W: Work> Scheduler<W> {
     /// # Errors
     /// `Unavailable` when the system has no more threads to give.
     pub fn start(&self) -> Result<()> {
-        let (Some(turns), mut thread) = (&self.turns, self.thread.lock()) else {
-            return Ok(());
-        };
-        if thread.is_none() {
-            let name = W::THREAD;
-            let turns = Arc::clone(turns);
-            let builder = std::thread::Builder::new().name(name.to_owned());
-            let started = builder.spawn(move || turns.run());
-            *thread = Some(started.map_err(|error| {
-                let message = format!("cannot start the thread `{name}`: {error}");
-                Error::other(ErrorKind::Unavailable, message)
-            })?);
-        }
-        Ok(())
+        let mut current = self.current.lock();
+        current.is_started = true;
+        current.spawn()
     }
 
-    /// What it does and did. Without a thread it looks into the repository for what is next.
+    /// Puts another schedule in force, or none. What the one before is just doing is cancelled, and is
+    /// due by the next one; the same schedule once more changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` when the system has no more threads to give; then nothing is made of itself.
+    pub fn set(&self, config: Option<ScheduleConfig>) -> Result<()> {
+        let (ended, started) = {
+            let mut current = self.current.lock();
+            if current.turns.as_ref().map(|turns| &turns.config) == config.as_ref() {
+                return Ok(());
+            }
+            let ended = current.end();
+            current.turns = self.turns_by(config);
+            let started = match current.is_started {
+                true => current.spawn(),
+                false => Ok(()),
+            };
+            (ended, started)
+        };
+        join(ended);
+        started
+    }
+
+    /// What it does and did since it was set. Without a thread it looks into the repository for what is
+    /// next.
     pub fn status(&self) -> ScheduleStatus<W::Done> {
-        match &self.turns {
-            Some(turns) => turns.status(),
-            None => ScheduleStatus::default(),
-        }
+        self.turns()
+            .map_or_else(ScheduleStatus::default, |turns| turns.status())
     }
 
     /// Does it now if it is due, as the thread would; for programs that run now and then. `None` when it
@@ -135,8 +172,7 @@ impl<W: Work> Scheduler<W> {
     /// As [`BackupManager::create`] or [`BackupManager::cleanup`]; `Unsupported` when there is no schedule.
     pub fn run_due(&self, progress: &Progress) -> Result<Option<W::Done>> {
         let turns = self
-            .turns
-            .as_ref()
+            .turns()
             .ok_or_else(|| Error::other(ErrorKind::Unsupported, W::NO_SCHEDULE))?;
         turns.turn(progress).1
     }
@@ -144,13 +180,44 @@ impl<W: Work> Scheduler<W> {
     /// Ends it: what is in progress is cancelled. A backup leaves nothing behind, a cleanup nothing that
     /// the next one does not end.
     pub fn close(&self) {
+        let ended = {
+            let mut current = self.current.lock();
+            current.is_started = false;
+            current.end()
+        };
+        join(ended);
+    }
+}
+
+/// Waits for a thread without a lock: what it does may ask for the status.
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // A panic of it was counted where it was caught.
+        let _ = thread.join();
+    }
+}
+
+impl<W: Work> Current<W> {
+    fn spawn(&mut self) -> Result<()> {
+        if let (Some(turns), None) = (&self.turns, &self.thread) {
+            let name = W::THREAD;
+            let turns = Arc::clone(turns);
+            let builder = std::thread::Builder::new().name(name.to_owned());
+            let started = builder.spawn(move || turns.run());
+            self.thread = Some(started.map_err(|error| {
+                let message = format!("cannot start the thread `{name}`: {error}");
+                Error::other(ErrorKind::Unavailable, message)
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Tells the thread to end; answers it.
+    fn end(&mut self) -> Option<JoinHandle<()>> {
         if let Some(turns) = &self.turns {
             turns.close();
         }
-        if let Some(thread) = self.thread.lock().take() {
-            // A panic of it was counted where it was caught.
-            let _ = thread.join();
-        }
+        self.thread.take()
     }
 }
 
@@ -162,7 +229,7 @@ impl<W: Work> Drop for Scheduler<W> {
 
 impl<W: Work> Turns<W> {
     pub(super) fn new(
-        work: W,
+        work: Arc<W>,
         clock: Arc<dyn Clock>,
         config: ScheduleConfig,
         salt: u64,

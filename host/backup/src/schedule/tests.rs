@@ -86,7 +86,7 @@ fn hourly(full_every_ms: Option<i64>) -> (Arc<World>, Arc<Turns<Shared>>) {
         jitter_ms: 0,
         past_ms: None,
     };
-    let turns = Turns::new(Shared(world.clone()), world.clone(), config, 7);
+    let turns = Turns::new(Arc::new(Shared(world.clone())), world.clone(), config, 7);
     (world, Arc::new(turns))
 }
 
