@@ -330,3 +330,61 @@ fn the_state_digest_finds_what_no_hash_does() {
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Corrupt);
     assert!(!target.lock().1);
 }
+
+/// Each of these was a valid backup to a verification: the hash of a manifest was all that held it together.
+#[test]
+fn a_manifest_that_contradicts_itself_is_found_though_its_hash_is_right() {
+    use crate::manifest::{BackupKind, TenantRow};
+    type Edit = fn(&mut Manifest);
+    let edits: [(&str, VerifyLevel, Edit); 8] = [
+        ("names no parent", VerifyLevel::Quick, |bad| {
+            bad.kind = BackupKind::Incremental;
+        }),
+        ("merged from", VerifyLevel::Quick, |bad| {
+            bad.kind = BackupKind::Synthetic;
+        }),
+        ("names a parent", VerifyLevel::Quick, |bad| {
+            bad.parent = Some(bad.id);
+        }),
+        ("number 3 of a chain", VerifyLevel::Quick, |bad| {
+            bad.chain = 3;
+        }),
+        ("begins after sequence 1", VerifyLevel::Quick, |bad| {
+            bad.sequence_from = 1;
+        }),
+        ("among others of the same", VerifyLevel::Quick, |bad| {
+            let row = |number| TenantRow {
+                number,
+                name: "twice".to_owned(),
+            };
+            bad.tenants.extend([row(71), row(72)]);
+        }),
+        ("says that gzip packed it", VerifyLevel::Full, |bad| {
+            bad.codec = "gzip".to_owned();
+        }),
+        ("it was changed", VerifyLevel::Full, |bad| {
+            bad.label = Some("another".to_owned());
+        }),
+    ];
+    for (said, level, edit) in edits {
+        let (disk, whole, manifest, rows) = prepared("rle");
+        let later = backup(&whole, &rows, "rle", &Progress::new()).unwrap();
+        let name = format!("man/{}", manifest.id);
+        let before = check(&whole, manifest.id, VerifyLevel::Full);
+        assert!(before.is_valid, "{before:?}");
+        disk.edit(&path(&name), |bytes| {
+            let parsed = crate::ObjectName::parse(&name).unwrap();
+            let mut bad = crate::parse_manifest(&parsed, bytes).unwrap().unwrap();
+            edit(&mut bad);
+            *bytes = crate::sealed::seal("manifest", &bad).unwrap();
+        })
+        .unwrap();
+        let repository = repository(&disk).unwrap();
+        let report = check(&repository, manifest.id, level);
+        assert!(
+            !report.is_valid && report.errors.iter().any(|error| error.what.contains(said)),
+            "{said}: {report:?}"
+        );
+        assert!(check(&repository, later.id, VerifyLevel::Full).is_valid);
+    }
+}

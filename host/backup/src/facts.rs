@@ -110,6 +110,8 @@ pub(crate) struct BlockFacts {
     pub(crate) stretches: Vec<Stretch>,
     pub(crate) first_key: Vec<u8>,
     pub(crate) last_key: Vec<u8>,
+    /// The codec that packed it, if one did.
+    pub(crate) codec: Option<String>,
 }
 
 /// A stored key in words, for messages.

@@ -11,6 +11,7 @@ mod attest;
 mod background;
 mod budget;
 mod cleanup;
+mod consistent;
 mod create;
 #[cfg(test)]
 mod damage_tests;

@@ -5,6 +5,7 @@
 //! them; a decoder checks a block's hash before it unpacks it. Problems take the place of what they
 //! spoiled, so that a verification goes on behind them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -382,8 +383,14 @@ pub(crate) fn open_block(
     next_key: Option<&[u8]>,
     raw: &mut Vec<u8>,
 ) -> Result<BlockFacts> {
-    decode_block(bytes, block, &|name| codecs.get(name), raw)?;
-    let facts = inspect(run.content, raw)?;
+    let used = RefCell::new(None);
+    let codec = |name: &str| {
+        *used.borrow_mut() = Some(name.to_owned());
+        codecs.get(name)
+    };
+    decode_block(bytes, block, &codec, raw)?;
+    let mut facts = inspect(run.content, raw)?;
+    facts.codec = used.into_inner();
     check_block(&facts, block, next_key, row)?;
     Ok(facts)
 }

@@ -7,9 +7,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use statekeep_core::{Error, ErrorKind, Phase, Result, StateDigest};
 
+use crate::consistent::{contradictions, contradictions_with_parent};
 use crate::facts::BlockFacts;
 use crate::hex::{Hash256, sha256};
-use crate::manifest::{Manifest, RunRow};
+use crate::manifest::{BackupKind, Manifest, RunRow};
 use crate::merge::{Audit, MergeRequest, Point, Totals, check_history, merge, open_run};
 use crate::name::{BackupId, ObjectName};
 use crate::points::check_rows;
@@ -162,6 +163,18 @@ impl Audit for Findings<'_> {
             let what = "the first run of a backup holds a tombstone";
             self.integrity(&row.name, what.to_owned());
         }
+        // What a synthetic full copied has the codec that it had.
+        if let (Some(manifest), Some(codec)) = (manifest, &facts.codec)
+            && manifest.id == run.backup
+            && manifest.kind != BackupKind::Synthetic
+            && *codec != manifest.codec
+        {
+            let what = format!(
+                "it says that {} packed it, and its blocks {codec}",
+                manifest.codec
+            );
+            self.integrity(&ObjectName::manifest(manifest.id), what);
+        }
         let seen = self.segments.entry(row.name.clone()).or_insert(Seen {
             sequences: (u64::MAX, 0),
             entries: 0,
@@ -222,7 +235,10 @@ pub(crate) fn verify(
         complete: true,
     };
     match &manifest {
-        Ok((manifest, _)) => check(repository, task, manifest, drill, &mut findings)?,
+        Ok((manifest, sha256)) => {
+            check(repository, task, manifest, drill, &mut findings)?;
+            check_consistent(repository, manifest, sha256, &mut findings);
+        }
         Err(error) => findings.add(Problem::of(&ObjectName::manifest(id), error)),
     }
     let mut report = findings.report;
@@ -312,6 +328,38 @@ fn check_records(
         findings.integrity(&ObjectName::manifest(manifest.id), what);
     }
     Ok(())
+}
+
+/// Says what the manifest contradicts: itself, its parent, and, beyond a quick look, a later backup.
+fn check_consistent(
+    repository: &Repository,
+    manifest: &Manifest,
+    sha256: &Hash256,
+    findings: &mut Findings<'_>,
+) {
+    let name = ObjectName::manifest(manifest.id);
+    let mut wrong = contradictions(manifest);
+    let stands = manifest.kind == BackupKind::Incremental;
+    // Where the parent cannot be read is told before.
+    if let Some(Ok((parent, _))) = manifest
+        .parent
+        .filter(|_| stands)
+        .map(|id| repository.manifest(id))
+    {
+        wrong.extend(contradictions_with_parent(manifest, &parent));
+    }
+    if findings.report.level != VerifyLevel::Quick {
+        match repository.later_witness(manifest.id, sha256) {
+            Ok(None) => {}
+            Ok(Some(other)) => wrong.push(format!(
+                "backup {other}, which was made after it, tells of another sha256 than {sha256}: it was changed"
+            )),
+            Err(error) => findings.report.warnings.push(Problem::of(&name, &error)),
+        }
+    }
+    for what in wrong {
+        findings.integrity(&name, what);
+    }
 }
 
 /// Warns of a removed or changed backup that this one was made after or builds on. It needs neither.

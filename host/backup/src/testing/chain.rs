@@ -154,15 +154,15 @@ pub(crate) fn model(commits: &[Commit]) -> Model {
     model
 }
 
-/// Writes a run under a backup id of its own.
+/// Writes the first run of a backup, and answers it with its raw and stored bytes.
 fn put_run(
     repository: &Repository,
+    id: BackupId,
     content: RunContent,
     entries: &[(Vec<u8>, Vec<u8>, bool)],
     codec: &str,
-) -> RunRow {
+) -> (RunRow, (u64, u64)) {
     let progress = Progress::new();
-    let id = BackupId::after(None);
     let task = RunTask {
         store: repository.store.as_ref(),
         id,
@@ -187,11 +187,12 @@ fn put_run(
     let bytes = seal("run", &run).unwrap();
     let put = repository.store.put_new(&run.name(), &bytes).unwrap();
     assert_eq!(put, crate::Put::Created);
-    RunRow {
+    let row = RunRow {
         name: run.name(),
         sha256: sha256(&bytes),
         bytes: bytes.len() as u64,
-    }
+    };
+    (row, (run.raw_bytes, run.stored_bytes))
 }
 
 /// Makes a chain of backups at the given commits, with history from the first on, and answers their
@@ -230,12 +231,23 @@ pub(crate) fn chain(
                     )
                 })
                 .collect();
-            let put = |content, rows: &[_]| put_run(repository, content, rows, codec);
+            // Under ids of their own.
+            let put = |content, rows: &[_]| {
+                put_run(repository, BackupId::after(None), content, rows, codec).0
+            };
             manifest.history.push(put(RunContent::History, &history));
             manifest.journal.push(put(RunContent::Journal, &journal));
         }
-        let row = put_run(repository, RunContent::Records, &changes, codec);
-        manifest.runs.push(row);
+        let row = put_run(
+            repository,
+            manifest.id,
+            RunContent::Records,
+            &changes,
+            codec,
+        );
+        manifest.runs.push(row.0);
+        (manifest.raw_bytes, manifest.stored_bytes) = row.1;
+        manifest.chain = if first { 0 } else { manifest.chain + 1 };
         manifest.history_from = commits.first().copied();
         manifest.sequence_from = from;
         manifest.sequence_to = *to;
@@ -254,7 +266,6 @@ pub(crate) fn chain(
         manifest.records = state.len() as u64;
         manifest.state_digest = Hash256(digest.to_bytes());
         manifest.counts = counter.finish();
-        (manifest.raw_bytes, manifest.stored_bytes) = (0, 0);
         put_manifest(repository, &manifest);
         made.push(manifest);
     }
