@@ -186,14 +186,14 @@ impl Repository {
     pub(crate) fn list(&self) -> Result<BackupList> {
         let mut list = BackupList::default();
         let slots = self.slots(Known::Used, &mut list.problems)?;
-        let trash = self.trash(&mut list.problems)?;
+        let hidden = self.trash(&mut list.problems)?.hidden();
         // After the slots: a backup that is listed was pinned before it was committed.
         let pins = self.pins()?;
         // What cannot be read of a mark says that somebody may be reading; `repository check` tells it.
         let in_use = self.leases(&mut Vec::new())?.in_use();
         let attested = self.attested()?;
         list.last_restore_test_unix_ms = attested.last_restore_test_unix_ms;
-        let shown = slots.into_iter().filter(|slot| !trash.hides(slot.id));
+        let shown = slots.into_iter().filter(|slot| !hidden.contains(&slot.id));
         let backups = shown.filter_map(|slot| {
             let (id, row) = (slot.id, slot.backup?);
             let is = (pins.contains(&id), in_use.contains(&id));

@@ -59,12 +59,12 @@ pub(crate) fn manifests(repository: &Repository) -> Result<Vec<Manifest>> {
         .filter_map(|leaf| BackupId::parse(leaf).ok())
         .collect();
     ids.sort_unstable();
-    let trash = repository.trash(&mut Vec::new())?;
+    let hidden = repository.trash(&mut Vec::new())?.hidden();
     let read = |id| {
         let slot = repository.slot(&ObjectName::manifest(id)).ok()?;
         slot.map(|(manifest, _)| manifest)
     };
-    let shown = ids.into_iter().filter(|id| !trash.hides(*id));
+    let shown = ids.into_iter().filter(|id| !hidden.contains(id));
     Ok(shown.filter_map(read).collect())
 }
 

@@ -70,7 +70,7 @@ impl Repository {
         for pending in &trash.pending {
             for (backup, _) in pending.ends.iter().filter(|(_, end)| **end == End::Purged) {
                 // A collector that claimed it may have stopped before it said so.
-                if !trash.purged.contains(backup) {
+                if !trash.purged.contains(backup) && self.is_pending(pending.deletion.id)? {
                     self.mark_purged(*backup)?;
                 }
             }

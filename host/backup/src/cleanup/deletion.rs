@@ -112,9 +112,17 @@ impl Trash {
         })
     }
 
-    /// Whether lists leave a backup out.
-    pub(crate) fn hides(&self, id: BackupId) -> bool {
-        self.purged.contains(&id) || self.of(id).is_some()
+    /// The backups that lists leave out.
+    pub(crate) fn hidden(&self) -> HashSet<BackupId> {
+        let mut hidden = self.purged.clone();
+        for pending in &self.pending {
+            let ids = pending.deletion.backups.iter().map(|backup| backup.id);
+            hidden.extend(ids.filter(|id| {
+                let end = pending.ends.get(id);
+                matches!(end, None | Some(End::Purged))
+            }));
+        }
+        hidden
     }
 }
 
@@ -263,15 +271,24 @@ impl Repository {
             unix_ms: self.now_ms(),
         };
         let name = end_object(backup, deletion)?;
-        match self.store.put_new(&name, &seal("end", &object)?)? {
-            // The record goes before its ends: while it is there, the name was never free before.
-            Put::Created if self.store.exists(&deletion_object(deletion)?)? => Ok(Some(end)),
-            Put::Created => {
-                self.store.delete(&name)?;
-                Ok(None)
-            }
-            Put::Exists => self.end(backup, deletion),
+        let put = self.store.put_new(&name, &seal("end", &object)?)?;
+        let decided = match put {
+            Put::Created => Some(end),
+            Put::Exists => self.end(backup, deletion)?,
+        };
+        if self.is_pending(deletion)? {
+            return Ok(decided);
         }
+        if put == Put::Created {
+            self.store.delete(&name)?;
+        }
+        Ok(None)
+    }
+
+    /// Whether the record of a deletion is there. It goes before its ends, so what was read of these before
+    /// is how they were decided first.
+    pub(super) fn is_pending(&self, deletion: DeletionId) -> Result<bool> {
+        self.store.exists(&deletion_object(deletion)?)
     }
 
     /// Says that a backup is purged, which nothing takes back.
@@ -301,7 +318,7 @@ impl Repository {
     /// Takes the ends away that whoever took their deletion away left.
     pub(super) fn tidy_ends(&self, trash: &Trash) -> Result<()> {
         for (deletion, backup) in &trash.unclear {
-            if !self.store.exists(&deletion_object(*deletion)?)? {
+            if !self.is_pending(*deletion)? {
                 self.store.delete(&end_object(*backup, *deletion)?)?;
             }
         }
@@ -371,6 +388,8 @@ mod tests {
         let record = deletion_object(deletion.id).unwrap();
         repository.store.delete(&record).unwrap();
         assert_eq!(ends(&repository), 1);
+        let claimed = repository.claim(deletion.id, id, End::Purged).unwrap();
+        assert_eq!((claimed, ends(&repository)), (None, 1));
         repository.collect(&Progress::new()).unwrap();
         assert_eq!(ends(&repository), 0);
         assert_eq!(repository.list().unwrap().backups[0].id, id);

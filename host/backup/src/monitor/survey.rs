@@ -78,7 +78,7 @@ impl Survey {
                 });
             }
         }
-        let trash = repository.trash(&mut report.problems)?;
+        let hidden = repository.trash(&mut report.problems)?.hidden();
         progress.expect(manifests.len() as u64, 0);
         for object in manifests {
             progress.check()?;
@@ -92,7 +92,7 @@ impl Survey {
                     continue;
                 }
             };
-            let is_listed = !trash.hides(manifest.id);
+            let is_listed = !hidden.contains(&manifest.id);
             let runs = survey.read_runs(repository, &manifest, is_listed, report, progress)?;
             let shown = Shown {
                 manifest,
