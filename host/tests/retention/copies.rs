@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use statekeep::backup::{Hash256, ManifestRef, ObjectName, RunRow};
@@ -91,7 +90,7 @@ fn segment(id: BackupId) -> String {
     format!("seg/{id}-000000.seg")
 }
 
-fn sealed(document: &impl Serialize) -> Vec<u8> {
+fn sealed(document: &Value) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(document).unwrap();
     let seal = format!("\nsha256 {}\n", sha256(&bytes));
     bytes.extend_from_slice(seal.as_bytes());
@@ -124,7 +123,7 @@ pub fn replace(repository: &Path, models: [&Manifest; 2], count: usize, now: i64
             runs: runs.clone(),
             ..model.manifest.clone()
         };
-        let bytes = sealed(&manifest);
+        let bytes = sealed(&json!(manifest));
         fs::write(repository.join(format!("man/{id}")), &bytes).unwrap();
         previous = Some(ManifestRef {
             id,
