@@ -1909,7 +1909,7 @@ statekeep_status statekeep_retention_show_json(const statekeep_manager *manager,
  * as `{"policies": [{"policy": "count", "keep": 7}], "grace": "14d"}`; null for what is configured no more.
  * Every policy is opened before, and asked about one backup. It holds for all handles of the state until
  * that is closed, and is written nowhere. The answer is that of `statekeep_retention_show_json`; `out` may
- * be NULL. INVALID_ARGUMENT for what is no such setting, PLUGIN for a policy that is not there.
+ * be NULL. INVALID_ARGUMENT for what is no such setting, NOT_FOUND for a policy that is not there.
  * `[not-in-callback]` Since: 0.1
  */
 statekeep_status statekeep_retention_set_json(const statekeep_manager *manager,

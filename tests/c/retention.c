@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
 
   /* One wrong setting, and none of them holds. */
   const char *none = "{\"grace\":\"1d\",\"policies\":[{\"policy\":\"nobody\"}]}";
-  CHECK_STATUS(statekeep_retention_set_json(m, none, strlen(none), &buf, &err), PLUGIN);
+  CHECK_STATUS(statekeep_retention_set_json(m, none, strlen(none), &buf, &err), NOT_FOUND);
   CHECK_OK(statekeep_retention_show_json(m, &buf, &err));
   CHECK(buf_has(&buf, "\"rule\":null") && !buf_has(&buf, "\"1d\""));
   CHECK_OK(statekeep_buf_free(&buf));

@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
   CHECK_STATUS(statekeep_namespace_undo(m, replaced, strlen(replaced), NULL, 0, NULL, &err),
                NOT_FOUND);
 
-  CHECK(swap(m, "nothing-of-that-name", "", &buf) == STATEKEEP_STATUS_PLUGIN);
+  CHECK(swap(m, "nothing-of-that-name", "", &buf) == STATEKEEP_STATUS_NOT_FOUND);
   CHECK_STATUS(statekeep_swap_start(m, S("fjall"), S("[]"), &op, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_swap_start(m, BAD_UTF8, NULL, 0, &op, &err), INVALID_ARGUMENT);
   CHECK_STATUS(statekeep_swap_start(m, S("fjall"), NULL, 0, NULL, &err), INVALID_ARGUMENT);
