@@ -127,7 +127,7 @@ impl BackupManager {
     /// opened before, and asked about one backup.
     ///
     /// # Errors
-    /// `InvalidArgument` for a rule that cannot be made and when a policy fails, `Plugin` for one that is not
+    /// `InvalidArgument` for a rule that cannot be made and when a policy fails, `NotFound` for one that is not
     /// there; the retention is then the one from before.
     pub fn set_retention(&self, retention: RetentionConfig) -> Result<()> {
         if let Some(rule) = &retention.rule {
