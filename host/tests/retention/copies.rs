@@ -1,6 +1,6 @@
 //! A repository of very many backups, cheaply: copies of two that were really made, as docs/format.md has
-//! them, under other ids; one an hour, in chains of a day. Each can be listed, verified and restored like
-//! those two. Also included by the benchmark of retention.
+//! them, under other ids; one an hour, in chains of a day. All can be listed; the first two of a chain can be
+//! verified and restored like those two, later ones repeat the second. Also included by the benchmark of retention.
 
 use std::fs;
 use std::path::Path;
