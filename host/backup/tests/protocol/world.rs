@@ -6,20 +6,22 @@
 
 mod collector;
 mod reader;
+mod undelete;
 mod writer;
 
 use collector::Collector;
 use reader::Reader;
+use undelete::Undelete;
 use writer::Writer;
 
 /// Backups at most, each with one segment of its own: one that is there from the start, and one of
 /// each writer.
 const BACKUPS: usize = 3;
-const COLLECTORS: usize = 2;
+const COLLECTORS: usize = 3;
 const DELETIONS: usize = 2;
 
 /// Who acts.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cast {
     pub writers: usize,
     pub collectors: usize,
@@ -27,6 +29,9 @@ pub struct Cast {
     pub readers: usize,
     /// The backup that each deletion record deletes.
     pub deleted: &'static [usize],
+    /// Claims, undeletes and the tidying of what is over are taken call by call; else each at once, so
+    /// that more can act beside them.
+    pub is_fine: bool,
 }
 
 /// A set of backups, or of the segments that are named after them.
@@ -53,6 +58,12 @@ pub enum Rule {
     FenceExpired,
     /// Purge and undelete take one slot, and the first has it.
     ClaimEnd,
+    /// The record of a deletion goes before its ends.
+    RecordBeforeEnds,
+    /// Who claims an end looks for the record afterwards, also where somebody else was first.
+    LookAfterClaim,
+    /// Who reads an end looks for the record afterwards.
+    LookAfterRead,
     /// A writer takes its lease before it looks whether its parent stays.
     LeaseFirst,
     /// A writer looks for the end of its parent before it looks whether the parent is there.
@@ -85,12 +96,15 @@ impl Rule {
     }
 }
 
-pub const RULES: [Rule; 15] = [
+pub const RULES: [Rule; 18] = [
     Rule::CandidatesFirst,
     Rule::EndsFirst,
     Rule::WaitForLeases,
     Rule::FenceExpired,
     Rule::ClaimEnd,
+    Rule::RecordBeforeEnds,
+    Rule::LookAfterClaim,
+    Rule::LookAfterRead,
     Rule::LeaseFirst,
     Rule::EndsBeforeManifest,
     Rule::ParentIsKept,
@@ -146,6 +160,7 @@ pub struct World {
     leases: [Lease; BACKUPS],
     deletions: [Deletion; DELETIONS],
     ends: [End; DELETIONS],
+    undeletes: [Undelete; DELETIONS],
     writers: [Writer; BACKUPS - 1],
     collectors: [Collector; COLLECTORS],
     reader: Reader,
@@ -172,6 +187,7 @@ impl World {
             leases: [Lease::None; BACKUPS],
             deletions: [Deletion::None; DELETIONS],
             ends: [End::Open; DELETIONS],
+            undeletes: [Undelete::Start; DELETIONS],
             writers: [Writer::Start; BACKUPS - 1],
             collectors: [Collector::Start; COLLECTORS],
             reader: Reader::Start,
@@ -185,10 +201,7 @@ impl World {
 
     /// Backups that a listing of deletions shows as being deleted.
     fn being_deleted(&self, cast: &Cast) -> Set {
-        let is = |t: &usize| {
-            matches!(self.deletions[*t], Deletion::InGrace | Deletion::Due)
-                && self.ends[*t] != End::Undeleted
-        };
+        let is = |t: &usize| self.has_record(*t) && self.ends[*t] != End::Undeleted;
         (0..cast.deleted.len())
             .filter(is)
             .fold(0, |set, t| set | 1 << cast.deleted[t])
@@ -238,7 +251,7 @@ impl World {
     pub fn steps(&self, cast: &Cast, without: Option<Rule>, add: &mut dyn FnMut(String, World)) {
         let add: &mut dyn FnMut(String, World) = &mut |step, mut next| {
             // Nobody can tell one collector from the other.
-            next.collectors.sort_unstable();
+            next.collectors[..cast.collectors].sort_unstable();
             add(step, next);
         };
         for w in 0..cast.writers {
@@ -250,11 +263,19 @@ impl World {
         if cast.readers > 0 {
             self.read(cast, without, add);
         }
-        self.others(cast, without, add);
+        for t in 0..cast.deleted.len() {
+            self.undelete(t, cast, without, add);
+        }
+        self.others(cast, add);
+    }
+
+    /// Whether a deletion's record is there.
+    fn has_record(&self, t: usize) -> bool {
+        matches!(self.deletions[t], Deletion::InGrace | Deletion::Due)
     }
 
     /// What happens to leases and deletions.
-    fn others(&self, cast: &Cast, without: Option<Rule>, add: &mut dyn FnMut(String, World)) {
+    fn others(&self, cast: &Cast, add: &mut dyn FnMut(String, World)) {
         let mut go = |what: String, change: &dyn Fn(&mut World)| {
             let mut world = self.clone();
             change(&mut world);
@@ -284,17 +305,6 @@ impl World {
                     });
                 }
                 _ => {}
-            }
-            let is_open = match without {
-                Some(Rule::ClaimEnd) => self.ends[t] != End::Undeleted,
-                _ => self.ends[t] == End::Open,
-            };
-            let is_deleted = matches!(self.deletions[t], Deletion::InGrace | Deletion::Due);
-            if is_deleted && is_open {
-                go(format!("deletion {t} is undone"), &|world| {
-                    world.ends[t] = End::Undeleted;
-                    world.undeleted |= 1 << t;
-                });
             }
         }
     }
