@@ -52,7 +52,7 @@ impl World {
             },
             Undelete::Claimed if self.has_record(t) || !keeps(Rule::LookAfterClaim) => {
                 go("has done it", Undelete::Done, &|world| {
-                    world.undeleted |= 1 << t
+                    world.undeleted |= 1 << t;
                 });
             }
             Undelete::Claimed => go("takes its claim back", Undelete::Done, &|world| {
