@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args};
 use serde_json::json;
-use statekeep::{BackupId, Host, Result, VerifyLevel, VerifyReport};
+use statekeep::{BackupId, Error, ErrorKind, Host, Result, VerifyLevel, VerifyReport};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -59,14 +59,22 @@ impl Verify {
                 ))?;
             }
         }
+        let mut gone = 0;
         for backup in &list.backups {
-            if !self.one(host, backup.id, out)? {
-                bad += 1;
+            match self.one(host, backup.id, out) {
+                Ok(true) => {}
+                Ok(false) => bad += 1,
+                Err(error) if is_gone(host, backup.id, &error)? => {
+                    gone += 1;
+                    out.warning(format_args!("not checked: {error}"));
+                }
+                Err(error) => return Err(error),
             }
         }
+        let checked = list.backups.len() + list.problems.len() - gone;
         out.remark(format_args!(
             "{} checked, {bad} damaged",
-            text::count((list.backups.len() + list.problems.len()) as u64, "backup")
+            text::count(checked as u64, "backup")
         ));
         Ok(if bad == 0 { Exit::Ok } else { Exit::Corrupt })
     }
@@ -84,6 +92,15 @@ impl Verify {
         print(&report, out)?;
         Ok(report.is_valid)
     }
+}
+
+/// Whether a backup that was listed is deleted meanwhile, as lists then show.
+fn is_gone(host: &Host, id: BackupId, error: &Error) -> Result<bool> {
+    if error.kind() != ErrorKind::NotFound {
+        return Ok(false);
+    }
+    let list = host.backups.list()?;
+    Ok(list.backups.iter().all(|backup| backup.id != id))
 }
 
 fn print(report: &VerifyReport, out: &mut Output) -> Result<()> {
