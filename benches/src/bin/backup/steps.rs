@@ -30,7 +30,10 @@ pub fn run(step: &str, directory: &Path, records: u64, round: u64) {
         return limits::run(directory, records);
     }
     let state = directory.join("state");
-    let host = statekeep::open(&Config::new(&state)).expect("open");
+    let mut config = Config::new(&state);
+    // Nobody commits beside it, as nobody does beside the peers.
+    config.set("backup.cores_free", "0").expect("cores");
+    let host = statekeep::open(&config).expect("open");
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let bytes = match step {
         "fill" => fill(&host, directory, records),
