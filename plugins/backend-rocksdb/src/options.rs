@@ -69,7 +69,7 @@ mod tests {
         for (options, name, allowed) in [
             ("{\"cache\": 1}", "`cache`", "cache_bytes, write_"),
             ("{\"worker_threads\": 0}", "`worker_threads`", "1 to 64"),
-            ("{\"cache_bytes\": \"big\"}", "`cache_bytes`", "u64"),
+            ("{\"cache_bytes\": \"big\"}", "`cache_bytes`", "`512M`"),
         ] {
             let text = read(options).unwrap_err().to_string();
             assert!(text.contains(name) && text.contains(allowed), "{text}");

@@ -66,7 +66,7 @@ mod tests {
         for (options, name, allowed) in [
             ("{\"cache\": 1}", "`cache`", "cache_bytes, mode"),
             ("{\"cache_bytes\": 1}", "`cache_bytes`", "1048576"),
-            ("{\"free_bytes_min\": -1}", "`free_bytes_min`", "u64"),
+            ("{\"free_bytes_min\": -1}", "`free_bytes_min`", "`512M`"),
             ("{\"mode\": \"fast\"}", "`mode`", "`throughput`"),
         ] {
             let text = read(options).unwrap_err().to_string();
