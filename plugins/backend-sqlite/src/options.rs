@@ -91,7 +91,7 @@ mod tests {
             ("{\"page_bytes\": 5000}", "`page_bytes`", "power of two"),
             ("{\"page_bytes\": 131072}", "`page_bytes`", "65536"),
             ("{\"scans_max\": 0}", "`scans_max`", "1 to 10000"),
-            ("{\"mmap_bytes\": \"all\"}", "`mmap_bytes`", "u64"),
+            ("{\"mmap_bytes\": \"all\"}", "`mmap_bytes`", "`512M`"),
         ] {
             let text = read(options).unwrap_err().to_string();
             assert!(text.contains(name) && text.contains(allowed), "{text}");
