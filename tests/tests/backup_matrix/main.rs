@@ -188,7 +188,7 @@ fn a_codec_that_is_not_there_is_named() {
     let host = states::open(&config(folder.path(), "state", "fjall", "snappy"));
     states::put(&host.manager, ("", "global", "k"), "v");
     let error = create(&host).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Plugin, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(error.to_string().contains("snappy"), "{error}");
     assert!(host.backups.list().unwrap().backups.is_empty());
     assert!(!folder.path().join("repository").exists());
