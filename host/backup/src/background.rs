@@ -1,12 +1,10 @@
 //! Threads that step back: who commits while a backup packs, or a verification unpacks, goes first.
 //!
 //! One thread of normal priority that scans is enough to hold up every commit for a time slice of the
-//! scheduler, some milliseconds; so the thread that scans steps back as well as those that pack. Even
-//! threads of low priority are not always preempted at once for one that wakes, so they also leave
+//! scheduler, some milliseconds; so the thread that scans steps back, and those that pack for it once more.
+//! Even threads of low priority are not always preempted at once for one that wakes, so they also leave
 //! processors free. Linux gives both to the threads that such a thread starts; elsewhere nothing is done,
 //! since there a nice value is the whole process's.
-
-use std::cell::Cell;
 
 use statekeep_core::{Error, ErrorKind, Result};
 
@@ -14,35 +12,9 @@ use statekeep_core::{Error, ErrorKind, Result};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-thread_local! {
-    static IS_BACK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// How the threads of a pipeline step back: those that a thread starts which did are there already.
-#[derive(Copy, Clone)]
-pub(crate) struct Background {
-    is_back: bool,
-}
-
-impl Background {
-    /// For threads that this one starts.
-    pub(crate) fn of_this_thread() -> Background {
-        Background {
-            is_back: IS_BACK.get(),
-        }
-    }
-
-    /// Lets threads of normal priority go before this one, from now on: a thread cannot take that back,
-    /// so only those that end with the work may call it.
-    pub(crate) fn enter(self) {
-        if !self.is_back {
-            be_nice();
-        }
-        IS_BACK.set(true);
-    }
-}
-
-fn be_nice() {
+/// Lets threads of normal priority go before this one, and before those that it starts, from now on: a
+/// thread cannot take that back, so only those that end with the work may call it.
+pub(crate) fn step_back() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{getpriority_process, setpriority_process};
@@ -90,12 +62,9 @@ pub(crate) fn aside<T: Send>(
         tracing::Span::current(),
         tracing::dispatcher::get_default(Clone::clone),
     );
-    let background = Background::of_this_thread();
     let work = || {
-        if !background.is_back {
-            leave_free(cores_free);
-        }
-        background.enter();
+        leave_free(cores_free);
+        step_back();
         tracing::dispatcher::with_default(&dispatch, || span.in_scope(work))
     };
     std::thread::scope(|scope| {
@@ -115,7 +84,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_done_aside_steps_back_once_with_all_that_it_starts() {
+    fn what_is_done_aside_steps_back_with_all_that_it_starts() {
         use rustix::process::getpriority_process;
         use rustix::thread::sched_getaffinity;
         let seen = || {
@@ -124,23 +93,23 @@ mod tests {
         };
         let before = seen();
         let processors = if before.1 > 1 { before.1 - 1 } else { 1 };
-        let wanted = ((before.0 + NICE).min(19), processors);
-        let (inside, deeper, deepest) = aside(1, || {
-            let background = Background::of_this_thread();
+        let (inside, deeper) = aside(1, || {
             let deeper = std::thread::spawn(move || {
-                background.enter();
+                step_back();
                 seen()
             });
-            Ok((seen(), deeper.join().unwrap(), aside(1, || Ok(seen()))?))
+            Ok((seen(), deeper.join().unwrap()))
         })
         .unwrap();
-        assert_eq!([inside, deeper, deepest], [wanted; 3]);
+        let nicer = |by: i32| (before.0 + by * NICE).min(19);
+        assert_eq!(inside, (nicer(1), processors));
+        assert_eq!(deeper, (nicer(2), processors));
         assert_eq!(seen(), before);
         // Never off the last one.
         let many = aside(4096, || Ok(seen())).unwrap();
-        assert_eq!(many, (wanted.0, before.1));
+        assert_eq!(many, (nicer(1), before.1));
         let none = aside(0, || Ok(seen())).unwrap();
-        assert_eq!(none, (wanted.0, before.1));
+        assert_eq!(none, (nicer(1), before.1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use statekeep_core::{Codec, Error, ErrorKind, Plugins, Progress, Result};
 
-use crate::background::Background;
+use crate::background::step_back;
 use crate::budget::{Budget, IN_FLIGHT_BYTES_MAX, Permit, stopped};
 use crate::facts::{BlockFacts, inspect};
 use crate::hex::Hash256;
@@ -133,7 +133,6 @@ pub(crate) fn read_run(
     sink: &mut dyn FnMut(Item) -> Result<()>,
 ) -> Result<()> {
     let budget = Budget::of(plan.in_flight_bytes_max);
-    let background = Background::of_this_thread();
     let threads = task.threads.clamp(1, THREADS_MAX);
     let codecs = Codecs::new(task.plugins);
     let (jobs, job_queue) = bounded(2 * threads);
@@ -145,14 +144,14 @@ pub(crate) fn read_run(
             let (queue, items) = (job_queue.clone(), items.clone());
             workers.push(scope.spawn(move || {
                 let _guard = budget.guard("decoder");
-                background.enter();
+                step_back();
                 decode(run, plan, budget, codecs, &queue, &items);
             }));
         }
         drop(job_queue);
         workers.push(scope.spawn(move || {
             let _guard = budget.guard("reader");
-            background.enter();
+            step_back();
             let mut reader = Reader {
                 task,
                 plan,

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use statekeep_core::{Error, ErrorKind, Progress, Result, StateDigest};
 
-use crate::background::Background;
+use crate::background::step_back;
 use crate::budget::{Budget, Permit, stopped};
 use crate::facts::{BlockFacts, Counter, Counts, inspect};
 use crate::name::{BackupId, ObjectName};
@@ -93,7 +93,6 @@ pub(crate) fn write_fed_run(
     feed: &mut dyn FnMut(&mut Feeder<'_>) -> Result<()>,
 ) -> Result<Written> {
     let threads = task.threads.clamp(1, THREADS_MAX);
-    let background = Background::of_this_thread();
     let (jobs, job_queue) = bounded(2 * threads);
     let (blocks, block_queue) = bounded(2 * threads);
     let written = std::thread::scope(|scope| {
@@ -102,14 +101,14 @@ pub(crate) fn write_fed_run(
             let (queue, blocks) = (job_queue.clone(), blocks.clone());
             encoders.push(scope.spawn(move || {
                 let _guard = budget.guard("encoder");
-                background.enter();
+                step_back();
                 encode(task, budget, &queue, &blocks);
             }));
         }
         drop((job_queue, blocks));
         let writer = scope.spawn(move || {
             let _guard = budget.guard("writer");
-            background.enter();
+            step_back();
             write(task, budget, &block_queue)
         });
         if let Err(error) = feed_all(budget, jobs, feed) {
