@@ -1,5 +1,6 @@
 //! Scheduled cleanups: when they are made, what counts as one, and that only one is made at a time.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use statekeep_backup::{
     BackupManager, Cleaned, CleanupOptions, Cleanups, Daily, Progress, RetentionConfig,
     RetentionRule, ScheduleConfig, Scheduler, VerifyLevel, When,
 };
-use statekeep_core::vfs::sim::SimDisk;
+use statekeep_core::vfs::sim::{SimDisk, Times};
 use statekeep_core::{ErrorKind, StateManager, UnixMs};
 
 use crate::cleanup::newest;
@@ -237,6 +238,62 @@ fn without_a_repository_there_is_nothing_to_do_and_none_is_made() {
     assert_eq!(opened.due().unwrap(), None, "not again and again");
     let check = opened.backups.check_repository(&Progress::new());
     assert_eq!(check.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Each call of a run on a disk that is full from then on, or the last one of the process.
+#[test]
+fn a_run_that_meets_a_full_disk_or_a_kill_anywhere_is_gone_on_with_by_the_next() {
+    let prepared = World::new();
+    {
+        let opened = prepared.opened(hourly(), Some(newest(1)));
+        opened.back_up(2);
+        assert_eq!(opened.due().unwrap(), deleted(1));
+        opened.back_up(2);
+        opened.state.close().unwrap();
+    }
+    prepared.on(HOUR);
+    for is_kill in [false, true] {
+        let mut struck = 0;
+        loop {
+            let world = World {
+                disk: prepared.disk.restart(),
+                clock: prepared.clock.clone(),
+            };
+            let opened = world.opened(hourly(), Some(newest(1)));
+            let at = world.disk.call_count() + struck + 1;
+            match is_kill {
+                true => world.disk.kill_at(at),
+                false => world
+                    .disk
+                    .fail_at(at, io::ErrorKind::StorageFull, Times::Forever),
+            }
+            let outcome = opened.due();
+            if !world.disk.fault_struck() {
+                assert_eq!(outcome.unwrap(), deleted(2));
+                break;
+            }
+            struck += 1;
+            // What a run that ends well could not write down, this process knows.
+            assert_eq!(outcome.is_ok(), opened.cleanups.status().runs == 1);
+            drop(opened);
+            let next = World {
+                disk: world.disk.restart(),
+                clock: world.clock,
+            };
+            let opened = next.opened(hourly(), Some(newest(1)));
+            opened.due().unwrap();
+            assert_eq!(opened.alive(), 1, "call {struck}, killed: {is_kill}");
+            let check = opened.backups.check_repository(&Progress::new()).unwrap();
+            assert!(check.is_valid, "call {struck}: {check:?}");
+            let left = next.disk.listing();
+            let records = left.iter().filter(|path| path.contains("/backups/att/0"));
+            assert!(
+                (1..=2).contains(&records.count()),
+                "call {struck}: {left:?}"
+            );
+        }
+        assert!(struck > 20, "{struck} calls");
+    }
 }
 
 #[test]
